@@ -1,0 +1,53 @@
+//! Strict text encodings: one text for one value, everything else refused.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+/// Decodes base64 with padding (RFC 4648 section 4): no white space, no missing padding, no stray bits.
+pub fn base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+/// Encodes as base64 with padding (RFC 4648 section 4).
+pub fn to_base64(bytes: impl AsRef<[u8]>) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Decodes base64url without padding (RFC 4648 section 5), canonical texts only.
+pub fn base64url(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// Encodes as base64url without padding (RFC 4648 section 5).
+pub fn to_base64url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Encodes as lower-case hexadecimal.
+pub fn to_hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_canonical_texts_decode() {
+        assert_eq!(base64("AQI=").unwrap(), [1, 2]);
+        for wrong in ["AQI", "AQJ=", "AQI=\n", " AQI=", "AQ-_", "AQI==", "="] {
+            assert!(base64(wrong).is_none(), "{wrong:?}");
+        }
+        assert_eq!(base64url("AQI").unwrap(), [1, 2]);
+        for wrong in ["AQI=", "AQJ", "A", "AQI\n", "+w"] {
+            assert!(base64url(wrong).is_none(), "{wrong:?}");
+        }
+        assert_eq!(to_hex([0, 255, 16]), "00ff10");
+    }
+}

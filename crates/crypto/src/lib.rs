@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+pub mod digest;
+pub mod encoding;
+pub mod master;
+pub mod opaque;
+pub mod random;
+pub mod seal;
+pub mod secret;
+pub mod strict_json;
+pub mod user_data;
+
+pub use digest::{Digest, MacKey};
+pub use master::{MasterKey, MasterKeyError, MasterKeyRing};
+pub use random::Random;
+pub use seal::{KeyId, Place, SealError, SealKey, Sealed};
+pub use secret::Secret;
