@@ -30,6 +30,7 @@ impl MacKey {
     }
 
     /// HMAC-SHA256 over the label and the parts, each prefixed by its length.
+    #[expect(clippy::missing_panics_doc, reason = "HMAC takes keys of any length")]
     pub fn digest(&self, label: &str, parts: &[&[u8]]) -> Digest {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
         let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose()).expect("HMAC takes keys of any length");

@@ -1,4 +1,5 @@
 //! Every verified vector of the capabilities that this crate has, negative cases with their stage.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may")]
 
 use serde_json::Value;
 use wxgate_crypto::Secret;

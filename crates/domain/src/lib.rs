@@ -1,1 +1,23 @@
+#![doc = include_str!("../README.md")]
 
+pub mod app;
+pub mod identity;
+pub mod ids;
+pub mod policy;
+pub mod refresh;
+pub mod session;
+pub mod signing_key;
+pub mod tenant;
+pub mod time;
+pub mod user;
+
+pub use app::{App, AppSecret, AppStatus, Credential};
+pub use identity::WechatIdentity;
+pub use ids::{AppId, LoginCode, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId, UserId, WechatAppid};
+pub use policy::{AppPolicy, TenantPolicy};
+pub use refresh::RefreshToken;
+pub use session::{NewSession, OpenedSession};
+pub use signing_key::{Kid, SigningAlgorithm, SigningKeyState, StoredSigningKey};
+pub use tenant::{Tenant, TenantStatus};
+pub use time::{Clock, Timestamp};
+pub use user::{Profile, User, UserStatus};

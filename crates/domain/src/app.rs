@@ -1,0 +1,114 @@
+//! An app: one mini-program.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+use wxgate_crypto::Secret;
+
+use crate::ids::{AppId, TenantId, UnionGroupId, WechatAppid};
+use crate::policy::AppPolicy;
+use crate::time::Timestamp;
+
+/// One mini-program of one tenant.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Our id.
+    pub id: AppId,
+    /// The tenant that owns it.
+    pub tenant: TenantId,
+    /// WeChat's id, unique among all apps.
+    pub appid: WechatAppid,
+    /// Its name for people, at most 200 characters.
+    pub name: String,
+    /// Whether it may act.
+    pub status: AppStatus,
+    /// The Open Platform account it is bound to, if any.
+    pub union_group: Option<UnionGroupId>,
+    /// What it tunes.
+    pub policy: AppPolicy,
+    /// Raised to end every session of the app at once; sessions carry the value they began with.
+    pub sessions_epoch: u32,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// Whether an app may act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AppStatus {
+    /// Serves logins.
+    Enabled,
+    /// Serves nothing until it is enabled.
+    Disabled,
+}
+
+impl AppStatus {
+    /// The word in storage and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// The status of a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Enabled, Self::Disabled].into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+/// A mini-program's AppSecret: 1 to 128 visible ASCII characters (WeChat gives 32 hexadecimal ones).
+#[derive(Clone, Debug)]
+pub struct AppSecret(Secret<String>);
+
+impl AppSecret {
+    /// The secret, for a request to WeChat.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// Reads an AppSecret; white space around it is ignored, because files end with a newline.
+    ///
+    /// # Errors
+    /// Empty, too long, or with characters that no AppSecret has.
+    pub fn parse(text: &Secret<String>) -> Result<Self, MalformedSecret> {
+        text.expose().trim().parse()
+    }
+}
+
+impl FromStr for AppSecret {
+    type Err = MalformedSecret;
+
+    fn from_str(text: &str) -> Result<Self, MalformedSecret> {
+        let fits = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(Secret::new(text.to_owned()))).ok_or(MalformedSecret)
+    }
+}
+
+/// Text that is no AppSecret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an AppSecret is 1 to 128 visible ASCII characters")]
+pub struct MalformedSecret;
+
+/// What proves to WeChat that we act for an app.
+#[derive(Clone)]
+pub enum Credential {
+    /// The app's own AppSecret. While it is being rotated there are two: the new one is tried first.
+    AppSecret {
+        /// The one to use.
+        current: AppSecret,
+        /// The one before, used once more when WeChat does not know the current one yet (errcode 40125).
+        previous: Option<AppSecret>,
+    },
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AppSecret { previous, .. } => {
+                write!(f, "AppSecret({})", if previous.is_some() { "two slots" } else { "one slot" })
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Ids as types. Ours are UUIDv7; WeChat's are text of a checked shape.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use wxgate_crypto::{Random, Secret};
+
+use crate::time::Timestamp;
+
+macro_rules! uuid_id {
+    ($(#[doc = $doc:literal] $name:ident),* $(,)?) => {$(
+        #[doc = $doc]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id (UUIDv7, RFC 9562 section 5.7), sortable by the time it was made.
+            pub fn new(now: Timestamp, random: &Random) -> Self {
+                Self(random.uuid_v7(now.millis()))
+            }
+
+            /// The UUID, for storage and for the places of sealed values.
+            pub fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = MalformedId;
+
+            /// Reads lower-case hyphenated text only, so that an id has one spelling.
+            fn from_str(text: &str) -> Result<Self, MalformedId> {
+                let uuid = Uuid::parse_str(text).map_err(|_| MalformedId)?;
+                (uuid.to_string() == text).then_some(Self(uuid)).ok_or(MalformedId)
+            }
+        }
+    )*};
+}
+
+uuid_id! {
+    /// A tenant.
+    TenantId,
+    /// An app: one mini-program as we know it. Not WeChat's appid, see [`WechatAppid`].
+    AppId,
+    /// A union group: the WeChat Open Platform account that apps are bound to.
+    UnionGroupId,
+    /// A user; `sub` of the access token.
+    UserId,
+    /// A session; `sid` of the access token.
+    SessionId,
+}
+
+/// Text that is no id of the asked kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("malformed id")]
+pub struct MalformedId;
+
+fn is_token(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+macro_rules! wechat_id {
+    ($(#[doc = $doc:literal] $name:ident),* $(,)?) => {$(
+        #[doc = $doc]
+        ///
+        /// 1 to 64 characters of `[A-Za-z0-9_-]`; case and every character count.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = MalformedId;
+
+            fn from_str(text: &str) -> Result<Self, MalformedId> {
+                is_token(text, 64).then(|| Self(text.to_owned())).ok_or(MalformedId)
+            }
+        }
+    )*};
+}
+
+wechat_id! {
+    /// WeChat's id of a mini-program, such as `wx4f4bc4dec97d474b`.
+    WechatAppid,
+    /// WeChat's id of a user inside one mini-program.
+    OpenId,
+    /// WeChat's id of a user inside one Open Platform account.
+    UnionId,
+}
+
+/// A tenant's name in addresses (`/t/{slug}`): immutable, never reused.
+///
+/// `[a-z0-9][a-z0-9-]{0,61}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Slug(String);
+
+impl Slug {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Slug {
+    type Err = MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedId> {
+        let fits = (1..=62).contains(&text.len())
+            && !text.starts_with('-')
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        fits.then(|| Self(text.to_owned())).ok_or(MalformedId)
+    }
+}
+
+/// The code that `wx.login` gives: works once, for five minutes. A bearer secret, so it cannot be printed.
+///
+/// 1 to 128 characters of `[A-Za-z0-9_-]`; anything else never reaches WeChat.
+#[derive(Clone, Debug)]
+pub struct LoginCode(Secret<String>);
+
+impl LoginCode {
+    /// The code as WeChat made it.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl FromStr for LoginCode {
+    type Err = MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedId> {
+        is_token(text, 128).then(|| Self(Secret::new(text.to_owned()))).ok_or(MalformedId)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_have_one_spelling() {
+        for good in ["a", "acme", "acme-shop", "9lives", &"a".repeat(62)] {
+            assert!(good.parse::<Slug>().is_ok(), "{good}");
+        }
+        for wrong in ["", "-a", "Acme", "a_b", "a.b", "a/b", "é", &"a".repeat(63)] {
+            assert!(wrong.parse::<Slug>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn wechat_ids_and_codes_refuse_what_could_be_injected() {
+        for wrong in ["", "a b", "a&appid=x", "a%00", "a\0", "a\n", "ö", &"a".repeat(65)] {
+            assert!(wrong.parse::<OpenId>().is_err(), "{wrong:?}");
+        }
+        assert!("a".repeat(128).parse::<LoginCode>().is_ok());
+        assert!("a".repeat(129).parse::<LoginCode>().is_err());
+        assert!(!format!("{:?}", "0a1b2c".parse::<LoginCode>().unwrap()).contains("0a1b2c"));
+    }
+
+    #[test]
+    fn our_ids_have_one_spelling() {
+        let id = UserId::new(Timestamp::from_millis(1), &Random::seeded(1));
+        assert_eq!(id.to_string().parse::<UserId>().unwrap(), id);
+        assert!(id.to_string().to_uppercase().parse::<UserId>().is_err());
+        assert!(id.uuid().simple().to_string().parse::<UserId>().is_err());
+    }
+}

@@ -1,0 +1,189 @@
+//! What a tenant or an app may tune. Safety has parameters, never an off switch: each value has bounds.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::signing_key::SigningAlgorithm;
+
+/// What a tenant tunes. Stored as one JSON text; unknown keys are refused, absent ones take their default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantPolicy {
+    /// The format of this text.
+    pub version: u32,
+    /// How access tokens are signed.
+    pub algorithm: SigningAlgorithm,
+    /// How long an access token lives, in seconds (60 to 86,400). Jittered by 10 %.
+    pub access_token_seconds: u32,
+    /// How long a session lives without a refresh, in seconds (an hour to a year).
+    pub refresh_idle_seconds: u32,
+    /// How long a session lives at most, in seconds (an hour to two years).
+    pub refresh_absolute_seconds: u32,
+    /// How long the previous refresh token still gets the same successor, in seconds (0 to 60).
+    pub refresh_grace_seconds: u32,
+    /// Live sessions of one identity (1 to 100).
+    pub max_sessions: u32,
+    /// How far a watermark of user data may be from now, in seconds (60 to 86,400).
+    pub user_data_window_seconds: u32,
+}
+
+const VERSION: u32 = 1;
+const DAY: u32 = 86_400;
+
+impl Default for TenantPolicy {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            algorithm: SigningAlgorithm::ES256,
+            access_token_seconds: 900,
+            refresh_idle_seconds: 30 * DAY,
+            refresh_absolute_seconds: 180 * DAY,
+            refresh_grace_seconds: 30,
+            max_sessions: 20,
+            user_data_window_seconds: 600,
+        }
+    }
+}
+
+impl TenantPolicy {
+    /// Reads the stored text.
+    ///
+    /// # Errors
+    /// Not JSON, an unknown key or version, or a value outside its bounds.
+    pub fn from_json(text: &str) -> Result<Self, MalformedPolicy> {
+        let policy: Self = serde_json::from_str(text).map_err(|_| MalformedPolicy("the text"))?;
+        policy.checked()
+    }
+
+    /// The text to store.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// How long an access token lives, before jitter.
+    pub fn access_token_life(&self) -> Duration {
+        Duration::from_secs(self.access_token_seconds.into())
+    }
+
+    /// How long a session lives without a refresh.
+    pub fn refresh_idle(&self) -> Duration {
+        Duration::from_secs(self.refresh_idle_seconds.into())
+    }
+
+    /// How far a watermark may be from now.
+    pub fn user_data_window(&self) -> Duration {
+        Duration::from_secs(self.user_data_window_seconds.into())
+    }
+
+    fn checked(self) -> Result<Self, MalformedPolicy> {
+        within("version", self.version, VERSION..=VERSION)?;
+        within("access_token_seconds", self.access_token_seconds, 60..=DAY)?;
+        within("refresh_idle_seconds", self.refresh_idle_seconds, 3_600..=365 * DAY)?;
+        within("refresh_absolute_seconds", self.refresh_absolute_seconds, 3_600..=730 * DAY)?;
+        within("refresh_grace_seconds", self.refresh_grace_seconds, 0..=60)?;
+        within("max_sessions", self.max_sessions, 1..=100)?;
+        within("user_data_window_seconds", self.user_data_window_seconds, 60..=DAY)?;
+        Ok(self)
+    }
+}
+
+/// What an app tunes. Stored as one JSON text; unknown keys are refused, absent ones take their default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AppPolicy {
+    /// The format of this text.
+    pub version: u32,
+    /// Audiences of the app's access tokens, beside the issuer; empty means the appid.
+    pub audiences: Vec<String>,
+    /// Scopes of the app's access tokens.
+    pub scopes: Vec<String>,
+    /// Whether access tokens carry the openid.
+    pub openid_claim: bool,
+    /// Whether access tokens carry the unionid.
+    pub unionid_claim: bool,
+    /// Requests a second of the whole app (1 to 100,000).
+    pub requests_per_second: u32,
+    /// Requests at once of the whole app (1 to 100,000).
+    pub request_burst: u32,
+    /// Sessions that one openid may open in a minute (1 to 1,000).
+    pub logins_per_minute: u32,
+}
+
+impl Default for AppPolicy {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            audiences: Vec::new(),
+            scopes: vec!["user".to_owned()],
+            openid_claim: false,
+            unionid_claim: false,
+            requests_per_second: 500,
+            request_burst: 1_000,
+            logins_per_minute: 10,
+        }
+    }
+}
+
+impl AppPolicy {
+    /// Reads the stored text.
+    ///
+    /// # Errors
+    /// Not JSON, an unknown key or version, or a value outside its bounds.
+    pub fn from_json(text: &str) -> Result<Self, MalformedPolicy> {
+        let policy: Self = serde_json::from_str(text).map_err(|_| MalformedPolicy("the text"))?;
+        policy.checked()
+    }
+
+    /// The text to store.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The scopes as one text (RFC 6749 section 3.3).
+    pub fn scope(&self) -> String {
+        self.scopes.join(" ")
+    }
+
+    fn checked(self) -> Result<Self, MalformedPolicy> {
+        within("version", self.version, VERSION..=VERSION)?;
+        within("requests_per_second", self.requests_per_second, 1..=100_000)?;
+        within("request_burst", self.request_burst, 1..=100_000)?;
+        within("logins_per_minute", self.logins_per_minute, 1..=1_000)?;
+        let plain = |text: &String| (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        let listed = |list: &[String]| list.len() <= 20 && list.iter().all(plain);
+        (listed(&self.audiences) && listed(&self.scopes)).then_some(self).ok_or(MalformedPolicy("audiences or scopes"))
+    }
+}
+
+/// A policy text that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("malformed policy: {0} is unknown or out of bounds")]
+pub struct MalformedPolicy(&'static str);
+
+fn within(name: &'static str, value: u32, bounds: RangeInclusive<u32>) -> Result<(), MalformedPolicy> {
+    bounds.contains(&value).then_some(()).ok_or(MalformedPolicy(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_read_back_and_absent_keys_take_their_default() {
+        assert_eq!(TenantPolicy::from_json(&TenantPolicy::default().to_json()).unwrap(), TenantPolicy::default());
+        assert_eq!(AppPolicy::from_json(&AppPolicy::default().to_json()).unwrap(), AppPolicy::default());
+        assert_eq!(TenantPolicy::from_json(r#"{"max_sessions":5}"#).unwrap().max_sessions, 5);
+    }
+
+    #[test]
+    fn unknown_keys_versions_and_values_out_of_bounds_are_refused() {
+        for wrong in ["", "7", r#"{"lax":true}"#, r#"{"version":2}"#, r#"{"refresh_grace_seconds":61}"#] {
+            assert!(TenantPolicy::from_json(wrong).is_err(), "{wrong}");
+        }
+        for wrong in [r#"{"request_burst":0}"#, r#"{"scopes":["a b"]}"#, r#"{"audiences":[""]}"#] {
+            assert!(AppPolicy::from_json(wrong).is_err(), "{wrong}");
+        }
+    }
+}
