@@ -1,0 +1,225 @@
+//! Faults waiting for a call to go wrong with.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Faults that may wait at once, each for up to [`MAX_TIMES`] calls.
+const MAX_PENDING: usize = 1_000;
+const MAX_TIMES: u32 = 1_000_000;
+/// A minute is longer than any client waits.
+const MAX_DELAY_MS: u64 = 60_000;
+
+/// The WeChat routes that can go wrong, as the path of the request.
+pub(crate) const JSCODE2SESSION: &str = "/sns/jscode2session";
+const ROUTES: &[&str] = &[JSCODE2SESSION];
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FaultKind {
+    Latency,
+    ResetBefore,
+    ResetAfter,
+    Busy,
+    Quota,
+    Html,
+    Empty,
+    Truncated,
+    Huge,
+    StringErrcode,
+    MissingField,
+    #[serde(rename = "status_500")]
+    Status500,
+    Errcode,
+}
+
+/// Where on its way a call meets a fault. A call meets at most one at each stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Before WeChat looks at the request.
+    Transport,
+    /// At the check of the rate, after that of the secret.
+    Rate,
+    /// At WeChat's own troubles, before the code is looked at.
+    Inside,
+    /// When the exchange has succeeded.
+    Success,
+    /// When the answer is on its way.
+    Answer,
+}
+
+impl FaultKind {
+    fn stage(self) -> Stage {
+        match self {
+            Self::Latency | Self::ResetBefore | Self::Html | Self::Status500 => Stage::Transport,
+            Self::Quota => Stage::Rate,
+            Self::Busy | Self::StringErrcode | Self::Errcode => Stage::Inside,
+            Self::MissingField => Stage::Success,
+            Self::ResetAfter | Self::Empty | Self::Truncated | Self::Huge => Stage::Answer,
+        }
+    }
+
+    /// The errcode of a fault that answers with one: the caller's, where the kind leaves a choice.
+    fn errcode(self, wanted: Option<i64>) -> Result<Option<i64>, InvalidFault> {
+        match (self, wanted) {
+            (_, Some(0)) => Err(InvalidFault("errcode 0 is no error")),
+            (Self::Errcode, None) => Err(InvalidFault("kind errcode needs an errcode")),
+            (Self::Errcode | Self::Quota | Self::StringErrcode, Some(errcode)) => Ok(Some(errcode)),
+            (Self::Quota, None) => Ok(Some(45011)),
+            (Self::StringErrcode, None) => Ok(Some(40029)),
+            (Self::Busy, None | Some(-1)) => Ok(Some(-1)),
+            (_, Some(_)) => Err(InvalidFault("this kind takes no errcode")),
+            (_, None) => Ok(None),
+        }
+    }
+}
+
+/// The body of `POST /sim/faults`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FaultBody {
+    appid: Option<String>,
+    route: String,
+    kind: FaultKind,
+    times: Option<u32>,
+    delay_ms: Option<u64>,
+    errcode: Option<i64>,
+}
+
+/// Why a fault was not taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct InvalidFault(&'static str);
+
+/// A fault that fires now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) kind: FaultKind,
+    pub(crate) delay: Duration,
+    /// Present for the kinds that answer with an error.
+    pub(crate) errcode: Option<i64>,
+}
+
+struct Pending {
+    route: &'static str,
+    appid: Option<String>,
+    times: u32,
+    fault: Fault,
+}
+
+/// The faults that wait, in the order of their coming.
+#[derive(Default)]
+pub(crate) struct Faults(VecDeque<Pending>);
+
+impl Faults {
+    /// Queues a fault, and returns how many wait now.
+    pub(crate) fn add(&mut self, body: FaultBody) -> Result<usize, InvalidFault> {
+        let route = ROUTES
+            .iter()
+            .find(|path| **path == body.route || path.rsplit('/').next() == Some(body.route.as_str()))
+            .ok_or(InvalidFault("route is none of WeChat's that the simulator knows"))?;
+        let times = body.times.unwrap_or(1);
+        let delay_ms = body.delay_ms.unwrap_or(0);
+        if !(1..=MAX_TIMES).contains(&times) {
+            return Err(InvalidFault("times must be between 1 and 1,000,000"));
+        }
+        if delay_ms > MAX_DELAY_MS {
+            return Err(InvalidFault("delay_ms must be at most 60,000"));
+        }
+        if body.kind == FaultKind::Latency && delay_ms == 0 {
+            return Err(InvalidFault("kind latency needs a delay_ms"));
+        }
+        if self.0.len() == MAX_PENDING {
+            return Err(InvalidFault("1,000 faults are waiting already"));
+        }
+        let errcode = body.kind.errcode(body.errcode)?;
+        let fault = Fault { kind: body.kind, delay: Duration::from_millis(delay_ms), errcode };
+        self.0.push_back(Pending { route, appid: body.appid, times, fault });
+        Ok(self.0.len())
+    }
+
+    /// The first fault that waits for this route, app and stage; it counts as fired.
+    pub(crate) fn take(&mut self, route: &str, appid: Option<&str>, stage: Stage) -> Option<Fault> {
+        let index = self.0.iter().position(|pending| {
+            pending.fault.kind.stage() == stage
+                && pending.route == route
+                && (pending.appid.is_none() || pending.appid.as_deref() == appid)
+        })?;
+        let pending = self.0.get_mut(index)?;
+        let fault = pending.fault;
+        pending.times -= 1;
+        if pending.times == 0 {
+            self.0.remove(index);
+        }
+        Some(fault)
+    }
+
+    /// Drops all faults, and returns how many waited.
+    pub(crate) fn clear(&mut self) -> usize {
+        let cleared = self.0.len();
+        self.0.clear();
+        cleared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn body(value: Value) -> FaultBody {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn fires_as_often_as_asked_in_order_for_its_app_and_stage() {
+        let mut faults = Faults::default();
+        faults.add(body(json!({"route": "jscode2session", "kind": "busy", "times": 2, "appid": "wxA"}))).unwrap();
+        faults.add(body(json!({"route": JSCODE2SESSION, "kind": "errcode", "errcode": 40226, "delay_ms": 5}))).unwrap();
+        let mut next =
+            |appid, stage| faults.take(JSCODE2SESSION, appid, stage).map(|fault| (fault.kind, fault.errcode));
+        assert_eq!(next(Some("wxA"), Stage::Rate), None);
+        assert_eq!(next(Some("wxA"), Stage::Inside), Some((FaultKind::Busy, Some(-1))));
+        assert_eq!(next(None, Stage::Inside), Some((FaultKind::Errcode, Some(40226))));
+        assert_eq!(next(Some("wxB"), Stage::Inside), None);
+        assert_eq!(next(Some("wxA"), Stage::Inside), Some((FaultKind::Busy, Some(-1))));
+        assert_eq!(next(Some("wxA"), Stage::Inside), None);
+        assert_eq!(faults.clear(), 0);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let mut faults = Faults::default();
+        for nonsense in [
+            json!({"route": "/sns/other", "kind": "busy"}),
+            json!({"route": "", "kind": "busy"}),
+            json!({"route": "sns/jscode2session", "kind": "busy"}),
+            json!({"route": "jscode2session", "kind": "busy", "times": 0}),
+            json!({"route": "jscode2session", "kind": "busy", "times": 1_000_001}),
+            json!({"route": "jscode2session", "kind": "busy", "errcode": 40029}),
+            json!({"route": "jscode2session", "kind": "errcode"}),
+            json!({"route": "jscode2session", "kind": "quota", "errcode": 0}),
+            json!({"route": "jscode2session", "kind": "html", "errcode": 40029}),
+            json!({"route": "jscode2session", "kind": "latency"}),
+            json!({"route": "jscode2session", "kind": "latency", "delay_ms": 60_001}),
+        ] {
+            assert!(faults.add(body(nonsense.clone())).is_err(), "{nonsense}");
+        }
+        assert!(serde_json::from_value::<FaultBody>(json!({"route": "x", "kind": "nova"})).is_err());
+    }
+
+    #[test]
+    fn the_queue_is_bounded() {
+        let mut faults = Faults::default();
+        let fault = || body(json!({"route": "jscode2session", "kind": "empty"}));
+        for _ in 0..MAX_PENDING {
+            faults.add(fault()).unwrap();
+        }
+        assert!(faults.add(fault()).is_err());
+        assert_eq!(faults.clear(), MAX_PENDING);
+        assert_eq!(faults.add(fault()), Ok(1));
+    }
+}

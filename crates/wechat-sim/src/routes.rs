@@ -1,0 +1,135 @@
+//! WeChat's routes, and the table of all others.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::web::{self, Data, Query, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::answer;
+use crate::clock::Clock;
+use crate::faults::{FaultKind, JSCODE2SESSION, Stage};
+use crate::hang_up::hang_up;
+use crate::journal::{Call, Journal};
+use crate::state::{Exchange, Outcome, World};
+use crate::steering;
+
+/// What all workers share. Locks are held for a few map look-ups, never while an answer waits.
+pub(crate) struct Shared {
+    world: Mutex<World>,
+    journal: Mutex<Journal>,
+    pub(crate) clock: Clock,
+    /// Whether other machines may talk to the simulator.
+    pub(crate) exposed: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(world: World, exposed: bool) -> Self {
+        Self { world: Mutex::new(world), journal: Mutex::default(), clock: Clock::default(), exposed }
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Every route there is.
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    config
+        .route(JSCODE2SESSION, web::to(jscode2session))
+        .service(web::scope("/sim").configure(steering::configure))
+        .default_service(web::to(not_found));
+}
+
+async fn not_found() -> HttpResponse {
+    HttpResponse::NotFound()
+        .content_type("text/html")
+        .body("<html><head><title>404 Not Found</title></head><body><h1>404 Not Found</h1></body></html>")
+}
+
+async fn jscode2session(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
+    let now_ms = shared.clock.now_ms();
+    let exchange = parameters(request.query_string());
+    let call = Call::arrived(
+        now_ms,
+        JSCODE2SESSION,
+        exchange.appid.as_deref(),
+        exchange.js_code.as_deref(),
+        exchange.secret.as_deref(),
+    );
+
+    let in_transit = shared.world().faults.take(JSCODE2SESSION, exchange.appid.as_deref(), Stage::Transport);
+    if let Some(fault) = in_transit {
+        wait(fault.delay).await;
+        if let Some(response) = lost_in_transit(&request, fault.kind) {
+            shared.journal().record(call.ended(None, Some(fault.kind)));
+            return response;
+        }
+    }
+
+    let outcome = if request.method() == Method::GET {
+        shared.world().exchange(&exchange, now_ms)
+    } else {
+        shared.world().refuse(43001, now_ms)
+    };
+    let errcode = outcome.result.as_ref().map_or_else(|refusal| refusal.errcode, |_| 0);
+    let fault = outcome.fault.or(in_transit.map(|fault| fault.kind));
+    shared.journal().record(call.ended(Some(errcode), fault));
+    wait(outcome.delay).await;
+    respond(&request, &outcome)
+}
+
+/// The query's first value of each name, percent-decoded. What is empty is missing.
+fn parameters(query: &str) -> Exchange {
+    let mut exchange = Exchange::default();
+    let pairs = Query::<Vec<(String, String)>>::from_query(query).map(Query::into_inner).unwrap_or_default();
+    for (name, value) in pairs {
+        let field = match name.as_str() {
+            "appid" => &mut exchange.appid,
+            "secret" => &mut exchange.secret,
+            "js_code" => &mut exchange.js_code,
+            "grant_type" => &mut exchange.grant_type,
+            _ => continue,
+        };
+        if field.is_none() && !value.is_empty() {
+            *field = Some(value);
+        }
+    }
+    exchange
+}
+
+/// What the peer gets when its request never reaches WeChat's application; nothing if it does.
+fn lost_in_transit(request: &HttpRequest, kind: FaultKind) -> Option<HttpResponse> {
+    match kind {
+        FaultKind::ResetBefore => Some(hang_up(request)),
+        FaultKind::Html => Some(HttpResponse::BadGateway().content_type("text/html").body(
+            "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n",
+        )),
+        FaultKind::Status500 => {
+            Some(HttpResponse::InternalServerError().content_type("text/plain").body("Internal Server Error"))
+        }
+        _ => None,
+    }
+}
+
+fn respond(request: &HttpRequest, outcome: &Outcome) -> HttpResponse {
+    let mut body = answer::body(outcome, outcome.fault == Some(FaultKind::Huge));
+    match outcome.fault {
+        Some(FaultKind::ResetAfter) => return hang_up(request),
+        Some(FaultKind::Empty) => body.clear(),
+        Some(FaultKind::Truncated) => body.truncate(body.len() / 2),
+        _ => {}
+    }
+    HttpResponse::Ok().content_type(answer::CONTENT_TYPE).body(body)
+}
+
+async fn wait(delay: Duration) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+}

@@ -1,0 +1,362 @@
+//! WeChat's side of the world: apps, people, codes, and the exchange of a code.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::SysError;
+
+use crate::chance::Chance;
+use crate::codes::{Codes, MAX_CODES, Meaning, Rejected, Session};
+use crate::faults::{Fault, FaultKind, Faults, JSCODE2SESSION, Stage};
+use crate::simulator::SimulatedApp;
+
+/// Apps known at once.
+const MAX_APPS: usize = 10_000;
+/// People remembered, each per app; beyond that the one met first is forgotten.
+const MAX_PEOPLE: usize = 262_144;
+
+/// Why a steering request cannot be carried out.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SteeringError {
+    #[error("no such app")]
+    UnknownApp,
+    #[error("this openid has no session key yet: ask for a code first")]
+    NoSessionKey,
+    #[error("{0} must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -")]
+    BadIdentifier(&'static str),
+    #[error("secret must be 1 to 128 visible ASCII characters")]
+    BadSecret,
+    #[error("phone must be 4 to 15 digits")]
+    BadPhone,
+    #[error("10,000 apps are known already")]
+    TooManyApps,
+}
+
+struct App {
+    secret: String,
+    union_group: Option<String>,
+}
+
+/// One user of one app.
+#[derive(Default)]
+struct Person {
+    /// The unionid that a caller named; it is in every answer from then on.
+    named_unionid: Option<Arc<str>>,
+    /// The unionid made up for a member of a union group; hidden while the app is in none.
+    own_unionid: Option<Arc<str>>,
+    /// Base64 text; none before the first code.
+    session_key: Option<Arc<str>>,
+    /// Set when a number is first named or needed.
+    phone: Option<String>,
+}
+
+/// What a code says about whom it was issued to.
+pub(crate) struct Issued {
+    pub(crate) code: String,
+    pub(crate) openid: String,
+    pub(crate) unionid: Option<Arc<str>>,
+}
+
+/// A phone code, and the number that it stands for.
+pub(crate) struct IssuedPhone {
+    pub(crate) code: String,
+    pub(crate) openid: String,
+    pub(crate) phone: String,
+}
+
+/// What sealing needs to know of a person.
+pub(crate) struct Subject {
+    pub(crate) session_key: Arc<str>,
+    pub(crate) unionid: Option<Arc<str>>,
+    pub(crate) phone: String,
+    pub(crate) iv: [u8; 16],
+    pub(crate) open_group_id: String,
+}
+
+/// The parameters of code2Session; an empty one counts as missing.
+#[derive(Default)]
+pub(crate) struct Exchange {
+    pub(crate) appid: Option<String>,
+    pub(crate) secret: Option<String>,
+    pub(crate) js_code: Option<String>,
+    pub(crate) grant_type: Option<String>,
+}
+
+/// A WeChat error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) errcode: i64,
+    /// Whether the errcode goes out as a JSON string.
+    pub(crate) as_text: bool,
+}
+
+impl Refusal {
+    pub(crate) const fn new(errcode: i64) -> Self {
+        Self { errcode, as_text: false }
+    }
+}
+
+/// What came of an exchange.
+pub(crate) struct Outcome {
+    pub(crate) result: Result<Session, Refusal>,
+    /// The last fault that the call met, if any.
+    pub(crate) fault: Option<FaultKind>,
+    /// Set by the fault `missing_field`, which another fault may follow.
+    pub(crate) without_openid: bool,
+    pub(crate) delay: Duration,
+    /// For the errmsg.
+    pub(crate) rid: String,
+}
+
+/// Everything that one lock guards.
+pub(crate) struct World {
+    apps: HashMap<String, App>,
+    people: HashMap<(String, String), Person>,
+    people_oldest_first: VecDeque<(String, String)>,
+    codes: Codes,
+    pub(crate) faults: Faults,
+    chance: Chance,
+}
+
+impl World {
+    pub(crate) fn new() -> Result<Self, SysError> {
+        Ok(Self {
+            apps: HashMap::new(),
+            people: HashMap::new(),
+            people_oldest_first: VecDeque::new(),
+            codes: Codes::new(MAX_CODES),
+            faults: Faults::default(),
+            chance: Chance::from_system()?,
+        })
+    }
+
+    /// Adds an app, or replaces its secret and group. Its people stay who they were.
+    pub(crate) fn put_app(&mut self, app: SimulatedApp) -> Result<(), SteeringError> {
+        check_identifier("appid", &app.appid)?;
+        if !(1..=128).contains(&app.secret.len()) || !app.secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(SteeringError::BadSecret);
+        }
+        if let Some(group) = &app.union_group {
+            check_identifier("union_group", group)?;
+        }
+        if self.apps.len() == MAX_APPS && !self.apps.contains_key(&app.appid) {
+            return Err(SteeringError::TooManyApps);
+        }
+        self.apps.insert(app.appid, App { secret: app.secret, union_group: app.union_group });
+        Ok(())
+    }
+
+    pub(crate) fn remove_app(&mut self, appid: &str) -> Result<(), SteeringError> {
+        self.apps.remove(appid).map(|_| ()).ok_or(SteeringError::UnknownApp)
+    }
+
+    /// What `wx.login` does: the session_key changes now (unless `rotate` is false and there is one), and the code will
+    /// return the key and the unionid of this moment.
+    pub(crate) fn issue_login(
+        &mut self,
+        appid: &str,
+        openid: Option<String>,
+        unionid: Option<String>,
+        rotate: bool,
+        now_ms: u64,
+    ) -> Result<Issued, SteeringError> {
+        if let Some(unionid) = &unionid {
+            check_identifier("unionid", unionid)?;
+        }
+        let openid = self.meet(appid, openid)?;
+        let (person, chance, in_group) = self.person(appid, &openid)?;
+        if let Some(unionid) = unionid {
+            person.named_unionid = Some(unionid.into());
+        } else if in_group && person.own_unionid.is_none() {
+            person.own_unionid = Some(chance.open_id().into());
+        }
+        let key = match &person.session_key {
+            Some(key) if !rotate => Arc::clone(key),
+            _ => Arc::clone(person.session_key.insert(chance.session_key().into())),
+        };
+        let unionid = person.unionid(in_group);
+        let code = chance.login_code();
+        let session = Session { openid: openid.as_str().into(), unionid: unionid.clone(), key };
+        self.codes.issue(&code, appid.into(), Meaning::Login(session), now_ms);
+        Ok(Issued { code, openid, unionid })
+    }
+
+    /// What the phone button does. The number named is the person's from now on.
+    pub(crate) fn issue_phone(
+        &mut self,
+        appid: &str,
+        openid: Option<String>,
+        phone: Option<String>,
+        now_ms: u64,
+    ) -> Result<IssuedPhone, SteeringError> {
+        if let Some(phone) = &phone {
+            check_phone(phone)?;
+        }
+        let openid = self.meet(appid, openid)?;
+        let (person, chance, _) = self.person(appid, &openid)?;
+        let phone = person.use_phone(phone, chance);
+        let code = chance.phone_code();
+        self.codes.issue(&code, appid.into(), Meaning::Phone, now_ms);
+        Ok(IssuedPhone { code, openid, phone })
+    }
+
+    /// What sealing data of a person needs; there must have been a login.
+    pub(crate) fn subject(
+        &mut self,
+        appid: &str,
+        openid: &str,
+        phone: Option<String>,
+    ) -> Result<Subject, SteeringError> {
+        if !self.apps.contains_key(appid) {
+            return Err(SteeringError::UnknownApp);
+        }
+        if let Some(phone) = &phone {
+            check_phone(phone)?;
+        }
+        let (person, chance, in_group) = self.person(appid, openid)?;
+        let session_key = person.session_key.clone().ok_or(SteeringError::NoSessionKey)?;
+        Ok(Subject {
+            session_key,
+            unionid: person.unionid(in_group),
+            phone: person.use_phone(phone, chance),
+            iv: chance.bytes(),
+            open_group_id: chance.open_group_id(),
+        })
+    }
+
+    /// code2Session, with the checks in WeChat's order.
+    pub(crate) fn exchange(&mut self, call: &Exchange, now_ms: u64) -> Outcome {
+        let mut met = Met::default();
+        let result = self.checked(call, now_ms, &mut met);
+        let appid = call.appid.as_deref();
+        if result.is_ok() {
+            met.note(self.faults.take(JSCODE2SESSION, appid, Stage::Success));
+        }
+        let without_openid = met.last == Some(FaultKind::MissingField);
+        met.note(self.faults.take(JSCODE2SESSION, appid, Stage::Answer));
+        Outcome { result, fault: met.last, without_openid, delay: met.delay, rid: self.chance.rid(now_ms) }
+    }
+
+    /// The answer to a call that never gets as far as the exchange.
+    pub(crate) fn refuse(&mut self, errcode: i64, now_ms: u64) -> Outcome {
+        Outcome {
+            result: Err(Refusal::new(errcode)),
+            fault: None,
+            without_openid: false,
+            delay: Duration::ZERO,
+            rid: self.chance.rid(now_ms),
+        }
+    }
+
+    fn checked(&mut self, call: &Exchange, now_ms: u64, met: &mut Met) -> Result<Session, Refusal> {
+        let appid = call.appid.as_deref().ok_or(Refusal::new(41002))?;
+        let secret = call.secret.as_deref().ok_or(Refusal::new(41004))?;
+        let js_code = call.js_code.as_deref().ok_or(Refusal::new(41008))?;
+        let app = self.apps.get(appid).ok_or(Refusal::new(40013))?;
+        if call.grant_type.as_deref() != Some("authorization_code") {
+            return Err(Refusal::new(40002));
+        }
+        if app.secret != secret {
+            return Err(Refusal::new(40125));
+        }
+        for stage in [Stage::Rate, Stage::Inside] {
+            met.note(self.faults.take(JSCODE2SESSION, Some(appid), stage));
+            if let Some(refusal) = met.refusal {
+                return Err(refusal);
+            }
+        }
+        self.codes.exchange(js_code, appid, now_ms).map_err(|rejected| {
+            Refusal::new(match rejected {
+                Rejected::Invalid => 40029,
+                Rejected::Used => 40163,
+            })
+        })
+    }
+
+    /// Makes sure that the app is known and the person remembered, and returns the openid: the one named, or a new one.
+    fn meet(&mut self, appid: &str, openid: Option<String>) -> Result<String, SteeringError> {
+        if !self.apps.contains_key(appid) {
+            return Err(SteeringError::UnknownApp);
+        }
+        let openid = match openid {
+            Some(openid) => {
+                check_identifier("openid", &openid)?;
+                openid
+            }
+            None => self.chance.open_id(),
+        };
+        let key = (appid.to_owned(), openid.clone());
+        if !self.people.contains_key(&key) {
+            if self.people.len() >= MAX_PEOPLE
+                && let Some(oldest) = self.people_oldest_first.pop_front()
+            {
+                self.people.remove(&oldest);
+            }
+            self.people_oldest_first.push_back(key.clone());
+            self.people.insert(key, Person::default());
+        }
+        Ok(openid)
+    }
+
+    /// A person met before, chance, and whether the app is in a union group.
+    fn person(&mut self, appid: &str, openid: &str) -> Result<(&mut Person, &mut Chance, bool), SteeringError> {
+        let app = self.apps.get(appid).ok_or(SteeringError::UnknownApp)?;
+        let key = (appid.to_owned(), openid.to_owned());
+        let person = self.people.get_mut(&key).ok_or(SteeringError::NoSessionKey)?;
+        Ok((person, &mut self.chance, app.union_group.is_some()))
+    }
+}
+
+impl Person {
+    fn unionid(&self, in_group: bool) -> Option<Arc<str>> {
+        self.named_unionid.clone().or_else(|| self.own_unionid.clone().filter(|_| in_group))
+    }
+
+    /// The number named, which replaces the present one; else the present one; else a new one.
+    fn use_phone(&mut self, named: Option<String>, chance: &mut Chance) -> String {
+        if named.is_some() {
+            self.phone = named;
+        }
+        self.phone.get_or_insert_with(|| chance.phone()).clone()
+    }
+}
+
+/// The faults that a call met.
+#[derive(Default)]
+struct Met {
+    last: Option<FaultKind>,
+    delay: Duration,
+    refusal: Option<Refusal>,
+}
+
+impl Met {
+    fn note(&mut self, fault: Option<Fault>) {
+        let Some(fault) = fault else { return };
+        self.last = Some(fault.kind);
+        self.delay += fault.delay;
+        if let Some(errcode) = fault.errcode {
+            self.refusal = Some(Refusal { errcode, as_text: fault.kind == FaultKind::StringErrcode });
+        }
+    }
+}
+
+fn check_identifier(name: &'static str, text: &str) -> Result<(), SteeringError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(SteeringError::BadIdentifier(name))
+    }
+}
+
+fn check_phone(phone: &str) -> Result<(), SteeringError> {
+    if (4..=15).contains(&phone.len()) && phone.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(())
+    } else {
+        Err(SteeringError::BadPhone)
+    }
+}
+
+#[cfg(test)]
+mod tests;
