@@ -121,7 +121,7 @@ struct UserInfo<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Number<'a> {
+struct PhonePayload<'a> {
     phone_number: String,
     pure_phone_number: &'a str,
     country_code: CountryCode,
@@ -205,7 +205,7 @@ impl EncryptBody {
             }
             Kind::Phone => {
                 let country_code = self.country_code.clone().unwrap_or_else(|| CountryCode::Text("86".into()));
-                serde_json::to_string(&Number {
+                serde_json::to_string(&PhonePayload {
                     phone_number: country_code.in_front_of(&subject.phone),
                     pure_phone_number: &subject.phone,
                     country_code,
