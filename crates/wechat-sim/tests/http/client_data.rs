@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
-use crate::harness::{APP, BOUND_APP, Sim};
+use crate::harness::{APP, BOUND_APP, Sim, hex};
 
 fn open(sealed: &Value, session_key: &str) -> Option<Value> {
     let sixteen = |text: &str| -> [u8; 16] { STANDARD.decode(text).unwrap().try_into().unwrap() };
@@ -56,9 +56,7 @@ async fn every_kind_is_what_wechat_gives() {
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let sealed = sim.post("/sim/encrypt", body).await;
         let raw_data = sealed["rawData"].as_str().unwrap();
-        let digest = Sha1::digest(format!("{raw_data}{key}"));
-        let signature: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(sealed["signature"], signature);
+        assert_eq!(sealed["signature"], hex(&Sha1::digest(format!("{raw_data}{key}"))));
         assert!(!raw_data.contains("oBob") && !raw_data.contains("uBob"));
         open(&sealed, &key).unwrap()
     };

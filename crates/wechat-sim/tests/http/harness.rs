@@ -117,3 +117,8 @@ pub(crate) async fn wechat_json(response: Response) -> Value {
     assert_eq!(response.headers()["content-type"], "text/plain");
     serde_json::from_str(&response.text().await.unwrap()).unwrap()
 }
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}

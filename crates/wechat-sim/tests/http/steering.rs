@@ -4,10 +4,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::harness::{APP, BOUND_APP, Sim, secret_of, wechat_json};
+use crate::harness::{APP, BOUND_APP, Sim, hex, secret_of, wechat_json};
 
 fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text))
 }
 
 #[tokio::test(flavor = "multi_thread")]
