@@ -1,1 +1,14 @@
+#![doc = include_str!("../README.md")]
 
+mod base_url;
+mod breaker;
+mod client;
+mod code2session;
+mod errcode;
+mod error;
+mod lanes;
+
+pub use base_url::BaseUrl;
+pub use client::{Client, ClientConfig, Exchanged, SecretSlot};
+pub use errcode::RejectedClass;
+pub use error::{BadResponse, ConfigError, ExchangeError, Rejected, Rid};

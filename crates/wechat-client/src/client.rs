@@ -1,0 +1,275 @@
+//! The client: one connection pool, one budget for each call, one lane for each app.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::CONTENT_ENCODING;
+use reqwest::{Response, redirect, retry};
+use tokio::time::{Instant, timeout_at};
+use wxgate_crypto::Random;
+use wxgate_domain::{AppSecret, Credential, LoginCode, WechatAppid, WechatIdentity};
+use zeroize::Zeroizing;
+
+use crate::base_url::BaseUrl;
+use crate::code2session;
+use crate::errcode;
+use crate::error::{BadResponse, ConfigError, ExchangeError};
+use crate::lanes::Lanes;
+
+/// Longest answer that is read. WeChat's have about 150 bytes.
+const MAX_BODY: usize = 64 * 1024;
+/// Room for every answer WeChat gives today, so that the buffer that is zeroed is the only one.
+const USUAL_BODY: usize = 4 * 1024;
+/// Connections kept for the next peak.
+const MAX_IDLE_CONNECTIONS: usize = 256;
+/// Shorter than servers usually keep idle connections, so that it is us who closes them, and no request meets a
+/// connection that is being closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a [`Client`] behaves.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// Where WeChat is. Default: `https://api.weixin.qq.com`.
+    pub base_url: BaseUrl,
+    /// Time for name, TCP and TLS together. Default: 1 s.
+    pub connect_timeout: Duration,
+    /// Time for a whole call, the second try included. Default: 2 s.
+    pub total_timeout: Duration,
+    /// Exchanges of one app at the same time; more are [`ExchangeError::Overloaded`]. Default: 256.
+    pub max_in_flight_per_app: usize,
+    /// After so many calls of one app in a row that failed altogether ([`ExchangeError::Timeout`],
+    /// [`ExchangeError::Unavailable`], [`ExchangeError::BadResponse`]), its calls fail at once for one to two seconds;
+    /// then one call tries. Default: 20.
+    pub breaker_threshold: u32,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            base_url: BaseUrl::wechat(),
+            connect_timeout: Duration::from_secs(1),
+            total_timeout: Duration::from_secs(2),
+            max_in_flight_per_app: 256,
+            breaker_threshold: 20,
+        }
+    }
+}
+
+/// A client of WeChat's API. Clones share connections and lanes.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    http: reqwest::Client,
+    base_url: BaseUrl,
+    connect_timeout: Duration,
+    total_timeout: Duration,
+    lanes: Lanes,
+}
+
+/// What WeChat gave for a code.
+#[derive(Clone, Debug)]
+pub struct Exchanged {
+    /// Who logged in.
+    pub identity: WechatIdentity,
+    /// Which AppSecret WeChat accepted.
+    pub slot: SecretSlot,
+}
+
+impl Exchanged {
+    /// The class of the outcome as a metric's label: `ok`. The others are
+    /// [`ExchangeError::errcode_class`].
+    #[expect(clippy::unused_self, reason = "the pair of ExchangeError::errcode_class")]
+    pub fn errcode_class(&self) -> &'static str {
+        "ok"
+    }
+}
+
+/// One of the two AppSecrets of an app whose secret is being rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretSlot {
+    /// The one that is tried first.
+    Current,
+    /// The one before. WeChat does not know the current one: a rotation is not finished, or went wrong.
+    Previous,
+}
+
+/// What is left for one call.
+struct Budget {
+    deadline: Instant,
+    may_reconnect: bool,
+}
+
+impl Client {
+    /// Makes a client. No connection is opened yet.
+    ///
+    /// # Errors
+    /// A value of the configuration makes no sense, or there is no TLS or no randomness to be had.
+    pub fn new(config: ClientConfig) -> Result<Self, ConfigError> {
+        let ClientConfig { base_url, connect_timeout, total_timeout, max_in_flight_per_app, breaker_threshold } =
+            config;
+        if connect_timeout.is_zero() || connect_timeout >= total_timeout {
+            return Err(ConfigError::Timeouts);
+        }
+        if max_in_flight_per_app == 0 || breaker_threshold == 0 {
+            return Err(ConfigError::Limits);
+        }
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("wxgate/", env!("CARGO_PKG_VERSION")))
+            .https_only(base_url.is_https())
+            // One request for each connection: a connection that breaks costs one login, not hundreds.
+            .http1_only()
+            .connect_timeout(connect_timeout)
+            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            // The address holds the AppSecret: it goes to the configured host and nowhere else.
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            // A code works once, so a request that was sent is never sent again. What remains inside hyper cannot be
+            // switched off and is safe: a request is put on another connection only if it was still in the queue of
+            // an idle connection that turned out to be closed, and no byte of it was written.
+            .retry(retry::never())
+            // Also if another crate of the program switches these features of reqwest on.
+            .no_gzip()
+            .no_brotli()
+            .no_deflate()
+            .no_zstd()
+            .build()
+            .map_err(|_| ConfigError::Tls)?;
+        let random = Random::system().map_err(|_| ConfigError::NoRandomness)?;
+        let lanes = Lanes::new(max_in_flight_per_app, breaker_threshold, random);
+        Ok(Self(Arc::new(Inner { http, base_url, connect_timeout, total_timeout, lanes })))
+    }
+
+    /// Exchanges the code of `wx.login` for who logged in (code2Session).
+    ///
+    /// The call ends within the total timeout. If WeChat refuses the current AppSecret (40125) and there is a previous
+    /// one, the same code is tried with that: WeChat checks the secret first, so the code is still good. A request
+    /// that was sent is never sent again.
+    ///
+    /// Dropping the future does not take back what was sent: run it to its end.
+    ///
+    /// # Errors
+    /// See [`ExchangeError`]. After [`ExchangeError::Timeout`], [`ExchangeError::BadResponse`] and
+    /// [`RejectedClass::Busy`](crate::RejectedClass::Busy) the code may be used up.
+    pub async fn code_to_session(
+        &self,
+        appid: &WechatAppid,
+        credential: &Credential,
+        code: &LoginCode,
+    ) -> Result<Exchanged, ExchangeError> {
+        let started = Instant::now();
+        let result = match self.0.lanes.enter(appid) {
+            Ok(pass) => {
+                let mut budget = Budget { deadline: started + self.0.total_timeout, may_reconnect: true };
+                let deadline = budget.deadline;
+                let exchange = self.0.exchange(appid, credential, code, &mut budget);
+                let result = timeout_at(deadline, exchange).await.unwrap_or(Err(ExchangeError::Timeout));
+                pass.end(&result);
+                result
+            }
+            Err(refused) => Err(refused),
+        };
+        log(appid, &result, started.elapsed());
+        result
+    }
+}
+
+impl Inner {
+    async fn exchange(
+        &self,
+        appid: &WechatAppid,
+        credential: &Credential,
+        code: &LoginCode,
+        budget: &mut Budget,
+    ) -> Result<Exchanged, ExchangeError> {
+        let Credential::AppSecret { current, previous } = credential;
+        match (self.exchange_with(appid, current, code, budget).await, previous) {
+            (Err(ExchangeError::Rejected(rejected)), Some(previous)) if rejected.errcode == errcode::WRONG_SECRET => {
+                let identity = self.exchange_with(appid, previous, code, budget).await?;
+                Ok(Exchanged { identity, slot: SecretSlot::Previous })
+            }
+            (result, _) => result.map(|identity| Exchanged { identity, slot: SecretSlot::Current }),
+        }
+    }
+
+    async fn exchange_with(
+        &self,
+        appid: &WechatAppid,
+        secret: &AppSecret,
+        code: &LoginCode,
+        budget: &mut Budget,
+    ) -> Result<WechatIdentity, ExchangeError> {
+        let url = code2session::url(&self.base_url, appid, secret, code);
+        let response = self.get(&url, budget).await?;
+        if response.status().is_server_error() {
+            return Err(BadResponse::Status(response.status().as_u16()).into());
+        }
+        code2session::read(&body(response).await?)
+    }
+
+    /// Sends a request once; connects up to twice.
+    ///
+    /// reqwest's errors hold the address, and with it the secret: they are looked at and dropped, never kept.
+    async fn get(&self, url: &str, budget: &mut Budget) -> Result<Response, ExchangeError> {
+        loop {
+            match self.http.get(url).send().await.map_err(reqwest::Error::without_url) {
+                Ok(response) => return Ok(response),
+                Err(error) if !error.is_connect() => return Err(ExchangeError::Timeout),
+                Err(_) if !budget.take_reconnect(self.connect_timeout) => return Err(ExchangeError::Unavailable),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Budget {
+    /// Whether to connect again, which is granted once, and only while a whole connect fits into the rest. So whenever
+    /// the deadline strikes, there was a connection, and the request may have been sent.
+    fn take_reconnect(&mut self, connect_timeout: Duration) -> bool {
+        let fits = self.deadline.saturating_duration_since(Instant::now()) > connect_timeout;
+        std::mem::take(&mut self.may_reconnect) && fits
+    }
+}
+
+/// Reads the body, but never more than [`MAX_BODY`]. It holds the session_key, so it is zeroed when dropped.
+async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, ExchangeError> {
+    let encoding = response.headers().get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(BadResponse::Encoded.into());
+    }
+    let mut body = Zeroizing::new(Vec::with_capacity(USUAL_BODY));
+    while let Some(chunk) = response.chunk().await.map_err(|_| ExchangeError::Timeout)? {
+        if chunk.len() > MAX_BODY.saturating_sub(body.len()) {
+            return Err(BadResponse::TooLarge.into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn log(appid: &WechatAppid, result: &Result<Exchanged, ExchangeError>, took: Duration) {
+    let rejected = match result {
+        Err(ExchangeError::Rejected(rejected)) => Some(rejected),
+        _ => None,
+    };
+    let bad_response = match result {
+        Err(ExchangeError::BadResponse(bad)) => Some(bad.label()),
+        _ => None,
+    };
+    let previous_secret = matches!(result, Ok(Exchanged { slot: SecretSlot::Previous, .. }));
+    tracing::debug!(
+        wechat.route = code2session::ROUTE,
+        wechat.appid = appid.as_str(),
+        wechat.class = result.as_ref().map_or_else(ExchangeError::errcode_class, Exchanged::errcode_class),
+        wechat.errcode = rejected.map(|rejected| rejected.errcode),
+        wechat.rid = rejected.and_then(|rejected| rejected.rid.as_ref()).map(|rid| rid.as_str()),
+        wechat.mock_code = rejected.map(|rejected| rejected.is_mock_code),
+        wechat.bad_response = bad_response,
+        wechat.previous_secret = previous_secret,
+        duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "called WeChat"
+    );
+}
