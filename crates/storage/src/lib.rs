@@ -1,1 +1,28 @@
+#![doc = include_str!("../README.md")]
 
+pub mod changes;
+pub mod connect;
+pub mod error;
+pub mod scope;
+pub mod storage;
+pub mod tx;
+
+mod entity;
+mod group_commit;
+mod keys;
+mod migrate;
+mod open_session;
+mod repo;
+mod start_check;
+mod sweep;
+
+pub use changes::{Change, ChangeKind};
+pub use connect::{DatabaseUrl, Engine, MalformedUrl};
+pub use error::{StartError, StorageError};
+pub use repo::apps::{AllApps, NewApp, StoredApp, TenantApps};
+pub use repo::tenants::{NewTenant, Tenants};
+pub use repo::union_groups::{TenantUnionGroups, UnionGroup};
+pub use scope::TenantScope;
+pub use storage::{BatchObserver, BatchOutcome, BatchReport, InstanceKind, Storage, StorageConfig};
+pub use tx::Tx;
+pub use wxgate_migrations::Status as MigrationStatus;

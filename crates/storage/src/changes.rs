@@ -1,0 +1,172 @@
+//! The log of administrative changes, and who listens to it.
+//!
+//! Each change takes its number from a row that stays locked until the commit, so numbers appear in their order and
+//! whoever has seen one has seen all before it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use uuid::Uuid;
+use wxgate_domain::{TenantId, Timestamp};
+
+use crate::entity::{change, change_counter};
+use crate::error::StorageError;
+use crate::storage::Core;
+
+/// Changes that a slow receiver may be behind before it is told that it lags.
+pub(crate) const BACKLOG: usize = 1_024;
+/// How often the log is read.
+const EVERY: Duration = Duration::from_millis(250);
+/// How many changes are read at once.
+const PAGE: u64 = 500;
+
+/// Something that an administrator changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its number; they have no gaps.
+    pub seq: i64,
+    /// The tenant it concerns.
+    pub tenant: Option<TenantId>,
+    /// What kind of row changed.
+    pub kind: ChangeKind,
+    /// The row's id, where it has a UUID.
+    pub row: Option<Uuid>,
+}
+
+/// What kind of row changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// A tenant: name, status, policy or epoch.
+    Tenant,
+    /// An app: status, secret, policy or epoch.
+    App,
+    /// A union group.
+    UnionGroup,
+    /// A user was blocked or unblocked.
+    User,
+    /// A tenant's signing keys.
+    SigningKey,
+    /// A tenant's data keys.
+    DataKey,
+}
+
+impl ChangeKind {
+    const ALL: [Self; 6] = [Self::Tenant, Self::App, Self::UnionGroup, Self::User, Self::SigningKey, Self::DataKey];
+
+    /// The word in storage.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::App => "app",
+            Self::UnionGroup => "union_group",
+            Self::User => "user",
+            Self::SigningKey => "signing_key",
+            Self::DataKey => "data_key",
+        }
+    }
+
+    /// The kind of a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// Logs a change in the transaction that makes it.
+pub(crate) async fn record(
+    tx: &DatabaseTransaction,
+    kind: ChangeKind,
+    tenant: TenantId,
+    row: Option<Uuid>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let row = change::ActiveModel {
+        seq: Set(next_seq(tx).await?),
+        tenant_id: Set(Some(tenant.uuid())),
+        kind: Set(kind.as_str().to_owned()),
+        row_id: Set(row),
+        at: Set(now.millis()),
+    };
+    #[expect(clippy::disallowed_methods, reason = "the log belongs to no tenant")]
+    change::Entity::insert(row).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// Raises the counter and keeps its row locked until the transaction ends.
+async fn next_seq(tx: &DatabaseTransaction) -> Result<i64, StorageError> {
+    use sea_orm::sea_query::{Expr, ExprTrait};
+    #[expect(clippy::disallowed_methods, reason = "the counter belongs to no tenant")]
+    let raise = change_counter::Entity::update_many()
+        .col_expr(change_counter::Column::Seq, Expr::col(change_counter::Column::Seq).add(1));
+    raise.exec(tx).await?;
+    counter(tx).await
+}
+
+async fn counter<C: ConnectionTrait>(db: &C) -> Result<i64, StorageError> {
+    #[expect(clippy::disallowed_methods, reason = "the counter belongs to no tenant")]
+    let row = change_counter::Entity::find().one(db).await?;
+    Ok(row.ok_or_else(|| StorageError::inconsistent("change_counter", "seq"))?.seq)
+}
+
+/// The number of the newest change.
+pub(crate) async fn last(core: &Core) -> Result<i64, StorageError> {
+    counter(&core.reader).await
+}
+
+/// Reads the log until told to stop. A failed read changes nothing: the next one continues where the last success ended.
+pub(crate) async fn poll(core: Arc<Core>, mut last: i64, mut stop: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut healthy = true;
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = tick.tick() => {}
+        }
+        let result = catch_up(&core, &mut last).await;
+        if let Err(error) = &result
+            && healthy
+        {
+            tracing::warn!(%error, "the log of changes cannot be read; caches may be up to a minute old");
+        }
+        healthy = result.is_ok();
+    }
+}
+
+/// Tells everyone of the changes after `last`, and moves it along.
+async fn catch_up(core: &Core, last: &mut i64) -> Result<(), StorageError> {
+    loop {
+        let after = *last;
+        let rows = core.read(|db| async move { page(&db, after).await }).await?;
+        for row in &rows {
+            *last = row.seq;
+            // A kind that a newer version wrote means nothing to this one.
+            let Some(kind) = ChangeKind::from_word(&row.kind) else { continue };
+            tell(core, Change { seq: row.seq, tenant: row.tenant_id.map(TenantId::from), kind, row: row.row_id }).await;
+        }
+        if (rows.len() as u64) < PAGE {
+            return Ok(());
+        }
+    }
+}
+
+async fn page<C: ConnectionTrait>(db: &C, after: i64) -> Result<Vec<change::Model>, DbErr> {
+    #[expect(clippy::disallowed_methods, reason = "the log belongs to no tenant")]
+    let newer = change::Entity::find().filter(change::Column::Seq.gt(after));
+    newer.order_by_asc(change::Column::Seq).limit(PAGE).all(db).await
+}
+
+async fn tell(core: &Core, change: Change) {
+    if change.kind == ChangeKind::DataKey {
+        match change.tenant {
+            Some(tenant) => core.keys.forget(tenant).await,
+            None => core.keys.forget_all(),
+        }
+    }
+    // Nobody listening is no error.
+    let _ = core.changes.send(change);
+}

@@ -1,0 +1,177 @@
+//! A tenant's data keys: random, made with the tenant, stored sealed by the operator's master key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder, Set};
+use uuid::Uuid;
+use wxgate_crypto::{KeyId, MacKey, MasterKeyRing, Place, Random, SealKey, Sealed, Secret};
+use wxgate_domain::{TenantId, Timestamp};
+
+use crate::entity::data_key;
+use crate::error::StorageError;
+use crate::repo;
+use crate::scope::of_tenant;
+use crate::storage::Core;
+
+/// What a data key is for. One key never serves two purposes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Seals values at rest.
+    Seal,
+    /// Digests what is looked up but must not be read.
+    Digest,
+    /// Makes the MACs of refresh tokens.
+    RefreshMac,
+    /// Makes the MACs of audit entries.
+    Audit,
+}
+
+impl Purpose {
+    /// In the order of their first numbers, from 1.
+    const ALL: [Self; 4] = [Self::Seal, Self::Digest, Self::RefreshMac, Self::Audit];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Seal => "seal",
+            Self::Digest => "digest",
+            Self::RefreshMac => "refresh_mac",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+/// The opened keys of a tenant that daily work needs.
+pub(crate) struct TenantKeys {
+    /// The newest, which seals.
+    pub(crate) seal: SealKey,
+    /// The ones before, which still open what they sealed.
+    others: Vec<SealKey>,
+    /// The newest, by its number.
+    pub(crate) refresh_mac: (u32, MacKey),
+    older_macs: Vec<(u32, MacKey)>,
+    /// Raised when a backup was restored; part of every refresh token's MAC.
+    pub(crate) restore_epoch: u32,
+}
+
+impl TenantKeys {
+    /// Reads and opens a tenant's keys; `NotFound` if there is no such tenant.
+    pub(crate) async fn load<C: ConnectionTrait>(
+        db: &C,
+        master_keys: &MasterKeyRing,
+        tenant: TenantId,
+    ) -> Result<Self, StorageError> {
+        let purposes = [Purpose::Seal.as_str(), Purpose::RefreshMac.as_str()];
+        let newest_first = of_tenant::<data_key::Entity>(tenant)
+            .filter(data_key::Column::Purpose.is_in(purposes))
+            .order_by_desc(data_key::Column::Number);
+        let mut seals = Vec::new();
+        let mut macs = Vec::new();
+        for row in newest_first.all(db).await? {
+            let number = repo::unsigned(row.number, "data_key", "number")?;
+            let key = open_data_key(master_keys, tenant, number, row.sealed)?;
+            if row.purpose == Purpose::Seal.as_str() {
+                seals.push(SealKey::new(KeyId::from(number), key));
+            } else {
+                macs.push((number, MacKey::new(KeyId::from(number), key)));
+            }
+        }
+        let mut seals = seals.into_iter();
+        let mut macs = macs.into_iter();
+        Ok(Self {
+            seal: seals.next().ok_or(StorageError::NotFound)?,
+            others: seals.collect(),
+            refresh_mac: macs.next().ok_or(StorageError::NotFound)?,
+            older_macs: macs.collect(),
+            restore_epoch: repo::instance::restore_epoch(db).await?,
+        })
+    }
+
+    /// Opens a value of this tenant with whichever of its keys sealed it.
+    pub(crate) fn open(&self, place: &Place<'_>, sealed: &Sealed) -> Result<Secret<Vec<u8>>, StorageError> {
+        let id = sealed.key_id();
+        let key = std::iter::once(&self.seal).chain(&self.others).find(|key| key.id() == id);
+        Ok(key.unwrap_or(&self.seal).open(place, sealed)?)
+    }
+
+    /// The MAC key of this number.
+    pub(crate) fn mac_key(&self, number: u32) -> Option<&MacKey> {
+        let mut all = std::iter::once(&self.refresh_mac).chain(&self.older_macs);
+        all.find(|(n, _)| *n == number).map(|(_, key)| key)
+    }
+}
+
+fn open_data_key(
+    master_keys: &MasterKeyRing,
+    tenant: TenantId,
+    number: u32,
+    sealed: Vec<u8>,
+) -> Result<Secret<[u8; 32]>, StorageError> {
+    let row = number.to_be_bytes();
+    let opened = master_keys.open(&place(tenant.uuid(), &row), &Sealed::parse(sealed)?)?;
+    let key: [u8; 32] =
+        opened.expose().as_slice().try_into().map_err(|_| StorageError::inconsistent("data_key", "sealed"))?;
+    Ok(Secret::new(key))
+}
+
+fn place(tenant: Uuid, row: &[u8]) -> Place<'_> {
+    Place { tenant, table: "data_key", column: "sealed", row }
+}
+
+/// New keys for a new tenant, one for each purpose: the rows to store, and the one that seals.
+pub(crate) fn create(
+    master_keys: &MasterKeyRing,
+    random: &Random,
+    tenant: TenantId,
+    now: Timestamp,
+) -> (Vec<data_key::ActiveModel>, SealKey) {
+    let keys: [Secret<[u8; 32]>; 4] = std::array::from_fn(|_| random.secret());
+    let [seal, ..] = &keys;
+    let seal_key = SealKey::new(KeyId::from(1), seal.clone());
+    let numbered = (1_u32..).zip(Purpose::ALL.iter().zip(&keys));
+    let rows = numbered.map(|(number, (purpose, key))| {
+        let sealed = master_keys.seal(&place(tenant.uuid(), &number.to_be_bytes()), key.expose(), random);
+        data_key::ActiveModel {
+            tenant_id: Set(tenant.uuid()),
+            number: Set(number.cast_signed()),
+            purpose: Set(purpose.as_str().to_owned()),
+            sealed: Set(sealed.into_bytes()),
+            created_at: Set(now.millis()),
+        }
+    });
+    (rows.collect(), seal_key)
+}
+
+/// Opened keys of the tenants in use: at most 10,000, a minute each, and forgotten sooner when a change says so.
+pub(crate) struct KeyCache(Cache<TenantId, Arc<TenantKeys>>);
+
+impl KeyCache {
+    pub(crate) fn new() -> Self {
+        Self(Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(60)).build())
+    }
+
+    pub(crate) async fn forget(&self, tenant: TenantId) {
+        self.0.invalidate(&tenant).await;
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.0.invalidate_all();
+    }
+}
+
+impl Core {
+    /// The keys of a tenant; concurrent callers share one read. `NotFound` if there is no such tenant.
+    pub(crate) async fn keys(&self, tenant: TenantId) -> Result<Arc<TenantKeys>, StorageError> {
+        let load = async {
+            let first = TenantKeys::load(&self.reader, &self.master_keys, tenant).await;
+            match first {
+                Err(StorageError::Unavailable { .. }) => {
+                    TenantKeys::load(&self.reader, &self.master_keys, tenant).await.map(Arc::new)
+                }
+                other => other.map(Arc::new),
+            }
+        };
+        self.keys.0.try_get_with(tenant, load).await.map_err(|error| error.as_ref().clone())
+    }
+}

@@ -1,0 +1,23 @@
+//! One file per kind of row: its queries, and the way between rows and the domain.
+
+pub(crate) mod apps;
+pub(crate) mod instance;
+pub(crate) mod signing_keys;
+pub(crate) mod tenants;
+pub(crate) mod union_groups;
+pub(crate) mod users;
+
+use std::str::FromStr;
+
+use crate::error::StorageError;
+
+/// A number of ours that the engines keep as a signed one.
+pub(crate) fn unsigned(value: i32, table: &'static str, column: &'static str) -> Result<u32, StorageError> {
+    u32::try_from(value).map_err(|_| StorageError::inconsistent(table, column))
+}
+
+/// An id that is kept as bytes.
+pub(crate) fn ascii<T: FromStr>(bytes: Vec<u8>, table: &'static str, column: &'static str) -> Result<T, StorageError> {
+    let text = String::from_utf8(bytes).map_err(|_| StorageError::inconsistent(table, column))?;
+    text.parse().map_err(|_| StorageError::inconsistent(table, column))
+}

@@ -1,0 +1,62 @@
+//! The row about the whole database, and the master keys that it has seen.
+
+use sea_orm::{ConnectionTrait, EntityTrait, Set};
+use wxgate_crypto::KeyId;
+
+use crate::entity::{instance, master_key};
+use crate::error::StorageError;
+use crate::storage::Core;
+
+const ID: i16 = 1;
+
+async fn find<C: ConnectionTrait>(db: &C) -> Result<Option<instance::Model>, StorageError> {
+    #[expect(clippy::disallowed_methods, reason = "belongs to no tenant")]
+    Ok(instance::Entity::find_by_id(ID).one(db).await?)
+}
+
+/// What the database is for; at the first start what the configuration says, from then on what stands written.
+pub(crate) async fn kind(core: &Core) -> Result<String, StorageError> {
+    if let Some(row) = find(&core.reader).await? {
+        return Ok(row.kind);
+    }
+    let row = instance::ActiveModel {
+        id: Set(ID),
+        kind: Set(core.kind.as_str().to_owned()),
+        restore_epoch: Set(0),
+        created_at: Set(core.clock.now().millis()),
+    };
+    let inserted = instance::Entity::insert(row).exec_without_returning(&core.writer).await;
+    match inserted.map_err(StorageError::from) {
+        // Another node was first: its word counts.
+        Ok(_) | Err(StorageError::NotUnique { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    find(&core.writer).await?.map(|row| row.kind).ok_or_else(|| StorageError::inconsistent("instance", "kind"))
+}
+
+/// How often a backup of this database was restored.
+pub(crate) async fn restore_epoch<C: ConnectionTrait>(db: &C) -> Result<u32, StorageError> {
+    let row = find(db).await?.ok_or_else(|| StorageError::inconsistent("instance", "restore_epoch"))?;
+    super::unsigned(row.restore_epoch, "instance", "restore_epoch")
+}
+
+/// Writes down the master keys that are not known yet.
+pub(crate) async fn saw_master_keys(core: &Core, ids: &[KeyId]) -> Result<(), StorageError> {
+    for id in ids {
+        #[expect(clippy::disallowed_methods, reason = "belongs to no tenant")]
+        let known = master_key::Entity::find_by_id(id.as_bytes().to_vec()).one(&core.reader).await?;
+        if known.is_some() {
+            continue;
+        }
+        let row = master_key::ActiveModel {
+            id: Set(id.as_bytes().to_vec()),
+            first_seen_at: Set(core.clock.now().millis()),
+        };
+        let inserted = master_key::Entity::insert(row).exec_without_returning(&core.writer).await;
+        match inserted.map_err(StorageError::from) {
+            Ok(_) | Err(StorageError::NotUnique { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

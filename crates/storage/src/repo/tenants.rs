@@ -1,0 +1,142 @@
+//! Tenants.
+
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
+use wxgate_domain::{Slug, StoredSigningKey, Tenant, TenantId, TenantPolicy, TenantStatus, Timestamp};
+
+use super::{ascii, signing_keys, unsigned};
+use crate::changes::ChangeKind;
+use crate::entity::{data_key, signing_key, tenant};
+use crate::error::StorageError;
+use crate::keys;
+use crate::storage::Storage;
+use crate::tx::Tx;
+
+/// A tenant to be created.
+#[derive(Clone, Debug)]
+pub struct NewTenant {
+    /// Its name in addresses.
+    pub slug: Slug,
+    /// Its name for people, at most 200 characters.
+    pub name: String,
+    /// What it tunes.
+    pub policy: TenantPolicy,
+    /// Its first signing key.
+    pub signing_key: StoredSigningKey,
+}
+
+/// The tenants, for operators and for addresses.
+#[derive(Clone, Debug)]
+pub struct Tenants(Storage);
+
+impl Tenants {
+    pub(crate) fn new(storage: Storage) -> Self {
+        Self(storage)
+    }
+
+    /// All of them, by slug.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn list(&self) -> Result<Vec<Tenant>, StorageError> {
+        #[expect(clippy::disallowed_methods, reason = "the operator sees all tenants")]
+        let query = || tenant::Entity::find().order_by_asc(tenant::Column::Slug);
+        let rows = self.0.core.read(|db| async move { query().all(&db).await }).await?;
+        rows.into_iter().map(of_row).collect()
+    }
+
+    /// The tenant of an address.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn find(&self, slug: &Slug) -> Result<Option<Tenant>, StorageError> {
+        let slug = slug.as_str().as_bytes();
+        #[expect(clippy::disallowed_methods, reason = "a tenant is found by its own name")]
+        let query = || tenant::Entity::find().filter(tenant::Column::Slug.eq(slug.to_vec()));
+        let row = self.0.core.read(|db| async move { query().one(&db).await }).await?;
+        row.map(of_row).transpose()
+    }
+
+    /// The tenant of this id.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if there is none.
+    pub async fn get(&self, id: TenantId) -> Result<Tenant, StorageError> {
+        let row = self.0.core.read(|db| async move { by_id(&db, id).await }).await?;
+        row.map(of_row).transpose()?.ok_or(StorageError::NotFound)
+    }
+}
+
+pub(crate) async fn by_id<C: sea_orm::ConnectionTrait>(db: &C, id: TenantId) -> Result<Option<tenant::Model>, DbErr> {
+    #[expect(clippy::disallowed_methods, reason = "a tenant is found by its own id")]
+    tenant::Entity::find_by_id(id.uuid()).one(db).await
+}
+
+pub(crate) fn of_row(row: tenant::Model) -> Result<Tenant, StorageError> {
+    Ok(Tenant {
+        id: row.id.into(),
+        slug: ascii(row.slug, "tenant", "slug")?,
+        name: row.name,
+        status: TenantStatus::from_word(&row.status).ok_or_else(|| StorageError::inconsistent("tenant", "status"))?,
+        policy: TenantPolicy::from_json(&row.policy).map_err(|_| StorageError::inconsistent("tenant", "policy"))?,
+        sessions_epoch: unsigned(row.sessions_epoch, "tenant", "sessions_epoch")?,
+        created_at: Timestamp::from_millis(row.created_at),
+    })
+}
+
+/// Writes about tenants themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct TxTenants<'a>(&'a Tx);
+
+impl<'a> TxTenants<'a> {
+    pub(crate) fn new(tx: &'a Tx) -> Self {
+        Self(tx)
+    }
+
+    /// Creates an active tenant with its data keys and its first signing key.
+    ///
+    /// # Errors
+    /// [`StorageError::NotUnique`] (`uq_tenant_slug`) if the slug was ever used.
+    pub async fn create(&self, new: NewTenant) -> Result<Tenant, StorageError> {
+        let Tx { core, tx } = self.0;
+        let now = core.clock.now();
+        let created = Tenant {
+            id: TenantId::new(now, &core.random),
+            slug: new.slug,
+            name: new.name,
+            status: TenantStatus::Active,
+            policy: new.policy,
+            sessions_epoch: 0,
+            created_at: now,
+        };
+        let row = tenant::ActiveModel {
+            id: Set(created.id.uuid()),
+            slug: Set(created.slug.as_str().as_bytes().to_vec()),
+            name: Set(created.name.clone()),
+            status: Set(created.status.as_str().to_owned()),
+            policy: Set(created.policy.to_json()),
+            sessions_epoch: Set(0),
+            created_at: Set(now.millis()),
+        };
+        tenant::Entity::insert(row).exec_without_returning(tx).await?;
+        let (data_keys, seal) = keys::create(&core.master_keys, &core.random, created.id, now);
+        data_key::Entity::insert_many(data_keys).exec_without_returning(tx).await?;
+        let signing = signing_keys::to_row(&new.signing_key, created.id, &seal, &core.random);
+        signing_key::Entity::insert(signing).exec_without_returning(tx).await?;
+        self.0.record(ChangeKind::Tenant, created.id, Some(created.id.uuid())).await?;
+        Ok(created)
+    }
+
+    /// Suspends or resumes a tenant.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if there is no such tenant.
+    pub async fn set_status(&self, id: TenantId, status: TenantStatus) -> Result<(), StorageError> {
+        #[expect(clippy::disallowed_methods, reason = "a tenant is found by its own id")]
+        let update = tenant::Entity::update_many().filter(tenant::Column::Id.eq(id.uuid()));
+        let update = update.set(tenant::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() });
+        if update.exec(&self.0.tx).await?.rows_affected == 0 {
+            return Err(StorageError::NotFound);
+        }
+        self.0.record(ChangeKind::Tenant, id, Some(id.uuid())).await
+    }
+}

@@ -1,0 +1,82 @@
+//! Users: status and profile. They are created by their first login.
+
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, Set};
+use wxgate_domain::{Profile, TenantId, Timestamp, User, UserId, UserStatus};
+
+use super::unsigned;
+use crate::changes::ChangeKind;
+use crate::entity::user;
+use crate::error::StorageError;
+use crate::scope::{of_tenant, update_of_tenant};
+use crate::storage::Core;
+use crate::tx::{self, Tx};
+
+pub(crate) fn of_row(row: user::Model) -> Result<User, StorageError> {
+    Ok(User {
+        id: row.id.into(),
+        status: UserStatus::from_word(&row.status).ok_or_else(|| StorageError::inconsistent("user", "status"))?,
+        profile: Profile { nickname: row.nickname, avatar_url: row.avatar_url },
+        sessions_epoch: unsigned(row.sessions_epoch, "user", "sessions_epoch")?,
+        created_at: Timestamp::from_millis(row.created_at),
+    })
+}
+
+pub(crate) async fn find(core: &Core, tenant: TenantId, id: UserId) -> Result<Option<User>, StorageError> {
+    let query = || of_tenant::<user::Entity>(tenant).filter(user::Column::Id.eq(id.uuid()));
+    let row = core.read(|db| async move { query().one(&db).await }).await?;
+    row.map(of_row).transpose()
+}
+
+pub(crate) async fn update_profile(
+    core: &Core,
+    tenant: TenantId,
+    id: UserId,
+    newer: &Profile,
+) -> Result<(), StorageError> {
+    let tx = tx::begin(core).await?;
+    let stored = of_tenant::<user::Entity>(tenant).filter(user::Column::Id.eq(id.uuid())).lock_exclusive().one(&tx);
+    let stored = stored.await?.map(of_row).transpose()?.ok_or(StorageError::NotFound)?;
+    let Some(merged) = stored.profile.merged(newer) else { return Ok(tx.rollback().await?) };
+    update_of_tenant::<user::Entity>(tenant)
+        .filter(user::Column::Id.eq(id.uuid()))
+        .set(user::ActiveModel {
+            nickname: Set(merged.nickname),
+            avatar_url: Set(merged.avatar_url),
+            ..Default::default()
+        })
+        .exec(&tx)
+        .await?;
+    Ok(tx.commit().await?)
+}
+
+/// Writes about the users of one tenant.
+#[derive(Clone, Copy, Debug)]
+pub struct TxUsers<'a> {
+    tx: &'a Tx,
+    tenant: TenantId,
+}
+
+impl<'a> TxUsers<'a> {
+    pub(crate) fn new(tx: &'a Tx, tenant: TenantId) -> Self {
+        Self { tx, tenant }
+    }
+
+    /// Blocks or unblocks a user. Blocking ends every session for good: unblocking does not revive them.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such user.
+    pub async fn set_status(&self, id: UserId, status: UserStatus) -> Result<(), StorageError> {
+        let mut update = update_of_tenant::<user::Entity>(self.tenant)
+            .filter(user::Column::Id.eq(id.uuid()))
+            .set(user::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() });
+        if status == UserStatus::Blocked {
+            let next = Expr::col(user::Column::SessionsEpoch).add(1);
+            update = update.col_expr(user::Column::SessionsEpoch, next);
+        }
+        if update.exec(&self.tx.tx).await?.rows_affected == 0 {
+            return Err(StorageError::NotFound);
+        }
+        self.tx.record(ChangeKind::User, self.tenant, Some(id.uuid())).await
+    }
+}

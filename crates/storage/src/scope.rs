@@ -1,0 +1,116 @@
+//! The reads of one tenant. This is where a query gets its tenant, and the only way to a tenant's rows.
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Select, UpdateMany};
+use wxgate_crypto::MacKey;
+use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
+
+use crate::entity::{app, data_key, signing_key, union_group, user};
+use crate::error::StorageError;
+use crate::repo::apps::TenantApps;
+use crate::repo::union_groups::TenantUnionGroups;
+use crate::repo::{signing_keys, users};
+use crate::storage::Storage;
+
+/// A table whose rows belong to a tenant.
+pub(crate) trait TenantOwned: EntityTrait {
+    /// The column that says to which.
+    const TENANT: Self::Column;
+}
+
+macro_rules! tenant_owned {
+    ($($table:ident),* $(,)?) => {$(
+        impl TenantOwned for $table::Entity {
+            const TENANT: $table::Column = $table::Column::TenantId;
+        }
+    )*};
+}
+
+tenant_owned!(app, data_key, signing_key, union_group, user);
+
+/// A query over the rows of a tenant.
+#[expect(clippy::disallowed_methods, reason = "the one place where a finder gets its tenant")]
+pub(crate) fn of_tenant<E: TenantOwned>(tenant: TenantId) -> Select<E> {
+    E::find().filter(E::TENANT.eq(tenant.uuid()))
+}
+
+/// An update of rows of a tenant.
+#[expect(clippy::disallowed_methods, reason = "the one place where an update gets its tenant")]
+pub(crate) fn update_of_tenant<E: TenantOwned>(tenant: TenantId) -> UpdateMany<E> {
+    E::update_many().filter(E::TENANT.eq(tenant.uuid()))
+}
+
+/// Everything that belongs to one tenant. Asked as another tenant, the same rows do not exist.
+#[derive(Clone, Debug)]
+pub struct TenantScope {
+    pub(crate) storage: Storage,
+    pub(crate) tenant: TenantId,
+}
+
+impl TenantScope {
+    pub(crate) fn new(storage: Storage, tenant: TenantId) -> Self {
+        Self { storage, tenant }
+    }
+
+    /// The tenant's apps.
+    pub fn apps(&self) -> TenantApps {
+        TenantApps::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's union groups.
+    pub fn union_groups(&self) -> TenantUnionGroups {
+        TenantUnionGroups::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's signing keys with their private parts, newest first.
+    ///
+    /// # Errors
+    /// The database fails, or a key does not open.
+    pub async fn signing_keys(&self) -> Result<Vec<StoredSigningKey>, StorageError> {
+        let tenant = self.tenant;
+        let newest_first = move || {
+            of_tenant::<signing_key::Entity>(tenant)
+                .order_by_desc(signing_key::Column::CreatedAt)
+                .order_by_asc(signing_key::Column::Kid)
+        };
+        let rows = self.storage.core.read(|db| async move { newest_first().all(&db).await }).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = self.storage.core.keys(tenant).await?;
+        rows.into_iter().map(|row| signing_keys::of_row(row, &keys)).collect()
+    }
+
+    /// The key of this number that MACs refresh tokens.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such key.
+    pub async fn refresh_mac_key(&self, number: u32) -> Result<MacKey, StorageError> {
+        let keys = self.storage.core.keys(self.tenant).await?;
+        keys.mac_key(number).cloned().ok_or(StorageError::NotFound)
+    }
+
+    /// How often a backup of this database was restored; part of every refresh token's MAC.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if there is no such tenant.
+    pub async fn restore_epoch(&self) -> Result<u32, StorageError> {
+        Ok(self.storage.core.keys(self.tenant).await?.restore_epoch)
+    }
+
+    /// A user of the tenant.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, StorageError> {
+        let tenant = self.tenant;
+        users::find(&self.storage.core, tenant, id).await
+    }
+
+    /// Lays what is new in `profile` over what is stored; writes nothing if that changes nothing.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such user.
+    pub async fn update_profile(&self, user: UserId, profile: &Profile) -> Result<(), StorageError> {
+        users::update_profile(&self.storage.core, self.tenant, user, profile).await
+    }
+}

@@ -1,0 +1,287 @@
+//! The way in: connect, migrate, start, stop.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+use wxgate_crypto::{MasterKeyRing, Random};
+use wxgate_domain::{Clock, TenantId};
+
+use crate::changes::{self, Change};
+use crate::connect::{self, DatabaseUrl, Engine};
+use crate::error::{StartError, StorageError};
+use crate::keys::KeyCache;
+use crate::repo::apps::AllApps;
+use crate::repo::tenants::Tenants;
+use crate::scope::TenantScope;
+use crate::tx::Tx;
+use crate::{MigrationStatus, migrate, start_check, sweep};
+
+/// All that storage needs to be told.
+#[derive(Debug)]
+pub struct StorageConfig {
+    /// Which database.
+    pub url: DatabaseUrl,
+    /// The operator's master keys.
+    pub master_keys: MasterKeyRing,
+    /// What the database is for.
+    pub kind: InstanceKind,
+    /// The time.
+    pub clock: Clock,
+    /// Chance: ids, keys, nonces.
+    pub random: Random,
+    /// Told of every batch.
+    pub observer: BatchObserver,
+}
+
+/// What a database is for. It is written down at the first start, so that a development database never goes live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceKind {
+    /// Made by `wxgate dev`: simulated users, keys that were printed.
+    Dev,
+    /// Real users.
+    Live,
+}
+
+impl InstanceKind {
+    /// The word in storage.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Live => "live",
+        }
+    }
+
+    /// The kind of a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Dev, Self::Live].into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+impl fmt::Display for InstanceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whom to tell of batches: a gateway's metrics.
+#[derive(Clone)]
+pub struct BatchObserver(Arc<dyn Fn(&BatchReport) + Send + Sync>);
+
+impl BatchObserver {
+    /// An observer that calls `f` after each batch, on the batch's task: it must be quick.
+    pub fn new(f: impl Fn(&BatchReport) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(f))
+    }
+
+    /// An observer that does nothing.
+    pub fn silent() -> Self {
+        Self::new(|_| {})
+    }
+
+    /// Tells of a batch.
+    pub(crate) fn tell(&self, report: &BatchReport) {
+        (self.0)(report);
+    }
+}
+
+impl fmt::Debug for BatchObserver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BatchObserver")
+    }
+}
+
+/// How a batch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchReport {
+    /// How many callers it served.
+    pub jobs: usize,
+    /// From the transaction's begin to its commit.
+    pub duration: Duration,
+    /// How it ended.
+    pub outcome: BatchOutcome,
+}
+
+/// How a batch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BatchOutcome {
+    /// Committed.
+    Committed,
+    /// Rolled back, to be tried again whole: deadlock, serialisation failure, busy.
+    Retried,
+    /// Rolled back, to be tried again in halves.
+    Split,
+    /// Given up; its callers know.
+    Failed,
+}
+
+/// What every part of storage works with.
+pub(crate) struct Core {
+    pub(crate) engine: Engine,
+    /// All writing. On SQLite this is the only connection that writes.
+    pub(crate) writer: DatabaseConnection,
+    /// Reading outside transactions. On servers the same pool as `writer`.
+    pub(crate) reader: DatabaseConnection,
+    pub(crate) master_keys: MasterKeyRing,
+    pub(crate) kind: InstanceKind,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) observer: BatchObserver,
+    pub(crate) keys: KeyCache,
+    pub(crate) changes: broadcast::Sender<Change>,
+}
+
+impl Core {
+    /// Runs a read, and once more if its connection turns out to be broken: connections are not pinged before use.
+    pub(crate) async fn read<T, F, R>(&self, query: F) -> Result<T, StorageError>
+    where
+        F: Fn(DatabaseConnection) -> R,
+        R: Future<Output = Result<T, DbErr>>,
+    {
+        match query(self.reader.clone()).await.map_err(StorageError::from) {
+            Err(StorageError::Unavailable { .. }) => Ok(query(self.reader.clone()).await?),
+            result => result,
+        }
+    }
+}
+
+/// What runs from `start` to `stop`. Dropping it stops the tasks too, without waiting.
+struct Running {
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// The database. Clones share everything.
+#[derive(Clone)]
+pub struct Storage {
+    pub(crate) core: Arc<Core>,
+    running: Arc<Running>,
+}
+
+impl Storage {
+    /// Opens the pools; an SQLite file and its folder are made if there are none. No schema is needed yet.
+    ///
+    /// # Errors
+    /// The file cannot be made, or the server cannot be reached.
+    pub async fn connect(config: StorageConfig) -> Result<Self, StartError> {
+        let pools = connect::open(&config.url).await?;
+        let core = Core {
+            engine: config.url.engine(),
+            writer: pools.writer,
+            reader: pools.reader,
+            master_keys: config.master_keys,
+            kind: config.kind,
+            clock: config.clock,
+            random: config.random,
+            observer: config.observer,
+            keys: KeyCache::new(),
+            changes: broadcast::Sender::new(changes::BACKLOG),
+        };
+        let running = Running { stop: watch::Sender::new(false), tasks: Mutex::default() };
+        Ok(Self { core: Arc::new(core), running: Arc::new(running) })
+    }
+
+    /// Applies pending migrations, one process at a time.
+    ///
+    /// # Errors
+    /// [`StartError::SchemaAhead`] if a newer wxgate was here, [`StartError::MigrationLocked`], or the database fails.
+    pub async fn migrate(&self) -> Result<(), StartError> {
+        migrate::up(&self.core).await
+    }
+
+    /// Which migrations the database has and lacks. Writes nothing.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn migration_status(&self) -> Result<MigrationStatus, StartError> {
+        Ok(MigrationStatus::of(&self.core.reader).await?)
+    }
+
+    /// Checks schema, kind and master keys, then begins to serve.
+    ///
+    /// # Errors
+    /// What does not fit, see [`StartError`]; [`StartError::Started`] the second time.
+    pub async fn start(&self) -> Result<(), StartError> {
+        start_check::run(&self.core).await?;
+        let last = changes::last(&self.core).await?;
+        let mut tasks = self.running.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if !tasks.is_empty() || *self.running.stop.borrow() {
+            return Err(StartError::Started);
+        }
+        tasks.push(tokio::spawn(changes::poll(self.core.clone(), last, self.running.stop.subscribe())));
+        tasks.push(tokio::spawn(sweep::run(self.core.clone(), self.running.stop.subscribe())));
+        Ok(())
+    }
+
+    /// Finishes what was begun, stops the tasks and closes the pools. Nothing works afterwards.
+    pub async fn stop(&self) {
+        self.running.stop.send_replace(true);
+        let tasks = std::mem::take(&mut *self.running.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            if task.await.is_err() {
+                tracing::error!("a background task of storage had panicked");
+            }
+        }
+        self.close().await;
+    }
+
+    /// Readers first: with them open, SQLite's log could not be emptied into the file.
+    async fn close(&self) {
+        if self.core.engine == Engine::Sqlite {
+            let _ = self.core.reader.close_by_ref().await;
+            if let Err(error) = self.core.writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await {
+                let error = StorageError::from(error);
+                tracing::warn!(%error, "the write-ahead log was not emptied; the next start reads it");
+            }
+        }
+        let _ = self.core.writer.close_by_ref().await;
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`], most likely.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        self.core.read(|db| async move { db.ping().await }).await
+    }
+
+    /// Everything that belongs to a tenant.
+    pub fn tenant(&self, id: TenantId) -> TenantScope {
+        TenantScope::new(self.clone(), id)
+    }
+
+    /// The tenants, for operators and for addresses.
+    pub fn tenants(&self) -> Tenants {
+        Tenants::new(self.clone())
+    }
+
+    /// The apps of all tenants, by WeChat's appid.
+    pub fn apps(&self) -> AllApps {
+        AllApps::new(self.clone())
+    }
+
+    /// Begins a transaction of administrative writes. Nothing of it is seen before [`Tx::commit`].
+    ///
+    /// # Errors
+    /// No connection, or SQLite's writer is busy.
+    pub async fn begin(&self) -> Result<Tx, StorageError> {
+        Tx::begin(self.core.clone()).await
+    }
+
+    /// The changes from now on, those of other processes too. Nothing comes before [`Storage::start`].
+    ///
+    /// A receiver that lags has missed changes: it must forget everything that it remembers.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.core.changes.subscribe()
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Storage({})", self.core.engine)
+    }
+}

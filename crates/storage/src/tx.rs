@@ -1,0 +1,109 @@
+//! Transactions: how they begin, and the writes of administrators.
+
+use std::sync::Arc;
+
+use sea_orm::{DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use wxgate_domain::TenantId;
+
+use crate::changes::ChangeKind;
+use crate::connect::Engine;
+use crate::error::StorageError;
+use crate::repo::apps::TxApps;
+use crate::repo::tenants::TxTenants;
+use crate::repo::union_groups::TxUnionGroups;
+use crate::repo::users::TxUsers;
+use crate::storage::Core;
+
+/// A server that restarted leaves every pooled connection broken; each attempt weeds out one of them.
+const ATTEMPTS: usize = 17;
+
+/// Begins a transaction on a connection that works.
+///
+/// SQLite takes its write lock at once, because a transaction that reads first and writes later can fail half-way. The
+/// servers run READ COMMITTED, set when the connection is made.
+pub(crate) async fn begin(core: &Core) -> Result<DatabaseTransaction, StorageError> {
+    let mut attempt = 1;
+    loop {
+        let mode = (core.engine == Engine::Sqlite).then_some(SqliteTransactionMode::Immediate);
+        let options = TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() };
+        match core.writer.begin_with_options(options).await {
+            Ok(tx) => return Ok(tx),
+            Err(DbErr::ConnectionAcquire(reason)) => return Err(DbErr::ConnectionAcquire(reason).into()),
+            Err(error) => match StorageError::from(error) {
+                StorageError::Unavailable { .. } if attempt < ATTEMPTS => attempt += 1,
+                error => return Err(error),
+            },
+        }
+    }
+}
+
+/// Administrative writes that are seen together or not at all. Dropped without [`Tx::commit`], it undoes them.
+pub struct Tx {
+    pub(crate) core: Arc<Core>,
+    pub(crate) tx: DatabaseTransaction,
+}
+
+impl Tx {
+    pub(crate) async fn begin(core: Arc<Core>) -> Result<Self, StorageError> {
+        let tx = begin(&core).await?;
+        Ok(Self { core, tx })
+    }
+
+    /// Writes about tenants themselves.
+    pub fn tenants(&self) -> TxTenants<'_> {
+        TxTenants::new(self)
+    }
+
+    /// Writes inside a tenant.
+    pub fn tenant(&self, id: TenantId) -> TxScope<'_> {
+        TxScope { tx: self, tenant: id }
+    }
+
+    /// Makes it so. Other processes hear of it within 250 ms.
+    ///
+    /// # Errors
+    /// [`StorageError::Busy`] if the database could not; [`StorageError::Unavailable`] if nobody knows.
+    pub async fn commit(self) -> Result<(), StorageError> {
+        Ok(self.tx.commit().await?)
+    }
+
+    /// Logs a change, to be seen with the transaction.
+    pub(crate) async fn record(
+        &self,
+        kind: ChangeKind,
+        tenant: TenantId,
+        row: Option<uuid::Uuid>,
+    ) -> Result<(), StorageError> {
+        crate::changes::record(&self.tx, kind, tenant, row, self.core.clock.now()).await
+    }
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tx")
+    }
+}
+
+/// The writes inside one tenant.
+#[derive(Clone, Copy, Debug)]
+pub struct TxScope<'a> {
+    tx: &'a Tx,
+    tenant: TenantId,
+}
+
+impl<'a> TxScope<'a> {
+    /// The tenant's apps.
+    pub fn apps(&self) -> TxApps<'a> {
+        TxApps::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's union groups.
+    pub fn union_groups(&self) -> TxUnionGroups<'a> {
+        TxUnionGroups::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's users.
+    pub fn users(&self) -> TxUsers<'a> {
+        TxUsers::new(self.tx, self.tenant)
+    }
+}

@@ -1,0 +1,211 @@
+//! Fresh databases on every engine, and the rows that most stories begin with.
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test binary uses its part")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use wxgate_crypto::{MasterKey, MasterKeyRing, Random, Secret};
+use wxgate_domain::{
+    App, AppPolicy, Clock, SigningAlgorithm, SigningKeyState, StoredSigningKey, Tenant, TenantPolicy, Timestamp,
+    UnionGroupId,
+};
+use wxgate_storage::{
+    BatchObserver, DatabaseUrl, Engine, InstanceKind, NewApp, NewTenant, Storage, StorageConfig, UnionGroup,
+};
+
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+
+/// When the stories begin: 2026-11-22T00:00:00Z.
+pub const START: Timestamp = Timestamp::from_millis(1_795_305_600_000);
+
+/// A database that was made for one test and goes with it.
+pub struct TestDatabase {
+    pub engine: Engine,
+    pub url: Secret<String>,
+    pub clock: Clock,
+    pub random: Random,
+    pub master_keys: MasterKeyRing,
+    _folder: Option<tempfile::TempDir>,
+    /// The server's URL and the database's name, to drop it.
+    server: Option<(String, String)>,
+}
+
+impl TestDatabase {
+    /// An empty database, or `None` (with a word about it) where the engine is not at hand.
+    pub async fn create(engine: Engine) -> Option<Self> {
+        let random = Random::system().unwrap();
+        let (url, folder, server) = match engine {
+            Engine::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                (format!("sqlite:{}", folder.path().join("data/wxgate.db").display()), Some(folder), None)
+            }
+            Engine::Postgres => create_on_server("WXGATE_TEST_POSTGRES_URL", &random).await?,
+            Engine::MySql => create_on_server("WXGATE_TEST_MYSQL_URL", &random).await?,
+        };
+        let master = MasterKey::parse(&MasterKey::generate(&random)).unwrap();
+        Some(Self {
+            engine,
+            url: Secret::new(url),
+            clock: Clock::manual(START),
+            random,
+            master_keys: MasterKeyRing::new(master, vec![]),
+            _folder: folder,
+            server,
+        })
+    }
+
+    /// The configuration that a gateway on this database would have.
+    pub fn config(&self) -> StorageConfig {
+        StorageConfig {
+            // Tests run beside each other, and a server has only so many connections.
+            url: DatabaseUrl::parse(&self.url).unwrap().pool_size(5),
+            master_keys: self.master_keys.clone(),
+            kind: InstanceKind::Live,
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            observer: BatchObserver::silent(),
+        }
+    }
+
+    /// Storage that is connected, migrated and started. Asked again, a second process on the same database.
+    pub async fn started(&self) -> Storage {
+        let storage = Storage::connect(self.config()).await.unwrap();
+        storage.migrate().await.unwrap();
+        storage.start().await.unwrap();
+        storage
+    }
+
+    /// A plain connection beside storage's, to look at rows or to spoil them.
+    pub async fn raw(&self) -> DatabaseConnection {
+        let mut options = sea_orm::ConnectOptions::new(self.url.expose().clone());
+        options.max_connections(1).sqlx_logging(false);
+        Database::connect(options).await.unwrap()
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let Some((server, name)) = self.server.take() else { return };
+        // The test's own runtime is blocked in this destructor.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let force = if server.starts_with("postgres") { " WITH (FORCE)" } else { "" };
+                let connection = Database::connect(server).await.unwrap();
+                connection.execute_unprepared(&format!("DROP DATABASE {name}{force}")).await.unwrap();
+                connection.close().await.unwrap();
+            });
+        });
+        let _ = dropped.join();
+    }
+}
+
+type Created = (String, Option<tempfile::TempDir>, Option<(String, String)>);
+
+#[expect(clippy::disallowed_methods, reason = "where the test servers are is the environment's to say")]
+async fn create_on_server(variable: &str, random: &Random) -> Option<Created> {
+    let Ok(server) = std::env::var(variable) else {
+        assert!(std::env::var("CI").is_err(), "{variable} is not set");
+        println!("skipped: {variable} is not set");
+        return None;
+    };
+    let name = format!("wxgate_test_{}", wxgate_crypto::encoding::to_hex(random.bytes::<8>()));
+    let connection = Database::connect(&server).await.unwrap();
+    connection.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    connection.close().await.unwrap();
+    let (base, query) = server.split_once('?').map_or((server.as_str(), String::new()), |(b, q)| (b, format!("?{q}")));
+    let (base, _) = base.rsplit_once('/').unwrap();
+    Some((format!("{base}/{name}{query}"), None, Some((server, name))))
+}
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A signing key of plausible shape; nothing here signs with it.
+pub fn signing_key(random: &Random) -> StoredSigningKey {
+    let kid = wxgate_crypto::encoding::to_base64url(random.bytes::<32>());
+    StoredSigningKey {
+        public_jwk: format!("{{\"kid\":\"{kid}\"}}"),
+        kid: kid.parse().unwrap(),
+        algorithm: SigningAlgorithm::ES256,
+        state: SigningKeyState::Active,
+        private: Secret::new(random.bytes::<138>().to_vec()),
+        created_at: START,
+    }
+}
+
+/// What a new tenant of this slug looks like.
+pub fn new_tenant(slug: &str) -> NewTenant {
+    NewTenant {
+        slug: slug.parse().unwrap(),
+        name: format!("Tenant {slug}"),
+        policy: TenantPolicy::default(),
+        signing_key: signing_key(&Random::system().unwrap()),
+    }
+}
+
+/// What a new app of this appid looks like.
+pub fn new_app(appid: &str) -> NewApp {
+    NewApp {
+        appid: appid.parse().unwrap(),
+        name: format!("App {appid}"),
+        secret: format!("secret-of-{appid}").parse().unwrap(),
+        union_group: None,
+        policy: AppPolicy::default(),
+    }
+}
+
+/// Creates a tenant.
+pub async fn tenant(storage: &Storage, slug: &str) -> Tenant {
+    let tx = storage.begin().await.unwrap();
+    let tenant = tx.tenants().create(new_tenant(slug)).await.unwrap();
+    tx.commit().await.unwrap();
+    tenant
+}
+
+/// Adds an app to a tenant.
+pub async fn app(storage: &Storage, tenant: &Tenant, appid: &str) -> App {
+    app_in_group(storage, tenant, appid, None).await
+}
+
+/// Adds an app to a tenant, bound to a union group.
+pub async fn app_in_group(storage: &Storage, tenant: &Tenant, appid: &str, group: Option<UnionGroupId>) -> App {
+    let tx = storage.begin().await.unwrap();
+    let app = tx.tenant(tenant.id).apps().add(NewApp { union_group: group, ..new_app(appid) }).await.unwrap();
+    tx.commit().await.unwrap();
+    app
+}
+
+/// Adds a union group to a tenant.
+pub async fn union_group(storage: &Storage, tenant: &Tenant, name: &str) -> UnionGroup {
+    let tx = storage.begin().await.unwrap();
+    let group = tx.tenant(tenant.id).union_groups().add(name).await.unwrap();
+    tx.commit().await.unwrap();
+    group
+}
+
+/// A name that no other test of this process uses.
+pub fn unique(prefix: &str) -> String {
+    format!("{prefix}{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Runs stories of the form `async fn story(database: TestDatabase)` on every engine, each as a test of its own.
+macro_rules! on_every_engine {
+    ($($story:path as $name:ident),* $(,)?) => {
+        mod sqlite { $crate::support::on_engine!(Sqlite: $($story as $name),*); }
+        mod postgres { $crate::support::on_engine!(Postgres: $($story as $name),*); }
+        mod mysql { $crate::support::on_engine!(MySql: $($story as $name),*); }
+    };
+}
+
+macro_rules! on_engine {
+    ($engine:ident: $($story:path as $name:ident),* $(,)?) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let engine = wxgate_storage::Engine::$engine;
+            if let Some(database) = $crate::support::TestDatabase::create(engine).await {
+                $story(database).await;
+            }
+        }
+    )*};
+}
+
+pub(crate) use {on_engine, on_every_engine};
