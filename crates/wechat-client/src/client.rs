@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::base_url::BaseUrl;
 use crate::code2session;
 use crate::errcode;
-use crate::error::{BadResponse, ConfigError, ExchangeError};
+use crate::error::{BadResponse, ConfigError, ExchangeError, Rid};
 use crate::lanes::Lanes;
 
 /// Longest answer that is read. WeChat's have about 150 bytes.
@@ -80,7 +80,6 @@ pub struct Exchanged {
 impl Exchanged {
     /// The class of the outcome as a metric's label: `ok`. The others are
     /// [`ExchangeError::errcode_class`].
-    #[expect(clippy::unused_self, reason = "the pair of ExchangeError::errcode_class")]
     pub fn errcode_class(&self) -> &'static str {
         "ok"
     }
@@ -265,7 +264,7 @@ fn log(appid: &WechatAppid, result: &Result<Exchanged, ExchangeError>, took: Dur
         wechat.appid = appid.as_str(),
         wechat.class = result.as_ref().map_or_else(ExchangeError::errcode_class, Exchanged::errcode_class),
         wechat.errcode = rejected.map(|rejected| rejected.errcode),
-        wechat.rid = rejected.and_then(|rejected| rejected.rid.as_ref()).map(|rid| rid.as_str()),
+        wechat.rid = rejected.and_then(|rejected| rejected.rid.as_ref()).map(Rid::as_str),
         wechat.mock_code = rejected.map(|rejected| rejected.is_mock_code),
         wechat.bad_response = bad_response,
         wechat.previous_secret = previous_secret,

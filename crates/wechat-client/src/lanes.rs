@@ -20,7 +20,7 @@ const MAX_IDLE: usize = 10_000;
 /// The lanes of all apps.
 #[derive(Debug)]
 pub(crate) struct Lanes {
-    lanes: Mutex<HashMap<WechatAppid, Lane>>,
+    by_app: Mutex<HashMap<WechatAppid, Lane>>,
     max_in_flight: usize,
     threshold: u32,
     random: Random,
@@ -34,7 +34,7 @@ struct Lane {
 
 impl Lanes {
     pub(crate) fn new(max_in_flight: usize, threshold: u32, random: Random) -> Self {
-        Self { lanes: Mutex::default(), max_in_flight, threshold, random }
+        Self { by_app: Mutex::default(), max_in_flight, threshold, random }
     }
 
     /// Takes a place in the app's lane, without waiting: whoever would wait for WeChat's slowness is better told.
@@ -73,7 +73,7 @@ impl Lanes {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<WechatAppid, Lane>> {
         // Nothing panics between two changes that belong together.
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_app.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
