@@ -12,7 +12,7 @@ use std::time::Duration;
 use tracing_subscriber::filter::LevelFilter;
 use upstream::{Answer, Upstream, wechat};
 use wxgate_domain::Credential;
-use wxgate_wechat_client::{BaseUrl, Client, ClientConfig, Rejected, RejectedClass};
+use wxgate_wechat_client::{BaseUrl, Client, ClientConfig, ExchangeError, Exchanged, Rejected, RejectedClass};
 
 const CURRENT: &str = "canary+current/0123456789abcdef";
 const PREVIOUS: &str = "canary+previous/0123456789abcdef";
@@ -83,7 +83,7 @@ async fn errors_debug_texts_and_logs_tell_no_secret() {
         for _ in 0..calls {
             let result = client.code_to_session(&appid, &credential, &code).await;
             write!(shown, "{result:?} {result:#?}").unwrap();
-            classes.push(result.as_ref().map_or_else(|error| error.errcode_class(), |done| done.errcode_class()));
+            classes.push(result.as_ref().map_or_else(ExchangeError::errcode_class, Exchanged::errcode_class));
             if let Err(error) = &result {
                 let source = std::error::Error::source(error);
                 write!(shown, "{error} {source:?}").unwrap();
