@@ -17,6 +17,12 @@ pub(crate) async fn run(core: &Core) -> Result<(), StartError> {
     master_keys(core).await
 }
 
+/// What an administrator's command needs, on a database of any kind.
+pub(crate) async fn usable(core: &Core) -> Result<(), StartError> {
+    schema(core).await?;
+    master_keys(core).await
+}
+
 async fn schema(core: &Core) -> Result<(), StartError> {
     let status = MigrationStatus::of(&core.reader).await?;
     if !status.unknown.is_empty() {

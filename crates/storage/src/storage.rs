@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
@@ -15,6 +15,7 @@ use crate::changes::{self, Change};
 use crate::connect::{self, DatabaseUrl, Engine};
 use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
+use crate::open_session::{SessionBatcher, SessionWriter};
 use crate::repo::apps::AllApps;
 use crate::repo::tenants::Tenants;
 use crate::scope::TenantScope;
@@ -153,6 +154,7 @@ impl Core {
 struct Running {
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    sessions: OnceLock<SessionBatcher>,
 }
 
 /// The database. Clones share everything.
@@ -181,7 +183,7 @@ impl Storage {
             keys: KeyCache::new(),
             changes: broadcast::Sender::new(changes::BACKLOG),
         };
-        let running = Running { stop: watch::Sender::new(false), tasks: Mutex::default() };
+        let running = Running { stop: watch::Sender::new(false), tasks: Mutex::default(), sessions: OnceLock::new() };
         Ok(Self { core: Arc::new(core), running: Arc::new(running) })
     }
 
@@ -201,6 +203,14 @@ impl Storage {
         Ok(MigrationStatus::of(&self.core.reader).await?)
     }
 
+    /// Checks schema and master keys, for commands that write rows but serve nothing.
+    ///
+    /// # Errors
+    /// What does not fit, see [`StartError`].
+    pub async fn check(&self) -> Result<(), StartError> {
+        start_check::usable(&self.core).await
+    }
+
     /// Checks schema, kind and master keys, then begins to serve.
     ///
     /// # Errors
@@ -212,6 +222,11 @@ impl Storage {
         if !tasks.is_empty() || *self.running.stop.borrow() {
             return Err(StartError::Started);
         }
+        self.running.sessions.get_or_init(|| {
+            // SQLite has one writer. A server commits side by side, but few large batches cost less than many small ones.
+            let lanes = if self.core.engine == Engine::Sqlite { 1 } else { 4 };
+            SessionBatcher::start(SessionWriter::new(self.core.clone()), lanes, self.core.observer.clone())
+        });
         tasks.push(tokio::spawn(changes::poll(self.core.clone(), last, self.running.stop.subscribe())));
         tasks.push(tokio::spawn(sweep::run(self.core.clone(), self.running.stop.subscribe())));
         Ok(())
@@ -219,6 +234,9 @@ impl Storage {
 
     /// Finishes what was begun, stops the tasks and closes the pools. Nothing works afterwards.
     pub async fn stop(&self) {
+        if let Some(sessions) = self.running.sessions.get() {
+            sessions.stop().await;
+        }
         self.running.stop.send_replace(true);
         let tasks = std::mem::take(&mut *self.running.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {
@@ -247,6 +265,19 @@ impl Storage {
     /// [`StorageError::Unavailable`], most likely.
     pub async fn ping(&self) -> Result<(), StorageError> {
         self.core.read(|db| async move { db.ping().await }).await
+    }
+
+    /// The batcher of logins; `None` before [`Storage::start`].
+    pub(crate) fn sessions(&self) -> Option<&SessionBatcher> {
+        self.running.sessions.get()
+    }
+
+    /// Forgets now what is to be forgotten by now; between start and stop this happens every minute.
+    ///
+    /// # Errors
+    /// The database fails; the next sweep continues.
+    pub async fn sweep(&self) -> Result<(), StorageError> {
+        sweep::once(&self.core).await
     }
 
     /// Everything that belongs to a tenant.

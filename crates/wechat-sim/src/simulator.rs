@@ -86,9 +86,9 @@ impl StartError {
 }
 
 /// A running simulator. It stops with [`Simulator::stop`], or when it is dropped.
-#[derive(Debug)]
 pub struct Simulator {
     address: SocketAddr,
+    world: Data<Shared>,
     handle: ServerHandle,
     server: Option<JoinHandle<io::Result<()>>>,
 }
@@ -107,7 +107,8 @@ impl Simulator {
         for (index, app) in apps.into_iter().enumerate() {
             world.put_app(app).map_err(|error| StartError::invalid_app(index, &error))?;
         }
-        let shared = Data::new(Shared::new(world, expose));
+        let world = Data::new(Shared::new(world, expose));
+        let shared = world.clone();
         let server = HttpServer::new(move || {
             App::new().app_data(shared.clone()).wrap(from_fn(guard::admit)).configure(routes::configure)
         })
@@ -120,7 +121,12 @@ impl Simulator {
         let address = server.addrs().first().copied().unwrap_or(listen);
         let server = server.run();
         let handle = server.handle();
-        Ok(Self { address, handle, server: Some(tokio::spawn(server)) })
+        Ok(Self { address, world, handle, server: Some(tokio::spawn(server)) })
+    }
+
+    /// Adds a mini-program, or replaces what is known of it, as `POST /sim/apps` does.
+    pub fn put_app(&self, app: SimulatedApp) -> Result<(), StartError> {
+        self.world.world().put_app(app).map_err(|error| StartError::invalid_app(0, &error))
     }
 
     /// The address it listens on, with the real port.
@@ -145,6 +151,12 @@ impl Simulator {
             // The server has no result of its own to lose.
             let _ = server.await;
         }
+    }
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Simulator({})", self.address)
     }
 }
 

@@ -1,0 +1,189 @@
+//! The composition root: what the process is made of, how it starts and how it stops.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web;
+use ipnet::IpNet;
+use serde::Serialize;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+use wxgate_crypto::Random;
+use wxgate_domain::Clock;
+use wxgate_storage::Storage;
+use wxgate_wechat_client::{Client, ClientConfig};
+
+use crate::background::Readiness;
+use crate::config::{Config, Wechat};
+use crate::http::boundary::Listener;
+use crate::http::server::serve;
+use crate::metrics::Metrics;
+use crate::service::codes::Codes;
+use crate::service::directory::Directory;
+use crate::service::limits::Limits;
+use crate::service::login::Logins;
+use crate::service::tokens::Tokens;
+use crate::service::user_data::UserData;
+
+/// Login codes that are remembered at once.
+const CODES: usize = 131_072;
+
+/// How long exchanges under way may take when the process stops.
+const FINISH: Duration = Duration::from_secs(10);
+
+/// What every request can reach.
+pub(crate) struct Gateway {
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) directory: Directory,
+    pub(crate) logins: Logins,
+    pub(crate) readiness: Readiness,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+}
+
+/// The two sockets, bound before anything else, so that a taken port is found at once.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    pub(crate) public: TcpListener,
+    pub(crate) admin: TcpListener,
+}
+
+/// Where everything listens, as written to `listen.json`.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Addresses {
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) simulator: Option<SocketAddr>,
+}
+
+/// A running gateway.
+pub(crate) struct App {
+    servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+    readiness: Readiness,
+    drain: Duration,
+    tasks: TaskTracker,
+    storage: Storage,
+}
+
+/// Why the process does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("cannot listen: {0}")]
+    Listen(#[from] std::io::Error),
+    #[error(transparent)]
+    Wechat(#[from] wxgate_wechat_client::ConfigError),
+}
+
+impl App {
+    /// Puts the parts together over a started storage, and serves.
+    pub(crate) fn start(config: &Config, parts: Parts, sockets: Sockets) -> Result<Self, StartError> {
+        let Parts { clock, random, metrics, storage } = parts;
+        let limits = Arc::new(Limits::new(config.limits, random.clone()));
+        let directory = Directory::new(storage.clone(), &config.public_url, &config.jwks_tenants);
+        let readiness = Readiness::new();
+        let tasks = TaskTracker::new();
+        let logins = Logins {
+            clock: clock.clone(),
+            storage: storage.clone(),
+            wechat: wechat(&config.wechat)?,
+            codes: Codes::new(CODES, &random),
+            limits: limits.clone(),
+            tokens: Tokens { storage: storage.clone(), random: random.clone() },
+            user_data: UserData { clock: clock.clone(), storage: storage.clone(), metrics: metrics.clone() },
+            metrics: metrics.clone(),
+            runtime: Handle::current(),
+            tasks: tasks.clone(),
+        };
+        tokio::spawn(directory.clone().follow_changes());
+        tokio::spawn(readiness.clone().watch(storage.clone()));
+
+        let trusted_proxies = config.http.trusted_proxies.clone();
+        let gateway = Gateway { clock, random, metrics, limits, directory, logins, readiness: readiness.clone(), trusted_proxies };
+        let gateway = web::Data::new(gateway);
+        let own_host_only = config.listen.admin.ip().is_loopback();
+        let servers = [
+            serve(gateway.clone(), sockets.public, Listener::Public, config.listen.workers)?,
+            serve(gateway, sockets.admin, Listener::Admin { own_host_only }, 1)?,
+        ];
+        let servers = servers.map(|server| (server.handle(), tokio::spawn(server))).into();
+        Ok(Self { servers, readiness, drain: config.http.drain, tasks, storage })
+    }
+
+    /// Stops in the order that loses nothing: turn away, stop accepting, finish, drain, checkpoint.
+    pub(crate) async fn stop(self) {
+        self.readiness.stop();
+        tokio::time::sleep(self.drain).await;
+        for (handle, running) in self.servers {
+            handle.stop(true).await;
+            let _ = running.await;
+        }
+        self.tasks.close();
+        if tokio::time::timeout(FINISH, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some exchanges with WeChat did not end in time");
+        }
+        self.storage.stop().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// What is there before the gateway is put together.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) storage: Storage,
+}
+
+impl Sockets {
+    /// Binds both addresses; port 0 takes a free one.
+    pub(crate) fn bind(public: SocketAddr, admin: SocketAddr) -> std::io::Result<Self> {
+        Ok(Self { public: listen(public)?, admin: listen(admin)? })
+    }
+
+    /// Where they really listen.
+    pub(crate) fn addresses(&self, simulator: Option<SocketAddr>) -> std::io::Result<Addresses> {
+        Ok(Addresses { public: self.public.local_addr()?, admin: self.admin.local_addr()?, simulator })
+    }
+}
+
+/// Binds one address, and says which one if that fails.
+pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| std::io::Error::new(error.kind(), format!("{address}: {error}")))
+}
+
+impl Addresses {
+    /// Writes `listen.json` at once and whole: whoever sees the file can connect.
+    pub(crate) fn publish(&self, data_dir: &Path) -> std::io::Result<()> {
+        let target = listen_json(data_dir);
+        let draft = target.with_extension("json.new");
+        std::fs::write(&draft, serde_json::to_vec_pretty(self).unwrap_or_default())?;
+        std::fs::rename(draft, target)
+    }
+
+    /// Removes what an earlier start left behind.
+    pub(crate) fn withdraw(data_dir: &Path) {
+        let _ = std::fs::remove_file(listen_json(data_dir));
+    }
+}
+
+fn listen_json(data_dir: &Path) -> PathBuf {
+    data_dir.join("listen.json")
+}
+
+fn wechat(config: &Wechat) -> Result<Client, wxgate_wechat_client::ConfigError> {
+    Client::new(ClientConfig {
+        base_url: config.url.clone(),
+        connect_timeout: config.connect_timeout,
+        total_timeout: config.total_timeout,
+        max_in_flight_per_app: config.calls_per_app,
+        ..ClientConfig::default()
+    })
+}

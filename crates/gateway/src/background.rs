@@ -1,0 +1,52 @@
+//! What runs beside the requests: readiness.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use wxgate_storage::Storage;
+
+/// How often the database is asked whether it answers.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How long the database may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether requests are welcome: the database answers, and the process is not about to stop.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readiness {
+    database: Arc<AtomicBool>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    /// The state of a process whose database has just answered.
+    pub(crate) fn new() -> Self {
+        let readiness = Self::default();
+        readiness.database.store(true, Ordering::Relaxed);
+        readiness
+    }
+
+    /// Whether requests are welcome.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.database.load(Ordering::Relaxed) && !self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Turns requests away for good.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks the database again and again, so that no probe has to.
+    pub(crate) async fn watch(self, storage: Storage) {
+        let mut interval = tokio::time::interval(EVERY);
+        loop {
+            interval.tick().await;
+            let answer = tokio::time::timeout(PATIENCE, storage.ping()).await;
+            let answers = matches!(answer, Ok(Ok(())));
+            if self.database.swap(answers, Ordering::Relaxed) != answers {
+                tracing::warn!(database.answers = answers, "the database's state changed");
+            }
+        }
+    }
+}

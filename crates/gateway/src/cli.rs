@@ -1,0 +1,67 @@
+//! The command line: one binary for everything an operator does.
+
+mod admin;
+mod app;
+mod config;
+mod dev;
+mod migrate;
+mod print;
+mod serve;
+mod sim;
+mod tenant;
+mod union_group;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// One auth service for all your WeChat mini-programs.
+#[derive(Debug, Parser)]
+#[command(name = "wxgate", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Example:\n  wxgate dev        a complete trial with a simulated WeChat, nothing to set up")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Dev(dev::Dev),
+    Serve(serve::Serve),
+    Sim(sim::Sim),
+    Migrate(migrate::Migrate),
+    Config(config::ConfigCommand),
+    Tenant(tenant::TenantCommand),
+    App(app::AppCommand),
+    UnionGroup(union_group::UnionGroupCommand),
+}
+
+/// An error for the person at the keyboard.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the command that was asked for.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return print::failure(&error),
+    };
+    // A core dump would hold every secret of the process.
+    let _ = rlimit::setrlimit(rlimit::Resource::CORE, 0, 0);
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Dev(command) => command.run().await,
+            Command::Serve(command) => command.run().await,
+            Command::Sim(command) => command.run().await,
+            Command::Migrate(command) => command.run().await,
+            Command::Config(command) => command.run(),
+            Command::Tenant(command) => command.run().await,
+            Command::App(command) => command.run().await,
+            Command::UnionGroup(command) => command.run().await,
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => print::failure(error.as_ref()),
+    }
+}

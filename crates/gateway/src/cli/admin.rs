@@ -1,0 +1,90 @@
+//! What the commands on the database share: where it is, and how secrets come in.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use clap::Args;
+use wxgate_crypto::{Random, Secret};
+use wxgate_domain::{AppSecret, Clock};
+use wxgate_storage::{BatchObserver, InstanceKind, Storage, StorageConfig};
+
+use super::Failure;
+use crate::config::{self, Config};
+use crate::service::admin::Admin;
+use crate::telemetry;
+
+/// Where the database is and how to answer.
+#[derive(Debug, Args)]
+pub(super) struct AdminArgs {
+    /// The configuration file; a trial's is wxgate-data/wxgate.toml.
+    #[arg(long, default_value = "wxgate.toml", global = true)]
+    config: PathBuf,
+    /// Answer in JSON, for scripts.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+impl AdminArgs {
+    /// Opens the database that the configuration names.
+    pub(super) async fn open(&self) -> Result<Admin, Failure> {
+        let config = read(&self.config)?;
+        telemetry::start(config.log);
+        let storage = connect(&config, InstanceKind::Live, Random::system()?, BatchObserver::silent()).await?;
+        storage.check().await?;
+        Ok(Admin { storage, clock: Clock::System })
+    }
+}
+
+/// Reads and checks a configuration file with everything laid over it.
+pub(super) fn read(path: &std::path::Path) -> Result<Config, Failure> {
+    let layers = config::layers(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Config::check(layers)?)
+}
+
+/// Connects to the configured database, without using it yet.
+pub(super) async fn connect(
+    config: &Config,
+    kind: InstanceKind,
+    random: Random,
+    observer: BatchObserver,
+) -> Result<Storage, Failure> {
+    let storage = StorageConfig {
+        url: config.database.url.clone().pool_size(config.database.connections),
+        master_keys: config.database.master_keys.clone(),
+        kind,
+        clock: Clock::System,
+        random,
+        observer,
+    };
+    Ok(Storage::connect(storage).await?)
+}
+
+/// Where an AppSecret comes from: never the command line, whose arguments every user of the machine can see.
+#[derive(Debug, Args)]
+pub(super) struct SecretArgs {
+    /// A file that holds the AppSecret; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// The AppSecret, from the environment.
+    #[arg(long = "secret-from-env", env = "WXGATE_APP_SECRET", hide_env_values = true, hide = true)]
+    secret: Option<String>,
+}
+
+impl SecretArgs {
+    /// Reads the AppSecret.
+    pub(super) fn read(&self) -> Result<AppSecret, Failure> {
+        let text = match (&self.secret_file, &self.secret) {
+            (Some(path), _) if path.as_os_str() == "-" => {
+                let mut text = String::new();
+                std::io::stdin().take(4_096).read_to_string(&mut text)?;
+                text
+            }
+            (Some(path), _) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?,
+            (None, Some(text)) => text.clone(),
+            (None, None) => {
+                return Err("give the AppSecret with --secret-file FILE, --secret-file - (standard input) or in WXGATE_APP_SECRET".into());
+            }
+        };
+        Ok(AppSecret::parse(&Secret::new(text))?)
+    }
+}

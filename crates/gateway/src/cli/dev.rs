@@ -1,0 +1,141 @@
+//! `wxgate dev`: a complete trial on one machine.
+
+mod data;
+mod seed;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use wxgate_crypto::Random;
+use wxgate_domain::Clock;
+use wxgate_storage::InstanceKind;
+use wxgate_wechat_sim::{Simulator, SimulatorConfig};
+
+use self::data::DataFolder;
+use super::serve::{announce, termination};
+use super::sim::AppArg;
+use super::{Failure, admin, print};
+use crate::app::{Addresses, App, Parts, Sockets, listen};
+use crate::config::{self, Config};
+use crate::metrics::Metrics;
+use crate::service::admin::Admin;
+use crate::telemetry;
+
+/// A complete trial: gateway, SQLite database and simulated WeChat, with two demo apps. Run it again, and all is kept.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  wxgate dev\n  wxgate dev --app wx0123456789abcdef=APPSECRET --wechat-url https://api.weixin.qq.com")]
+pub(super) struct Dev {
+    /// Where mini-programs connect; port 0 takes a free one. Default: the first start's address, else 127.0.0.1:8080.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Where metrics and probes are served.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    admin_listen: SocketAddr,
+    /// The folder for configuration, master key and database.
+    #[arg(long, default_value = "./wxgate-data")]
+    data: PathBuf,
+    /// Talk to this server instead of the simulated WeChat.
+    #[arg(long, value_name = "URL")]
+    wechat_url: Option<String>,
+    /// Where the simulated WeChat listens.
+    #[arg(long, default_value = "127.0.0.1:8082")]
+    simulator_listen: SocketAddr,
+    /// A mini-program to serve: APPID=SECRET. Without any, two demo apps are made.
+    #[arg(long = "app", value_name = "APPID=SECRET")]
+    apps: Vec<AppArg>,
+    /// Let the admin listener and the simulator be reached from other machines. Whoever reaches the simulator can
+    /// log in as anyone.
+    #[arg(long)]
+    insecure_expose: bool,
+}
+
+impl Dev {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        self.refuse_exposure()?;
+        let stop = termination()?;
+        let folder = DataFolder::open(&self.data)?;
+        Addresses::withdraw(folder.path());
+        let random = Random::system()?;
+        let sockets = Sockets { public: self.bind_public(&folder)?, admin: listen(self.admin_listen)? };
+        folder.begin(sockets.public.local_addr()?, &random)?;
+
+        let simulator = match &self.wechat_url {
+            Some(_) => None,
+            None => Some(self.simulator().await?),
+        };
+        let config = self.config(&folder, &sockets, simulator.as_ref())?;
+        telemetry::start(config.log);
+        let metrics = Metrics::new();
+        let storage = admin::connect(&config, InstanceKind::Dev, random.clone(), metrics.batch_observer()).await?;
+        storage.migrate().await?;
+        storage.start().await?;
+        let admin = Admin { storage: storage.clone(), clock: Clock::System };
+        let appids = seed::apps(&admin, self.apps, &random).await?;
+        let url = simulator.as_ref().map(Simulator::url);
+        let addresses = sockets.addresses(simulator.as_ref().map(Simulator::address))?;
+        if let Some(simulator) = simulator {
+            seed::introduce(&storage, &simulator).await?;
+            tokio::spawn(seed::keep_introducing(storage.clone(), simulator));
+        }
+        let app = App::start(&config, Parts { clock: Clock::System, random, metrics, storage }, sockets)?;
+        announce(&config, addresses)?;
+        welcome(&config, addresses, url.as_deref(), &appids);
+        stop.then_stop(app).await;
+        Ok(())
+    }
+
+    fn refuse_exposure(&self) -> Result<(), Failure> {
+        let exposed = [self.admin_listen, self.simulator_listen].iter().any(|a| !a.ip().to_canonical().is_loopback());
+        if exposed && !self.insecure_expose {
+            return Err("the admin listener and the simulator stay on a loopback address, unless you say --insecure-expose".into());
+        }
+        Ok(())
+    }
+
+    /// The issuer was fixed at the first start, so its port is tried before any other.
+    fn bind_public(&self, folder: &DataFolder) -> Result<std::net::TcpListener, Failure> {
+        let first = folder.issuer_port();
+        let wanted = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], first.unwrap_or(8080))));
+        if let (0, Some(port)) = (wanted.port(), first)
+            && let Ok(socket) = listen(SocketAddr::new(wanted.ip(), port))
+        {
+            return Ok(socket);
+        }
+        Ok(listen(wanted).map_err(|error| format!("{error}; choose another address with --listen"))?)
+    }
+
+    async fn simulator(&self) -> Result<Simulator, Failure> {
+        let config = SimulatorConfig { listen: self.simulator_listen, apps: Vec::new(), expose: self.insecure_expose };
+        Ok(Simulator::start(config).await?)
+    }
+
+    fn config(&self, folder: &DataFolder, sockets: &Sockets, simulator: Option<&Simulator>) -> Result<Config, Failure> {
+        let mut layers = config::layers(&folder.config_file())?;
+        layers.command_line("listen.public", sockets.public.local_addr()?.to_string());
+        layers.command_line("listen.admin", sockets.admin.local_addr()?.to_string());
+        layers.command_line("listen.admin_behind_tls", self.insecure_expose);
+        layers.command_line("data_dir", folder.path().display().to_string());
+        if let Some(url) = self.wechat_url.clone().or_else(|| simulator.map(Simulator::url)) {
+            layers.command_line("wechat.url", url);
+            layers.command_line("wechat.allow_other_hosts", true);
+        }
+        Ok(Config::check(layers)?)
+    }
+}
+
+/// Says where everything is, with logins to paste.
+fn welcome(config: &Config, addresses: Addresses, simulator: Option<&str>, appids: &[String]) {
+    let public = format!("http://{}", addresses.public);
+    print::line(format!("\nwxgate is ready\n  logins       {public}\n  metrics      http://{}/metrics", addresses.admin));
+    print::line(format!("  issuer       {}/t/{}", config.public_url, seed::TENANT));
+    print::line(format!("  apps         {}", appids.join(", ")));
+    let (Some(simulator), Some(appid)) = (simulator, appids.first()) else { return };
+    print::line(format!("  WeChat       {simulator} (simulated)\n\nLog in (paste both lines):\n"));
+    print::line(format!(
+        "  CODE=$(curl -s {simulator}/sim/codes -H 'Content-Type: application/json' -d '{{\"appid\":\"{appid}\"}}' | sed 's/.*\"code\":\"\\([^\"]*\\)\".*/\\1/')\n  curl -s {public}/v1/apps/{appid}/login -H 'Content-Type: application/json' -d '{{\"code\":\"'$CODE'\"}}'"
+    ));
+    print::line(format!(
+        "\nOr as the tutorial's client does (with another code):\n\n  curl -s {public}/user/wxlogin -H 'X-App-Id: {appid}' -H 'Content-Type: application/json' -d '{{\"platCode\":\"'$CODE'\"}}'\n"
+    ));
+}

@@ -1,0 +1,90 @@
+//! What a trial begins with: a tenant, a union group and apps, which the simulated WeChat knows as well.
+
+use tokio::sync::broadcast::error::RecvError;
+use wxgate_crypto::{Random, Secret, encoding};
+use wxgate_domain::{AppSecret, Credential, SigningAlgorithm, Slug, Tenant, WechatAppid};
+use wxgate_storage::Storage;
+use wxgate_wechat_sim::{SimulatedApp, Simulator};
+
+use crate::cli::Failure;
+use crate::cli::sim::AppArg;
+use crate::service::admin::{Admin, AppToAdd};
+
+/// The tenant of a trial, and the union group that its apps are bound to.
+pub(super) const TENANT: &str = "demo";
+
+const DEMO_APPS: [&str; 2] = ["wx000000000000de01", "wx000000000000de02"];
+
+/// Adds the apps that were asked for, or two demo apps to a trial that has none; returns the appids of all.
+pub(super) async fn apps(admin: &Admin, asked: Vec<AppArg>, random: &Random) -> Result<Vec<String>, Failure> {
+    let tenant = tenant(admin).await?;
+    let mut known = admin.storage.tenant(tenant.id).apps().list().await?;
+    if asked.is_empty() && known.is_empty() {
+        for appid in DEMO_APPS {
+            let secret = encoding::to_hex(random.secret::<16>().expose());
+            add(admin, &tenant, appid, AppSecret::parse(&Secret::new(secret))?).await?;
+        }
+    }
+    for AppArg(app) in asked {
+        let secret = AppSecret::parse(&Secret::new(app.secret))?;
+        let appid: WechatAppid = app.appid.parse().map_err(|_| format!("{} is no appid", app.appid))?;
+        match admin.storage.apps().find(&appid).await? {
+            None => add(admin, &tenant, &app.appid, secret).await?,
+            Some(found) => {
+                let Credential::AppSecret { current, .. } = &found.credential;
+                if current.expose() != secret.expose() {
+                    admin.rotate_secret(&appid, secret).await?;
+                }
+            }
+        }
+    }
+    known = admin.storage.tenant(tenant.id).apps().list().await?;
+    Ok(known.iter().map(|app| app.appid.to_string()).collect())
+}
+
+async fn tenant(admin: &Admin) -> Result<Tenant, Failure> {
+    let slug: Slug = TENANT.parse()?;
+    if let Some(tenant) = admin.storage.tenants().find(&slug).await? {
+        return Ok(tenant);
+    }
+    let tenant = admin.add_tenant(slug, "Demo".to_owned(), SigningAlgorithm::ES256).await?;
+    admin.add_union_group(&tenant, TENANT).await?;
+    Ok(tenant)
+}
+
+async fn add(admin: &Admin, tenant: &Tenant, appid: &str, secret: AppSecret) -> Result<(), Failure> {
+    let parsed = appid.parse().map_err(|_| format!("{appid} is no appid"))?;
+    // The apps of one trial are taken to be bound to one Open Platform account.
+    let union_group = Some(TENANT.to_owned());
+    admin.add_app(tenant, AppToAdd { appid: parsed, name: appid.to_owned(), secret, union_group }).await?;
+    Ok(())
+}
+
+/// Tells the simulated WeChat every app with its AppSecret.
+pub(super) async fn introduce(storage: &Storage, simulator: &Simulator) -> Result<(), Failure> {
+    for tenant in storage.tenants().list().await? {
+        for app in storage.tenant(tenant.id).apps().list().await? {
+            let Some(found) = storage.apps().find(&app.appid).await? else { continue };
+            let Credential::AppSecret { current, .. } = found.credential;
+            simulator.put_app(SimulatedApp {
+                appid: app.appid.to_string(),
+                secret: current.expose().to_owned(),
+                union_group: app.union_group.map(|group| group.to_string()),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the simulated WeChat informed of apps that are added or changed while the trial runs.
+pub(super) async fn keep_introducing(storage: Storage, simulator: Simulator) {
+    let mut changes = storage.changes();
+    loop {
+        if let Err(RecvError::Closed) = changes.recv().await {
+            return;
+        }
+        if let Err(error) = introduce(&storage, &simulator).await {
+            tracing::warn!(error.source = %error, "the simulated WeChat was not told of a change");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The one place that writes to the terminal.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+/// Prints a line for people.
+pub(super) fn line(text: impl AsRef<str>) {
+    println!("{}", text.as_ref());
+}
+
+/// Prints a value for scripts.
+pub(super) fn json(value: &impl Serialize) {
+    println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Prints why a command failed.
+pub(super) fn failure(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    eprintln!("error: {error}");
+    let mut next = error.source();
+    while let Some(source) = next {
+        eprintln!("  because: {source}");
+        next = source.source();
+    }
+    ExitCode::FAILURE
+}
+
+/// Prints rows under headings, in columns as wide as their widest cell.
+pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) {
+    let mut widths = headings.map(str::len);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let print = |cells: [&str; N]| {
+        let columns = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        println!("{}", columns.collect::<Vec<_>>().join("  ").trim_end());
+    };
+    print(headings);
+    for row in rows {
+        print(row.each_ref().map(String::as_str));
+    }
+}

@@ -1,0 +1,87 @@
+//! `wxgate serve`: the gateway.
+
+use std::path::PathBuf;
+use std::process;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use wxgate_crypto::Random;
+use wxgate_domain::Clock;
+use wxgate_storage::InstanceKind;
+
+use super::{Failure, admin};
+use crate::app::{Addresses, App, Parts, Sockets};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::telemetry;
+
+/// Serve logins. Needs a configuration and a database whose schema is up to date.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wxgate config check && wxgate migrate up && wxgate serve --config wxgate.toml")]
+pub(super) struct Serve {
+    /// The configuration file.
+    #[arg(long, default_value = "wxgate.toml")]
+    config: PathBuf,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let config = admin::read(&self.config)?;
+        telemetry::start(config.log);
+        if let Some(data_dir) = &config.data_dir {
+            Addresses::withdraw(data_dir);
+        }
+        let stop = termination()?;
+        let sockets = Sockets::bind(config.listen.public, config.listen.admin)?;
+        let (random, metrics) = (Random::system()?, Metrics::new());
+        let storage = admin::connect(&config, InstanceKind::Live, random.clone(), metrics.batch_observer()).await?;
+        storage.start().await?;
+        let parts = Parts { clock: Clock::System, random, metrics, storage };
+        let addresses = sockets.addresses(None)?;
+        let app = App::start(&config, parts, sockets)?;
+        announce(&config, addresses)?;
+        stop.then_stop(app).await;
+        Ok(())
+    }
+}
+
+/// Tells the log and, if asked, a file where the gateway listens.
+pub(super) fn announce(config: &Config, addresses: Addresses) -> Result<(), Failure> {
+    if let Some(data_dir) = &config.data_dir {
+        addresses.publish(data_dir)?;
+    }
+    if !config.wechat.url.is_wechat() {
+        tracing::warn!(wechat.url = %config.wechat.url, "another host than WeChat's answers for WeChat");
+    }
+    tracing::info!(listen.public = %addresses.public, listen.admin = %addresses.admin, issuer = %config.public_url, "ready");
+    Ok(())
+}
+
+/// The two signals that ask a process to end.
+pub(super) struct Termination {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// Listens for SIGTERM and SIGINT from now on.
+pub(super) fn termination() -> std::io::Result<Termination> {
+    Ok(Termination { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+}
+
+impl Termination {
+    /// Waits for a signal.
+    pub(super) async fn first(mut self) -> Self {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+        self
+    }
+
+    /// Waits for a signal, then stops the gateway; a second signal ends the process at once.
+    pub(super) async fn then_stop(self, app: App) {
+        let second = self.first().await;
+        tracing::info!("stopping");
+        tokio::select! {
+            () = app.stop() => {}
+            _ = second.first() => process::exit(1),
+        }
+    }
+}

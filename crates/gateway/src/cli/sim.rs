@@ -1,0 +1,57 @@
+//! `wxgate sim`: the simulated WeChat alone.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use clap::Args;
+use wxgate_wechat_sim::{SimulatedApp, Simulator, SimulatorConfig};
+
+use super::serve::termination;
+use super::{Failure, print};
+
+/// A simulated WeChat for tests: its API under its own paths, steered under /sim.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wxgate sim --listen 127.0.0.1:0 --app wx0123456789abcdef=secret")]
+pub(super) struct Sim {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8082")]
+    listen: SocketAddr,
+    /// A mini-program to know from the start: APPID=SECRET or APPID=SECRET@UNION-GROUP.
+    #[arg(long = "app", value_name = "APPID=SECRET")]
+    apps: Vec<AppArg>,
+    /// Listen beyond this machine. Whoever reaches it can log in as anyone.
+    #[arg(long)]
+    insecure_expose: bool,
+}
+
+/// `APPID=SECRET`, or `APPID=SECRET@UNION-GROUP`. Only simulated secrets are given like this.
+#[derive(Clone, Debug)]
+pub(super) struct AppArg(pub(super) SimulatedApp);
+
+impl FromStr for AppArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (appid, rest) = text.split_once('=').ok_or("write APPID=SECRET")?;
+        let (secret, group) = match rest.split_once('@') {
+            Some((secret, group)) => (secret, Some(group.to_owned())),
+            None => (rest, None),
+        };
+        if appid.is_empty() || secret.is_empty() {
+            return Err("write APPID=SECRET");
+        }
+        Ok(Self(SimulatedApp { appid: appid.to_owned(), secret: secret.to_owned(), union_group: group }))
+    }
+}
+
+impl Sim {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let apps = self.apps.into_iter().map(|AppArg(app)| app).collect();
+        let stop = termination()?;
+        let simulator = Simulator::start(SimulatorConfig { listen: self.listen, apps, expose: self.insecure_expose }).await?;
+        print::line(format!("simulated WeChat listening on {}", simulator.url()));
+        stop.first().await;
+        simulator.stop().await;
+        Ok(())
+    }
+}

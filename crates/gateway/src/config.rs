@@ -1,0 +1,305 @@
+//! The configuration: read from its layers, checked as a whole, then only types.
+
+mod layers;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use wxgate_crypto::{MasterKey, MasterKeyRing, Secret};
+use wxgate_domain::Slug;
+use wxgate_storage::DatabaseUrl;
+use wxgate_wechat_client::BaseUrl;
+
+pub(crate) use layers::{Layers, Problem};
+
+/// Everything the process needs to know, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// Without a trailing slash.
+    pub(crate) public_url: String,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) listen: Listen,
+    pub(crate) http: Http,
+    pub(crate) database: Database,
+    pub(crate) wechat: Wechat,
+    pub(crate) limits: Limits,
+    pub(crate) jwks_tenants: Vec<Slug>,
+    pub(crate) log: Log,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Listen {
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    /// Threads that serve the public listener.
+    pub(crate) workers: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) drain: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    pub(crate) url: DatabaseUrl,
+    pub(crate) connections: u32,
+    pub(crate) master_keys: MasterKeyRing,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Wechat {
+    pub(crate) url: BaseUrl,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) total_timeout: Duration,
+    pub(crate) calls_per_app: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) address_per_second: u32,
+    pub(crate) address_burst: u32,
+    /// Percent of an app's limit that suspect addresses share.
+    pub(crate) suspect_percent: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Log {
+    pub(crate) level: tracing::Level,
+    pub(crate) format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// All that is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) struct Invalid(Vec<Problem>);
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {} problem(s):", self.0.len())?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+/// The layers for an operator's file: defaults, the file, the environment.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn layers(file: &Path) -> std::io::Result<Layers> {
+    let mut layers = Layers::defaults();
+    layers.file(&file.display().to_string(), &std::fs::read_to_string(file)?);
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    layers.environment(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))));
+    Ok(layers)
+}
+
+impl Config {
+    /// Checks the layers and turns them into types.
+    ///
+    /// # Errors
+    /// Every problem at once, those of the layers included.
+    pub(crate) fn check(mut layers: Layers) -> Result<Self, Invalid> {
+        let config = Reader(&mut layers).config();
+        match config {
+            Some(config) if layers.problems().is_empty() => Ok(config),
+            _ => Err(Invalid(layers.problems().to_vec())),
+        }
+    }
+}
+
+/// Reads keys; what cannot be read becomes a problem and `None`.
+struct Reader<'a>(&'a mut Layers);
+
+impl Reader<'_> {
+    fn config(&mut self) -> Option<Config> {
+        // Each part is read before any is unwrapped: all problems are to be found in one run.
+        let public_url = self.public_url();
+        let listen = self.listen();
+        let http = self.http();
+        let database = self.database();
+        let wechat = self.wechat();
+        let limits = self.limits();
+        let jwks_tenants = self.jwks_tenants();
+        let log = self.log();
+        let data_dir = Some(self.0.text("data_dir")).filter(|path| !path.is_empty()).map(PathBuf::from);
+        Some(Config {
+            public_url: public_url?,
+            data_dir,
+            listen: listen?,
+            http,
+            database: database?,
+            wechat: wechat?,
+            limits,
+            jwks_tenants,
+            log: log?,
+        })
+    }
+
+    fn parse<T>(&mut self, key: &str, what: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let parsed = parse(&self.0.text(key));
+        if parsed.is_none() {
+            self.0.reject(key, what);
+        }
+        parsed
+    }
+
+    fn public_url(&mut self) -> Option<String> {
+        self.parse("public_url", "must be https://host[:port] without a path, or http on a loopback address", |text| {
+            let url = url::Url::parse(text).ok()?;
+            let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+            let secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+            (bare && secure && url.username().is_empty() && url.password().is_none())
+                .then(|| url.origin().ascii_serialization())
+        })
+    }
+
+    fn listen(&mut self) -> Option<Listen> {
+        let socket = "must be an IP address and a port, such as 127.0.0.1:8080";
+        let public = self.parse("listen.public", socket, |text| text.parse().ok());
+        let admin = self.parse("listen.admin", socket, |text| text.parse().ok());
+        if admin.is_some_and(|a: SocketAddr| !a.ip().is_loopback()) && !self.0.switch("listen.admin_behind_tls") {
+            self.0.reject("listen.admin", "is not a loopback address: it needs listen.admin_behind_tls = true");
+        }
+        let workers = match self.0.number("listen.workers", 0, 1_024) {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        };
+        Some(Listen { public: public?, admin: admin?, workers })
+    }
+
+    fn http(&mut self) -> Http {
+        let mut trusted_proxies = Vec::new();
+        for text in self.0.list("http.trusted_proxies") {
+            match network(&text) {
+                Some(network) => trusted_proxies.push(network),
+                None => self.0.reject("http.trusted_proxies", format!("{text:?} is no address or network")),
+            }
+        }
+        Http { trusted_proxies, drain: Duration::from_secs(self.0.number("http.drain_seconds", 0, 60)) }
+    }
+
+    fn database(&mut self) -> Option<Database> {
+        let url = self.secret("database.url").and_then(|text| match DatabaseUrl::parse(&text) {
+            Ok(url) => Some(url),
+            Err(error) => {
+                self.0.reject("database.url", error.to_string());
+                None
+            }
+        });
+        let active = self.secret("master_key.value").and_then(|text| self.master_key("master_key.value", &text));
+        let mut old = Vec::new();
+        for path in self.0.list("master_key.old_files") {
+            let text = self.read("master_key.old_files", &path);
+            old.extend(text.and_then(|text| self.master_key("master_key.old_files", &text)));
+        }
+        let connections = self.0.number("database.connections", 1, 1_000);
+        Some(Database { url: url?, connections, master_keys: MasterKeyRing::new(active?, old) })
+    }
+
+    fn master_key(&mut self, key: &str, text: &Secret<String>) -> Option<MasterKey> {
+        MasterKey::parse(text).map_err(|error| self.0.reject(key, error.to_string())).ok()
+    }
+
+    fn wechat(&mut self) -> Option<Wechat> {
+        let allow_other_hosts = self.0.switch("wechat.allow_other_hosts");
+        let url = match BaseUrl::parse(&self.0.text("wechat.url"), allow_other_hosts) {
+            Ok(url) => Some(url),
+            Err(error) => {
+                self.0.reject("wechat.url", error.to_string());
+                None
+            }
+        };
+        let connect_timeout = Duration::from_millis(self.0.number("wechat.connect_timeout_ms", 50, 10_000));
+        let total_timeout = Duration::from_millis(self.0.number("wechat.total_timeout_ms", 50, 3_000));
+        let calls_per_app = self.0.number("wechat.calls_per_app", 1, 10_000);
+        Some(Wechat { url: url?, connect_timeout, total_timeout, calls_per_app })
+    }
+
+    fn limits(&mut self) -> Limits {
+        Limits {
+            address_per_second: self.0.number("limits.address_per_second", 1, 1_000_000),
+            address_burst: self.0.number("limits.address_burst", 1, 1_000_000),
+            suspect_percent: self.0.number("limits.suspect_percent", 1, 100),
+        }
+    }
+
+    fn jwks_tenants(&mut self) -> Vec<Slug> {
+        let mut slugs = Vec::new();
+        for text in self.0.list("jwks.tenants") {
+            match text.parse() {
+                Ok(slug) => slugs.push(slug),
+                Err(_) => self.0.reject("jwks.tenants", format!("{text:?} is no tenant's name")),
+            }
+        }
+        slugs
+    }
+
+    fn log(&mut self) -> Option<Log> {
+        let level = self.parse("log.level", "must be trace, debug, info, warn or error", |text| text.parse().ok());
+        let format = self.parse("log.format", "must be text or json", |text| match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        });
+        Some(Log { level: level?, format: format? })
+    }
+
+    /// A value that stands in `key` or in the file that `key_file` names: exactly one of the two.
+    fn secret(&mut self, key: &str) -> Option<Secret<String>> {
+        let file_key = format!("{key}_file");
+        let (value, path) = (self.0.text(key), self.0.text(&file_key));
+        match (value.is_empty(), path.is_empty()) {
+            (false, true) => Some(Secret::new(value)),
+            (true, false) => self.read(&file_key, &path),
+            (false, false) => {
+                self.0.reject(key, format!("is given beside {file_key}: give one of the two"));
+                None
+            }
+            (true, true) => {
+                self.0.reject(key, format!("is required: give it or {file_key}"));
+                None
+            }
+        }
+    }
+
+    fn read(&mut self, key: &str, path: &str) -> Option<Secret<String>> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Some(Secret::new(text.trim().to_owned())),
+            Err(error) => {
+                self.0.reject(key, format!("{path} cannot be read: {}", error.kind()));
+                None
+            }
+        }
+    }
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// A network, or a single address as the network of itself.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+}
+
+/// Keys whose values are never printed.
+pub(crate) fn is_secret(key: &str) -> bool {
+    matches!(key, "database.url" | "master_key.value")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+use wxgate_crypto::Random;
+
+use super::*;
+
+const GOOD: &str = r#"
+public_url = "https://login.example.com/"
+[database]
+url = "sqlite:///var/lib/wxgate/wxgate.db"
+[http]
+trusted_proxies = ["10.0.0.0/8", "::1"]
+"#;
+
+fn check(text: &str, key: &str) -> Result<Config, String> {
+    let mut layers = Layers::defaults();
+    layers.file("wxgate.toml", text);
+    layers.command_line("master_key.value", key);
+    Config::check(layers).map_err(|invalid| invalid.to_string())
+}
+
+fn key() -> String {
+    MasterKey::generate(&Random::seeded(1)).expose().clone()
+}
+
+#[test]
+fn a_small_file_is_enough() {
+    let config = check(GOOD, &key()).unwrap();
+    assert_eq!(config.public_url, "https://login.example.com");
+    assert_eq!(config.http.trusted_proxies.len(), 2);
+    assert_eq!(config.listen.admin.to_string(), "127.0.0.1:8081");
+}
+
+#[test]
+fn all_problems_come_at_once() {
+    let told = check(
+        "public_url = \"http://login.example.com\"\n[listen]\nadmin = \"0.0.0.0:1\"\n[wechat]\nurl = \"http://evil.example\"\n[log]\nformat = \"xml\"\n",
+        "c2hvcnQ=",
+    )
+    .unwrap_err();
+    for part in ["public_url (wxgate.toml)", "listen.admin", "wechat.url", "log.format", "database.url", "master_key"] {
+        assert!(told.contains(part), "{part} is missing in: {told}");
+    }
+}
+
+#[test]
+fn weak_and_example_master_keys_refuse_to_start() {
+    for weak in ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="] {
+        assert!(check(GOOD, weak).unwrap_err().contains("master_key.value"), "{weak}");
+    }
+}
+
+#[test]
+fn a_checked_configuration_prints_no_secret() {
+    let shown = format!("{:?}", check(&GOOD.replace("sqlite:///var/lib/wxgate/wxgate.db", "postgres://u:pa55word@h/d"), &key()).unwrap());
+    assert!(!shown.contains("pa55word") && !shown.contains(&key()), "{shown}");
+}

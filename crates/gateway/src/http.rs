@@ -1,0 +1,14 @@
+//! Our HTTP API: routes, wire types, extractors and the one table of error codes.
+
+pub(crate) mod boundary;
+pub(crate) mod code;
+mod discovery;
+pub(crate) mod error;
+mod extract;
+mod health;
+mod jwks;
+mod login;
+mod metrics;
+pub(crate) mod routes;
+pub(crate) mod server;
+mod tutorial;

@@ -1,0 +1,144 @@
+//! Where every request enters and every reply leaves: request id, limits, one log line, metrics, error bodies.
+
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpResponse, web};
+use tokio::time::Instant;
+
+use super::code::Code;
+use super::error::ApiError;
+use super::extract::client::Client;
+use super::tutorial;
+use crate::app::Gateway;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Largest head that is served, in bytes of names and values.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// Which of the two listeners a request came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listener {
+    /// Mini-programs and backends: addresses are limited.
+    Public,
+    /// Operators: only its own Host is answered.
+    Admin { own_host_only: bool },
+}
+
+/// Wraps a listener's routes.
+pub(crate) async fn enter(
+    listener: Listener,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let started = Instant::now();
+    let Some(gateway) = request.app_data::<web::Data<Gateway>>().cloned() else {
+        return Ok(request.into_response(HttpResponse::InternalServerError().finish()));
+    };
+    let id = gateway.random.uuid_v7(gateway.clock.now().millis()).simple().to_string();
+    let client = Client::of(request.request(), &gateway.trusted_proxies);
+
+    let refused = admit(listener, &gateway, &request, &client).err();
+    request.extensions_mut().insert(client);
+    let response = match refused {
+        Some(error) => request.error_response(error),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    let (response, source) = in_our_words(response, &id);
+    Ok(leave(&gateway, response, &id, started.elapsed(), source))
+}
+
+/// Whether a request may go on at all.
+fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest, client: &Client) -> Result<(), ApiError> {
+    let head: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if head + request.uri().path().len() + request.query_string().len() > MAX_HEAD {
+        return Err(Code::HeadersTooLarge.into());
+    }
+    match listener {
+        Listener::Public => {
+            if client.forwarded_by_stranger {
+                gateway.metrics.untrusted_forwarded.inc();
+            }
+            let probe = matches!(request.path(), "/livez" | "/readyz");
+            let limited = if probe { Ok(()) } else { gateway.limits.address(client.bucket()) };
+            limited.map_err(|wait| ApiError::from(Code::RateLimited).retry_after(wait.0))
+        }
+        Listener::Admin { own_host_only } => {
+            let foreign = own_host_only && (!client.own_host || request.headers().contains_key(header::ORIGIN));
+            if foreign { Err(Code::HostRefused.into()) } else { Ok(()) }
+        }
+    }
+}
+
+/// What the operator learns of an error: the source's text, which never goes further.
+type SourceText = Option<(Code, String)>;
+
+/// Gives every error, the framework's own included, the body that its route promises.
+fn in_our_words(response: ServiceResponse, id: &str) -> (ServiceResponse, SourceText) {
+    if response.status().as_u16() < 400 {
+        return (response, None);
+    }
+    let own = response.response().error().and_then(|error| error.as_error::<ApiError>());
+    let framework;
+    let error = if let Some(error) = own {
+        error
+    } else {
+        framework = ApiError::from(Code::of_status(response.status()));
+        &framework
+    };
+    let source = (error.code, error.source.as_ref().map(|s| chain(s.as_ref())).unwrap_or_default());
+    let tutorial = tutorial::is_route(response.request().path());
+    let mut told = if tutorial { tutorial::failure(error) } else { error.problem(id) };
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        told.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    (response.into_response(told), Some(source))
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}
+
+/// The one log line, the metrics, and the headers that every reply has.
+fn leave(
+    gateway: &Gateway,
+    mut response: ServiceResponse,
+    id: &str,
+    duration: Duration,
+    source: SourceText,
+) -> ServiceResponse {
+    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let status = response.status().as_u16();
+    let (method, duration_ms) = (response.request().method().as_str(), duration.as_secs_f64() * 1_000.0);
+    match &source {
+        Some((code, text)) if status >= 500 => {
+            tracing::error!(request.id = id, http.route = route, http.method = method, http.status = status, duration_ms, error.code = code.name(), error.source = text, "request failed");
+        }
+        Some((code, text)) => {
+            tracing::info!(request.id = id, http.route = route, http.method = method, http.status = status, duration_ms, error.code = code.name(), error.source = text, "request refused");
+        }
+        None => {
+            tracing::info!(request.id = id, http.route = route, http.method = method, http.status = status, duration_ms, "request");
+        }
+    }
+    gateway.metrics.request(route, status, duration);
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,141 @@
+//! The one table of error codes. Clients program against `code` and `action`; titles are for people.
+
+use actix_web::http::StatusCode;
+use serde::Serialize;
+
+/// What a client does about an error, the field `action`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Action {
+    /// Call `wx.login` again and send the new code.
+    NewCode,
+    /// Call `wx.login`, then ask the user for the data again, then send both.
+    ReloginThenReauthorize,
+    /// Send the same request again after `retry_after` seconds.
+    Wait,
+    /// Nothing the client does will help.
+    Stop,
+}
+
+impl Action {
+    /// The word on the wire.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NewCode => "new_code",
+            Self::ReloginThenReauthorize => "relogin_then_reauthorize",
+            Self::Wait => "wait",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident $status:literal $name:literal $action:expr, $title:literal;)*) => {
+        /// A stable error code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum Code {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name on the wire.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The sentence for people.
+            pub(crate) fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// What the client does, unless the error says otherwise.
+            pub(crate) fn action(self) -> Option<Action> {
+                match self { $(Self::$variant => $action,)* }
+            }
+
+            fn status_number(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    RequestInvalid 400 "REQUEST_INVALID" None, "The request is not what this route expects.";
+    FieldForbidden 400 "FIELD_FORBIDDEN" None, "The request carries a field that must never leave the server or reach a log.";
+    AppRequired 400 "APP_REQUIRED" None, "The request does not say which mini-program it is for.";
+    AppMismatch 400 "APP_MISMATCH" None, "The request names two different mini-programs.";
+    CodeInvalid 400 "CODE_INVALID" Some(Action::NewCode), "The login code is malformed, expired or of another mini-program.";
+    AppDisabled 403 "APP_DISABLED" Some(Action::Stop), "The mini-program is disabled.";
+    AppNotAuthorized 403 "APP_NOT_AUTHORIZED" Some(Action::Stop), "The mini-program is not authorised to this platform.";
+    UserBlocked 403 "USER_BLOCKED" Some(Action::Stop), "The user may not log in.";
+    HostRefused 403 "HOST_REFUSED" None, "This listener answers under its own address only.";
+    AppUnknown 404 "APP_UNKNOWN" None, "No such mini-program.";
+    NotFound 404 "NOT_FOUND" None, "Nothing is here.";
+    MethodNotAllowed 405 "METHOD_NOT_ALLOWED" None, "This address does not take this method.";
+    RequestTimeout 408 "REQUEST_TIMEOUT" None, "The request did not arrive in time.";
+    CodeUsed 409 "CODE_USED" Some(Action::NewCode), "The login code was used already.";
+    SessionKeyStale 409 "SESSION_KEY_STALE" Some(Action::ReloginThenReauthorize), "The encrypted data does not open with this user's keys.";
+    BodyTooLarge 413 "BODY_TOO_LARGE" None, "The request body is too large.";
+    MediaType 415 "MEDIA_TYPE" None, "The request body must be application/json.";
+    RateLimited 429 "RATE_LIMITED" Some(Action::Wait), "Too many requests.";
+    HeadersTooLarge 431 "HEADERS_TOO_LARGE" None, "The request head is too large.";
+    Internal 500 "INTERNAL" None, "Something failed on our side.";
+    AppMisconfigured 500 "APP_MISCONFIGURED" Some(Action::Stop), "The mini-program's set-up needs its operator.";
+    UpstreamBadResponse 502 "UPSTREAM_BAD_RESPONSE" Some(Action::NewCode), "WeChat's answer made no sense.";
+    Overloaded 503 "OVERLOADED" Some(Action::Wait), "Too much to do at the moment.";
+    UpstreamBusy 503 "UPSTREAM_BUSY" Some(Action::NewCode), "WeChat is busy.";
+    UpstreamTimeout 503 "UPSTREAM_TIMEOUT" Some(Action::NewCode), "WeChat did not answer in time.";
+    UpstreamUnavailable 503 "UPSTREAM_UNAVAILABLE" Some(Action::Wait), "WeChat cannot be reached.";
+}
+
+impl Code {
+    /// The HTTP status.
+    pub(crate) fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.status_number()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The code for an error that the HTTP framework found by itself.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            408 => Self::RequestTimeout,
+            413 => Self::BodyTooLarge,
+            415 => Self::MediaType,
+            431 => Self::HeadersTooLarge,
+            400..=499 => Self::RequestInvalid,
+            _ => Self::Internal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_statuses_are_errors() {
+        let names: HashSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        assert!(Code::ALL.iter().all(|code| code.status().as_u16() == code.status_number()));
+    }
+
+    #[test]
+    fn the_documented_table_is_this_table() {
+        let page = include_str!("../../../../docs/errors.md");
+        for code in Code::ALL {
+            let action = code.action().map_or("", Action::as_str);
+            let row = format!("| `{}` | {} | {} | {} |", code.name(), code.status_number(), action, code.title());
+            let row = if action.is_empty() { row } else { row.replace(&format!("| {action} |"), &format!("| `{action}` |")) };
+            assert!(page.contains(&row), "docs/errors.md lacks the row:\n{row}");
+        }
+        assert_eq!(page.matches("\n| `").count(), Code::ALL.len(), "docs/errors.md has rows of unknown codes");
+    }
+}

@@ -1,0 +1,141 @@
+//! What a handler fails with. Only the code reaches the wire; the source goes to one log line at the boundary.
+
+use std::fmt;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use super::code::{Action, Code};
+use crate::service::directory::DirectoryError;
+use crate::service::login::LoginError;
+
+/// An error of our API.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    pub(crate) code: Code,
+    pub(crate) action: Option<Action>,
+    /// Seconds after which it makes sense to come back.
+    pub(crate) retry_after: Option<u32>,
+    /// What happened, for the operator only.
+    pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ApiError {
+    /// An error with its source, which is logged and never sent.
+    pub(crate) fn caused(code: Code, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { source: Some(source.into()), ..Self::from(code) }
+    }
+
+    /// The same error with a time to come back.
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The body of RFC 9457, as every route but the tutorial's answers.
+    pub(crate) fn problem(&self, request_id: &str) -> HttpResponse {
+        let problem = Problem {
+            r#type: format!("urn:wxgate:error:{}", self.code.name()),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            code: self.code.name(),
+            action: self.action,
+            retry_after: self.retry_after,
+            request_id,
+        };
+        self.respond("application/problem+json", serde_json::to_vec(&problem).unwrap_or_default())
+    }
+
+    /// A reply of this error's status with a body that was rendered elsewhere.
+    pub(crate) fn respond(&self, media_type: &'static str, body: Vec<u8>) -> HttpResponse {
+        let mut response = HttpResponse::build(self.code.status());
+        response.insert_header((header::CONTENT_TYPE, media_type));
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        response.body(body)
+    }
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<Action>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
+    request_id: &'a str,
+}
+
+impl From<Code> for ApiError {
+    fn from(code: Code) -> Self {
+        Self { code, action: code.action(), retry_after: None, source: None }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.name())
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        // The boundary replaces this body: it knows the request id and the route's style.
+        HttpResponse::new(self.code.status())
+    }
+}
+
+impl From<DirectoryError> for ApiError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Unknown => Code::AppUnknown.into(),
+            DirectoryError::Disabled => Code::AppDisabled.into(),
+            DirectoryError::Unavailable => Self::from(Code::Overloaded).retry_after(1),
+        }
+    }
+}
+
+impl From<LoginError> for ApiError {
+    fn from(error: LoginError) -> Self {
+        let code = Code::from(&error);
+        let mut told = Self::from(code);
+        match &error {
+            LoginError::QuotaExhausted { retry_after } => {
+                told.action = Some(Action::Stop);
+                told.retry_after = Some(*retry_after);
+            }
+            LoginError::RateLimited { retry_after } => told.retry_after = Some(*retry_after),
+            LoginError::Busy | LoginError::Unavailable | LoginError::Overloaded => told.retry_after = Some(1),
+            _ => {}
+        }
+        told.source = Some(Box::new(error));
+        told
+    }
+}
+
+impl From<&LoginError> for Code {
+    fn from(error: &LoginError) -> Self {
+        match error {
+            LoginError::CodeRejected => Self::CodeInvalid,
+            LoginError::CodeUsed => Self::CodeUsed,
+            LoginError::UserBlocked => Self::UserBlocked,
+            LoginError::RateLimited { .. } | LoginError::QuotaExhausted { .. } => Self::RateLimited,
+            LoginError::NotAuthorized => Self::AppNotAuthorized,
+            LoginError::Misconfigured { .. } => Self::AppMisconfigured,
+            LoginError::Busy => Self::UpstreamBusy,
+            LoginError::Timeout => Self::UpstreamTimeout,
+            LoginError::Unavailable => Self::UpstreamUnavailable,
+            LoginError::BadResponse(_) => Self::UpstreamBadResponse,
+            LoginError::Overloaded => Self::Overloaded,
+            LoginError::Internal(_) => Self::Internal,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What a request proves before a handler sees it.
+
+pub(crate) mod body;
+pub(crate) mod client;
+pub(crate) mod named_app;

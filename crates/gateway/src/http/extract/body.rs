@@ -1,0 +1,126 @@
+//! A JSON body: bounded, with one meaning, and without what must never be sent.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, web};
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use wxgate_crypto::{Digest, strict_json};
+
+use crate::http::code::Code;
+use crate::http::error::ApiError;
+
+/// Largest body that is read, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// How long a body may take to arrive.
+const READ_TIME: Duration = Duration::from_secs(10);
+
+/// A JSON object as `T`; unknown keys are ignored, duplicate keys and `session_key` refused.
+pub(crate) struct JsonBody<T> {
+    pub(crate) value: T,
+    /// SHA-256 of the bytes, to know an identical body again.
+    pub(crate) digest: Digest,
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let typed = media_type(request);
+        let payload = web::Payload::from_request(request, payload);
+        Box::pin(async move {
+            typed?;
+            let payload = payload.await.map_err(|_| Code::RequestInvalid)?;
+            let bytes = tokio::time::timeout(READ_TIME, read(payload)).await.map_err(|_| Code::RequestTimeout)??;
+            parse(&bytes)
+        })
+    }
+}
+
+/// Browsers cannot send `application/json` across origins without asking; other types are refused.
+fn media_type(request: &HttpRequest) -> Result<(), ApiError> {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let json = text(header::CONTENT_TYPE).is_some_and(|value| {
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/json")
+    });
+    let plain = text(header::CONTENT_ENCODING).is_none_or(|value| value.eq_ignore_ascii_case("identity"));
+    if json && plain { Ok(()) } else { Err(Code::MediaType.into()) }
+}
+
+async fn read(mut payload: web::Payload) -> Result<BytesMut, ApiError> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Code::RequestInvalid)?;
+        if bytes.len() + chunk.len() > MAX_BODY {
+            return Err(Code::BodyTooLarge.into());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<JsonBody<T>, ApiError> {
+    let Ok(Value::Object(object)) = strict_json::parse(bytes) else {
+        return Err(Code::RequestInvalid.into());
+    };
+    if carries_session_key(&object) {
+        return Err(Code::FieldForbidden.into());
+    }
+    let value = T::deserialize(Value::Object(object)).map_err(|_| Code::RequestInvalid)?;
+    Ok(JsonBody { value, digest: Digest::sha256(bytes) })
+}
+
+/// A `session_key` that a client sends has left the server that it must never leave.
+fn carries_session_key(object: &Map<String, Value>) -> bool {
+    object.iter().any(|(key, value)| (matches!(key.as_str(), "session_key" | "sessionKey") && !is_empty(value)) || inside(value))
+}
+
+fn inside(value: &Value) -> bool {
+    match value {
+        Value::Object(object) => carries_session_key(object),
+        Value::Array(items) => items.iter().any(inside),
+        _ => false,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &str) -> Option<Code> {
+        parse::<Value>(text.as_bytes()).err().map(|error| error.code)
+    }
+
+    #[test]
+    fn only_one_object_with_one_meaning_is_read() {
+        assert_eq!(code(r#"{"code":"a","later":[1,{"x":2}]}"#), None);
+        for wrong in ["", "[]", "\"a\"", "{}{}", r#"{"a":1,"a":2}"#, r#"{"a":[[[[[[[[1]]]]]]]]}"#] {
+            assert_eq!(code(wrong), Some(Code::RequestInvalid), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_session_key_is_refused_wherever_it_stands() {
+        for wrong in [r#"{"session_key":"a"}"#, r#"{"a":[{"sessionKey":"a"}]}"#, r#"{"a":{"session_key":1}}"#] {
+            assert_eq!(code(wrong), Some(Code::FieldForbidden), "{wrong}");
+        }
+        assert_eq!(code(r#"{"session_key":"","sessionKey":null}"#), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! Who sends a request: the address that limits count, and what makes two requests look like one client's.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use ipnet::IpNet;
+use wxgate_crypto::Digest;
+
+/// The sender of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    address: IpAddr,
+    user_agent: Digest,
+    /// Whether the Host header names this machine's loopback.
+    pub(crate) own_host: bool,
+    /// Whether a peer that is no trusted proxy sent X-Forwarded-For.
+    pub(crate) forwarded_by_stranger: bool,
+}
+
+impl Client {
+    /// Reads the sender from the peer and, behind trusted proxies only, from X-Forwarded-For.
+    pub(crate) fn of(request: &HttpRequest, trusted: &[IpNet]) -> Self {
+        let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| canonical(address.ip()));
+        let trusts = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+        let forwarded = request.headers().contains_key(header::X_FORWARDED_FOR);
+        let address = if forwarded && trusts(&peer) { forwarded_for(request, trusts).unwrap_or(peer) } else { peer };
+        let bytes = |name| request.headers().get(name).map(header::HeaderValue::as_bytes).unwrap_or_default();
+        Self {
+            address,
+            user_agent: Digest::sha256(bytes(header::USER_AGENT)),
+            own_host: is_loopback_host(&String::from_utf8_lossy(bytes(header::HOST))),
+            forwarded_by_stranger: forwarded && !trusts(&peer),
+        }
+    }
+
+    /// What limits count: an IPv4 address, or the /64 of an IPv6 address.
+    pub(crate) fn bucket(&self) -> IpAddr {
+        match self.address {
+            IpAddr::V4(_) => self.address,
+            IpAddr::V6(address) => IpAddr::V6(network_64(address)),
+        }
+    }
+
+    /// What a repeated request must share: network (/24 or /64) and user agent.
+    pub(crate) fn fingerprint(&self) -> Digest {
+        let network = match self.address {
+            IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from(u32::from(address) & 0xFFFF_FF00)),
+            IpAddr::V6(address) => IpAddr::V6(network_64(address)),
+        };
+        Digest::sha256(&[network.to_string().as_bytes(), self.user_agent.as_bytes()].concat())
+    }
+}
+
+/// The last address that no trusted proxy has: everything before it is the client's own claim.
+fn forwarded_for(request: &HttpRequest, trusts: impl Fn(&IpAddr) -> bool) -> Option<IpAddr> {
+    let values = request.headers().get_all(header::X_FORWARDED_FOR).filter_map(|value| value.to_str().ok());
+    let hops: Vec<_> = values.flat_map(|value| value.split(',')).map(|hop| hop.trim().parse::<IpAddr>()).collect();
+    let parsed = hops.into_iter().rev().map_while(Result::ok).map(canonical);
+    let mut last = None;
+    for hop in parsed {
+        last = Some(hop);
+        if !trusts(&hop) {
+            break;
+        }
+    }
+    last
+}
+
+/// One spelling for one address: IPv4 inside IPv6 is IPv4.
+fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+fn network_64(address: Ipv6Addr) -> Ipv6Addr {
+    Ipv6Addr::from(u128::from(address) >> 64 << 64)
+}
+
+fn is_loopback_host(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn bucket(peer: &str, forwarded: &[&str]) -> String {
+        let mut request = TestRequest::default().peer_addr(peer.parse().unwrap());
+        for value in forwarded {
+            request = request.append_header((header::X_FORWARDED_FOR, *value));
+        }
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        Client::of(&request.to_http_request(), &trusted).bucket().to_string()
+    }
+
+    #[test]
+    fn spoofed_forwarded_for_does_not_choose_the_bucket() {
+        assert_eq!(bucket("203.0.113.9:1", &["198.51.100.1"]), "203.0.113.9");
+        assert_eq!(bucket("10.0.0.1:1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(bucket("10.0.0.1:1", &["1.1.1.1, 198.51.100.1", "10.0.0.2"]), "198.51.100.1");
+        assert_eq!(bucket("10.0.0.1:1", &["1.1.1.1, nonsense, 10.0.0.2"]), "10.0.0.2");
+        assert_eq!(bucket("10.0.0.1:1", &["nonsense"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn textual_variants_of_one_address_share_a_bucket() {
+        assert_eq!(bucket("[::ffff:203.0.113.9]:1", &[]), "203.0.113.9");
+        assert_eq!(bucket("[2001:db8::1]:1", &[]), bucket("[2001:db8:0:0:ffff::2]:1", &[]));
+        assert_ne!(bucket("[2001:db8::1]:1", &[]), bucket("[2001:db8:0:1::1]:1", &[]));
+    }
+
+    #[test]
+    fn only_loopback_names_are_our_own_host() {
+        for own in ["localhost", "localhost:8081", "127.0.0.1:8081", "[::1]:8081", "127.9.9.9"] {
+            assert!(is_loopback_host(own), "{own}");
+        }
+        for foreign in ["", "example.com", "127.0.0.1.example.com", "localhost.example.com:1", "10.0.0.1:8081"] {
+            assert!(!is_loopback_host(foreign), "{foreign}");
+        }
+    }
+}

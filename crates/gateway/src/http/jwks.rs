@@ -1,0 +1,43 @@
+//! The public keys: of one tenant, and the operator-named set of several.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use wxgate_token::Jwks;
+
+use super::code::Code;
+use super::error::ApiError;
+use crate::app::Gateway;
+
+/// Verifiers may keep a set for five minutes; a key is published long before it signs.
+const CACHE_CONTROL: &str = "public, max-age=300";
+
+/// `GET /t/{tenant}/jwks.json`.
+pub(super) async fn of_tenant(request: HttpRequest, gateway: web::Data<Gateway>) -> Result<HttpResponse, ApiError> {
+    let tenant = super::discovery::tenant(&request, &gateway).await?;
+    Ok(answer(&request, tenant.ring.jwks()))
+}
+
+/// `GET /.well-known/jwks.json`.
+pub(super) async fn shared(request: HttpRequest, gateway: web::Data<Gateway>) -> Result<HttpResponse, ApiError> {
+    Ok(answer(&request, &gateway.directory.shared_jwks().await?))
+}
+
+fn answer(request: &HttpRequest, jwks: &Jwks) -> HttpResponse {
+    // An empty set that caches keep would shut out tokens of a tenant that is named a moment later.
+    if jwks.is_empty() {
+        return HttpResponse::Ok().content_type("application/json").body(jwks.body().to_owned());
+    }
+    let known = request.headers().get_all(header::IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
+    let fresh = known.flat_map(|value| value.split(',')).any(|tag| {
+        let tag = tag.trim();
+        tag == "*" || tag.trim_start_matches("W/") == jwks.etag()
+    });
+    let mut response = if fresh { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((header::CACHE_CONTROL, CACHE_CONTROL)).insert_header((header::ETAG, jwks.etag()));
+    if fresh { response.finish() } else { response.content_type("application/json").body(jwks.body().to_owned()) }
+}
+
+/// `NOT_FOUND` for names that no tenant has.
+pub(super) fn unknown() -> ApiError {
+    Code::NotFound.into()
+}

@@ -1,0 +1,141 @@
+//! `POST /v1/apps/{appid}/login`: a login code for tokens.
+
+use actix_web::http::header::HeaderValue;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use wxgate_crypto::Digest;
+use wxgate_domain::{LoginCode, OpenedSession, Timestamp};
+
+use super::code::{Action, Code};
+use super::error::ApiError;
+use super::extract::body::JsonBody;
+use super::extract::client::Client;
+use super::extract::named_app;
+use crate::app::Gateway;
+use crate::service::login::{Attempt, Login};
+use crate::service::user_data::{UserDataFields, UserDataRequest};
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What a mini-program sends. The names are WeChat's, as its client APIs give the values.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LoginBody {
+    code: String,
+    encrypted_data: Option<String>,
+    iv: Option<String>,
+    raw_data: Option<String>,
+    signature: Option<String>,
+}
+
+/// What a mini-program gets. Times are seconds.
+#[derive(Serialize)]
+struct LoginReply<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: u32,
+    refresh_token: &'a str,
+    refresh_expires_in: u64,
+    server_time: i64,
+    session_id: String,
+    scope: &'a str,
+    user: UserReply<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_data: Option<&'a Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_data_error: Option<PartError>,
+}
+
+#[derive(Serialize)]
+struct UserReply<'a> {
+    id: String,
+    openid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unionid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nickname: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avatar_url: Option<&'a str>,
+    is_new: bool,
+}
+
+/// Why an optional part of the reply is missing.
+#[derive(Serialize)]
+struct PartError {
+    code: &'static str,
+    action: Option<Action>,
+}
+
+/// Logs in whoever owns the code.
+pub(super) async fn post(
+    request: HttpRequest,
+    gateway: web::Data<Gateway>,
+    client: web::ReqData<Client>,
+    body: JsonBody<LoginBody>,
+) -> Result<HttpResponse, ApiError> {
+    refuse_secrets_in_query(&request)?;
+    let app = gateway.directory.active_app(&named_app::in_path(&request)?).await?;
+    let LoginBody { code, encrypted_data, iv, raw_data, signature } = body.value;
+    let attempt = attempt(&request, &client, &code, body.digest)?;
+    let data = UserDataRequest::parse(UserDataFields { encrypted_data, iv, raw_data, signature });
+    let data = data.map_err(|error| ApiError::caused(Code::RequestInvalid, error))?;
+
+    let login = gateway.logins.login(&app, attempt, data).await?;
+    Ok(HttpResponse::Ok().json(LoginReply::of(&login, gateway.clock.now())))
+}
+
+/// What the use case needs to know of a request. The code's shape is checked here, before anything is spent on it.
+pub(super) fn attempt(request: &HttpRequest, client: &Client, code: &str, body: Digest) -> Result<Attempt, ApiError> {
+    let code: LoginCode = code.parse().map_err(|_| Code::CodeInvalid)?;
+    let idempotency_key = match request.headers().get(IDEMPOTENCY_KEY).map(HeaderValue::as_bytes) {
+        None => None,
+        // 128 random bits are 22 characters of base64url at the least; anything shorter could be guessed.
+        Some(key) if (22..=255).contains(&key.len()) => Some(Digest::sha256(key)),
+        Some(_) => return Err(Code::RequestInvalid.into()),
+    };
+    Ok(Attempt { code, body, client: client.fingerprint(), address: client.bucket(), idempotency_key })
+}
+
+/// Codes in addresses end up in logs on the way.
+pub(super) fn refuse_secrets_in_query(request: &HttpRequest) -> Result<(), ApiError> {
+    let mut names = url::form_urlencoded::parse(request.query_string().as_bytes()).map(|(name, _)| name);
+    if names.any(|name| matches!(&*name, "code" | "platCode" | "session_key" | "sessionKey")) {
+        return Err(Code::FieldForbidden.into());
+    }
+    Ok(())
+}
+
+impl<'a> LoginReply<'a> {
+    fn of(login: &'a Login, now: Timestamp) -> Self {
+        let Login { session, tokens, user_data } = login;
+        let failed = user_data.as_ref().is_some_and(Result::is_err);
+        let stale = || PartError { code: Code::SessionKeyStale.name(), action: Code::SessionKeyStale.action() };
+        Self {
+            access_token: tokens.access_token.expose(),
+            token_type: "Bearer",
+            expires_in: tokens.expires_in,
+            refresh_token: tokens.refresh_token.expose(),
+            refresh_expires_in: tokens.refresh_expires_in,
+            server_time: now.seconds(),
+            session_id: session.id.to_string(),
+            scope: &tokens.scope,
+            user: UserReply::of(session),
+            user_data: user_data.as_ref().and_then(|data| data.as_ref().ok()),
+            user_data_error: failed.then(stale),
+        }
+    }
+}
+
+impl<'a> UserReply<'a> {
+    fn of(session: &'a OpenedSession) -> Self {
+        Self {
+            id: session.user.id.to_string(),
+            openid: session.openid.as_str(),
+            unionid: session.unionid.as_ref().map(wxgate_domain::UnionId::as_str),
+            nickname: session.user.profile.nickname.as_deref(),
+            avatar_url: session.user.profile.avatar_url.as_deref(),
+            is_new: session.is_new,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The whole API as one table.
+
+use actix_web::dev::Handler;
+use actix_web::http::{Method, header};
+use actix_web::{FromRequest, HttpResponse, Resource, Responder, web};
+
+use super::code::Code;
+use super::error::ApiError;
+use super::{discovery, health, jwks, login, metrics, tutorial};
+
+/// Mini-programs, browsers and downstream services.
+pub(super) fn public(routes: &mut web::ServiceConfig) {
+    routes
+        .service(post("/v1/apps/{appid}/login", login::post))
+        .service(get_or_post("/user/wxlogin", tutorial::answer))
+        .service(get_or_post("/apps/{appid}/user/wxlogin", tutorial::answer))
+        .service(get("/t/{tenant}/.well-known/openid-configuration", discovery::openid))
+        .service(get("/.well-known/oauth-authorization-server/t/{tenant}", discovery::oauth))
+        .service(get("/t/{tenant}/jwks.json", jwks::of_tenant))
+        .service(get("/.well-known/jwks.json", jwks::shared))
+        .service(get("/livez", health::live))
+        .service(get("/readyz", health::ready))
+        .default_service(web::to(not_found));
+}
+
+/// Operators.
+pub(super) fn admin(routes: &mut web::ServiceConfig) {
+    routes
+        .service(get("/metrics", metrics::get))
+        .service(get("/livez", health::live))
+        .service(get("/readyz", health::ready))
+        .default_service(web::to(not_found));
+}
+
+fn post<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    endpoint(path, "POST", &[Method::POST], handler)
+}
+
+fn get<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    endpoint(path, "GET, HEAD", &[Method::GET, Method::HEAD], handler)
+}
+
+fn get_or_post<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    endpoint(path, "GET, POST", &[Method::GET, Method::POST], handler)
+}
+
+/// One address; other methods than its own are told which ones it takes (RFC 9110 section 15.5.6).
+fn endpoint<F, Args>(path: &str, allow: &'static str, methods: &[Method], handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let resource = methods.iter().fold(web::resource(path), |resource, method| {
+        resource.route(web::method(method.clone()).to(handler.clone()))
+    });
+    resource.default_service(web::to(move || async move {
+        HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allow)).finish()
+    }))
+}
+
+async fn not_found() -> Result<HttpResponse, ApiError> {
+    Err(Code::NotFound.into())
+}

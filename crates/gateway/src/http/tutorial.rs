@@ -1,0 +1,147 @@
+//! `GET, POST /user/wxlogin`: the endpoint of the tutorial that thousands of mini-programs were written after.
+//!
+//! They work by changing the host alone, so its shape is theirs: `platCode` in, `{code, msg, userinfo}` out, keys
+//! sorted, four spaces, non-ASCII as it is. Beside it stands what the tutorial left to the reader: a token.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::ser::PrettyFormatter;
+use serde_json::{Map, Value, json};
+use wxgate_domain::{OpenedSession, WechatAppid};
+
+use super::code::{Action, Code};
+use super::error::ApiError;
+use super::extract::body::JsonBody;
+use super::extract::client::Client;
+use super::extract::named_app;
+use super::login;
+use crate::app::Gateway;
+use crate::service::login::Login;
+use crate::service::user_data::{UserDataFields, UserDataRequest};
+
+/// What the tutorial's client sends.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TutorialBody {
+    plat_code: String,
+    plat_user_info_map: Option<UserInfoMap>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct UserInfoMap {
+    encrypted_data: Option<String>,
+    iv: Option<String>,
+}
+
+/// Whether a path is one of this endpoint's, whose failures have its shape too.
+pub(super) fn is_route(path: &str) -> bool {
+    path == "/user/wxlogin" || (path.starts_with("/apps/") && path.ends_with("/user/wxlogin"))
+}
+
+/// Logs in and answers with the user's data.
+pub(super) async fn answer(
+    request: HttpRequest,
+    gateway: web::Data<Gateway>,
+    client: web::ReqData<Client>,
+    body: JsonBody<TutorialBody>,
+) -> Result<HttpResponse, ApiError> {
+    login::refuse_secrets_in_query(&request)?;
+    let appid = appid(&request, &gateway).await?;
+    let app = gateway.directory.active_app(&appid).await?;
+    let attempt = login::attempt(&request, &client, &body.value.plat_code, body.digest)?;
+    let UserInfoMap { encrypted_data, iv } = body.value.plat_user_info_map.unwrap_or_default();
+    let data = UserDataRequest::parse(UserDataFields { encrypted_data, iv, ..UserDataFields::default() });
+    let data = data.map_err(|error| ApiError::caused(Code::RequestInvalid, error))?;
+
+    let Login { session, tokens, user_data } = gateway.logins.login(&app, attempt, data).await?;
+    let userinfo = match user_data {
+        Some(Ok(data)) => data,
+        Some(Err(failure)) => return Err(ApiError::caused(Code::SessionKeyStale, failure)),
+        None => stored(&session),
+    };
+    let reply = json!({
+        "code": 200,
+        "msg": "登錄成功",
+        "token": {
+            "access_token": tokens.access_token.expose(),
+            "expires_in": tokens.expires_in,
+            "refresh_token": tokens.refresh_token.expose(),
+            "token_type": "Bearer",
+        },
+        "userinfo": userinfo,
+    });
+    Ok(HttpResponse::Ok().content_type("application/json").body(pretty(reply)))
+}
+
+/// The app that a request without an appid in its body is for: path, X-App-Id, Referer, or the only one there is.
+async fn appid(request: &HttpRequest, gateway: &Gateway) -> Result<WechatAppid, ApiError> {
+    let hint = named_app::in_referer(request);
+    let named = match request.match_info().get("appid") {
+        Some(_) => Some(named_app::in_path(request)?),
+        None => named_app::in_header(request)?,
+    };
+    if let (Some(named), Some(hint)) = (&named, &hint)
+        && named != hint
+    {
+        gateway.metrics.referer_mismatch.inc();
+        tracing::info!(wechat.appid = %named, http.referer_appid = %hint, "the Referer names another mini-program");
+    }
+    match named.or(hint) {
+        Some(appid) => Ok(appid),
+        None => gateway.directory.only_app().await?.ok_or_else(|| Code::AppRequired.into()),
+    }
+}
+
+/// What is stored of a user, under the names of WeChat's own payload.
+fn stored(session: &Arc<OpenedSession>) -> Map<String, Value> {
+    let profile = &session.user.profile;
+    let fields = [
+        ("openId", Some(session.openid.as_str())),
+        ("unionId", session.unionid.as_ref().map(wxgate_domain::UnionId::as_str)),
+        ("nickName", profile.nickname.as_deref()),
+        ("avatarUrl", profile.avatar_url.as_deref()),
+    ];
+    fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), Value::from(value?)))).collect()
+}
+
+/// A failure in the tutorial's shape, with the real HTTP status.
+pub(super) fn failure(error: &ApiError) -> HttpResponse {
+    let body = json!({
+        "code": error.code.status().as_u16(),
+        "msg": error.code.title(),
+        "error": error.code.name(),
+        "action": error.action.map(Action::as_str),
+    });
+    error.respond("application/json", pretty(body))
+}
+
+/// As the tutorial's `json.dumps(sort_keys=True, indent=4, ensure_ascii=False)`.
+fn pretty(mut value: Value) -> Vec<u8> {
+    value.sort_all_objects();
+    let mut text = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    "));
+    // Writing JSON values into memory cannot fail.
+    let _ = value.serialize(&mut serializer);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_look_like_the_tutorials() {
+        let text = String::from_utf8(pretty(json!({"msg": "登錄成功", "code": 200, "userinfo": {"b": 1, "a": []}}))).unwrap();
+        let expected = "{\n    \"code\": 200,\n    \"msg\": \"登錄成功\",\n    \"userinfo\": {\n        \"a\": [],\n        \"b\": 1\n    }\n}";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn only_its_own_paths_have_its_shape() {
+        assert!(is_route("/user/wxlogin") && is_route("/apps/wx1/user/wxlogin"));
+        assert!(!is_route("/v1/apps/wx1/login") && !is_route("/user/wxlogin/x"));
+    }
+}

@@ -1,0 +1,15 @@
+//! wxgate: one auth service for all your WeChat mini-programs.
+#![doc = include_str!("../README.md")]
+
+mod app;
+mod background;
+mod cli;
+mod config;
+mod http;
+mod metrics;
+mod service;
+mod telemetry;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

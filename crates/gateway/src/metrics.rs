@@ -1,0 +1,147 @@
+//! What is measured. Labels come from closed sets or from route patterns, so their number is bounded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use wxgate_storage::{BatchObserver, BatchOutcome, BatchReport};
+use wxgate_wechat_client::{Exchanged, ExchangeError};
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WechatLabels {
+    api: &'static str,
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CauseLabels {
+    cause: &'static str,
+}
+
+type Times = Family<RouteLabels, Histogram, fn() -> Histogram>;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+/// Every metric of the process.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    request_seconds: Times,
+    logins: Family<OutcomeLabels, Counter>,
+    wechat_calls: Family<WechatLabels, Counter>,
+    batch_jobs: Histogram,
+    batch_seconds: Histogram,
+    batches: Family<OutcomeLabels, Counter>,
+    decrypt_failures: Family<CauseLabels, Counter>,
+    pub(crate) referer_mismatch: Counter,
+    pub(crate) untrusted_forwarded: Counter,
+}
+
+fn outcome(of: BatchOutcome) -> &'static str {
+    match of {
+        BatchOutcome::Committed => "committed",
+        BatchOutcome::Retried => "retried",
+        BatchOutcome::Split => "split",
+        BatchOutcome::Failed => "failed",
+    }
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_5, 2.0, 14))
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    pub(crate) fn new() -> Arc<Self> {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("wxgate"),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(seconds),
+            logins: Family::default(),
+            wechat_calls: Family::default(),
+            batch_jobs: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
+            batch_seconds: seconds(),
+            batches: Family::default(),
+            decrypt_failures: Family::default(),
+            referer_mismatch: Counter::default(),
+            untrusted_forwarded: Counter::default(),
+        };
+        metrics.register();
+        Arc::new(metrics)
+    }
+
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("http_requests", "Requests by route pattern and status", self.requests.clone());
+        r.register("http_request_seconds", "Time to answer by route pattern", self.request_seconds.clone());
+        r.register("logins", "Logins by outcome", self.logins.clone());
+        r.register("wechat_calls", "Calls of WeChat by API and errcode class", self.wechat_calls.clone());
+        r.register("group_commit_jobs", "Jobs in one batch", self.batch_jobs.clone());
+        r.register("group_commit_seconds", "Time of one batch, commit included", self.batch_seconds.clone());
+        r.register("group_commits", "Batches by outcome", self.batches.clone());
+        r.register("decrypt_failures", "User data that did not open, by the first check that failed", self.decrypt_failures.clone());
+        r.register("referer_mismatches", "Requests whose Referer names another mini-program", self.referer_mismatch.clone());
+        r.register("untrusted_forwarded", "Requests with X-Forwarded-For from a peer that is no trusted proxy", self.untrusted_forwarded.clone());
+    }
+
+    /// Counts a request.
+    pub(crate) fn request(&self, route: String, status: u16, duration: Duration) {
+        self.requests.get_or_create(&RequestLabels { route: route.clone(), status }).inc();
+        self.request_seconds.get_or_create(&RouteLabels { route }).observe(duration.as_secs_f64());
+    }
+
+    /// Counts a login.
+    pub(crate) fn login(&self, outcome: &'static str) {
+        self.logins.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Counts a call of WeChat.
+    pub(crate) fn wechat_call(&self, api: &'static str, outcome: &Result<Exchanged, ExchangeError>) {
+        let class = outcome.as_ref().map_or_else(ExchangeError::errcode_class, Exchanged::errcode_class);
+        self.wechat_calls.get_or_create(&WechatLabels { api, class }).inc();
+    }
+
+    /// Counts user data that did not open.
+    pub(crate) fn decrypt_failure(&self, cause: &'static str) {
+        self.decrypt_failures.get_or_create(&CauseLabels { cause }).inc();
+    }
+
+    /// Counts the batches of the group commit.
+    pub(crate) fn batch_observer(self: &Arc<Self>) -> BatchObserver {
+        let metrics = self.clone();
+        BatchObserver::new(move |report: &BatchReport| {
+            #[expect(clippy::cast_precision_loss, reason = "a batch has at most some hundred jobs")]
+            metrics.batch_jobs.observe(report.jobs as f64);
+            metrics.batch_seconds.observe(report.duration.as_secs_f64());
+            metrics.batches.get_or_create(&OutcomeLabels { outcome: outcome(report.outcome) }).inc();
+        })
+    }
+
+    /// The OpenMetrics text.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing into memory cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

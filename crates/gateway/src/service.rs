@@ -1,0 +1,9 @@
+//! The use cases. No HTTP here: what comes in and goes out are the domain's types.
+
+pub(crate) mod admin;
+pub(crate) mod codes;
+pub(crate) mod directory;
+pub(crate) mod limits;
+pub(crate) mod login;
+pub(crate) mod tokens;
+pub(crate) mod user_data;

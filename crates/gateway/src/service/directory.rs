@@ -1,0 +1,186 @@
+//! Which apps and tenants there are, as rows say it, kept for a moment in memory.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use moka::Expiry;
+use moka::future::Cache;
+use tokio::sync::broadcast::error::RecvError;
+use wxgate_domain::{App, AppStatus, Credential, Slug, Tenant, TenantId, TenantStatus, WechatAppid};
+use wxgate_storage::{Storage, StorageError};
+use wxgate_token::{Issuer, Jwks, KeyError, KeyRing};
+
+/// How long a row is believed without asking again; changes are heard of much earlier.
+const POSITIVE: Duration = Duration::from_secs(60);
+
+/// How long the absence of a row is believed.
+const NEGATIVE: Duration = Duration::from_secs(2);
+
+/// Rows kept at once.
+const ENTRIES: u64 = 20_000;
+
+/// Most keys that the operator-named set holds.
+const MAX_SHARED_KEYS: usize = 1_000;
+
+/// An app that may act now, with all that serving it needs.
+#[derive(Debug)]
+pub(crate) struct ActiveApp {
+    pub(crate) app: App,
+    pub(crate) tenant: Arc<KnownTenant>,
+    pub(crate) credential: Credential,
+}
+
+/// A tenant with its issuer and its keys, unsealed on first use.
+#[derive(Debug)]
+pub(crate) struct KnownTenant {
+    pub(crate) tenant: Tenant,
+    pub(crate) issuer: Issuer,
+    pub(crate) ring: KeyRing,
+}
+
+impl KnownTenant {
+    /// The tenant's id.
+    pub(crate) fn id(&self) -> TenantId {
+        self.tenant.id
+    }
+
+    /// The epoch that new sessions begin with.
+    pub(crate) fn sessions_epoch(&self) -> u32 {
+        self.tenant.sessions_epoch
+    }
+}
+
+/// Finds apps and tenants.
+#[derive(Clone)]
+pub(crate) struct Directory {
+    storage: Storage,
+    public_url: Arc<str>,
+    /// Tenants whose keys stand in the operator-named set.
+    shared: Arc<[Slug]>,
+    apps: Cache<WechatAppid, Option<Arc<FoundApp>>>,
+    tenants: Cache<Slug, Option<Arc<KnownTenant>>>,
+}
+
+struct FoundApp {
+    active: Arc<ActiveApp>,
+    enabled: bool,
+}
+
+/// Why there is no app to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DirectoryError {
+    #[error("no such app")]
+    Unknown,
+    #[error("the app is disabled or its tenant suspended")]
+    Disabled,
+    #[error("the database does not answer")]
+    Unavailable,
+}
+
+impl Directory {
+    /// A directory over these rows; `public_url` begins every issuer.
+    pub(crate) fn new(storage: Storage, public_url: &str, shared: &[Slug]) -> Self {
+        Self {
+            storage,
+            public_url: public_url.into(),
+            shared: shared.into(),
+            apps: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
+            tenants: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
+        }
+    }
+
+    /// The app with this appid, if it may act.
+    pub(crate) async fn active_app(&self, appid: &WechatAppid) -> Result<Arc<ActiveApp>, DirectoryError> {
+        let found = self.apps.try_get_with_by_ref(appid, self.load_app(appid)).await;
+        match found.map_err(|_| DirectoryError::Unavailable)? {
+            None => Err(DirectoryError::Unknown),
+            Some(found) if found.enabled => Ok(found.active.clone()),
+            Some(_) => Err(DirectoryError::Disabled),
+        }
+    }
+
+    /// The only enabled app of an active tenant, if there is exactly one.
+    pub(crate) async fn only_app(&self) -> Result<Option<WechatAppid>, DirectoryError> {
+        self.storage.apps().only_enabled().await.map_err(|error| unavailable(&error))
+    }
+
+    /// The tenant of this name.
+    pub(crate) async fn tenant(&self, slug: &Slug) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
+        let found = self.tenants.try_get_with_by_ref(slug, self.load_tenant(slug)).await;
+        found.map_err(|_| DirectoryError::Unavailable)
+    }
+
+    /// The keys of the tenants that the operator named, as one set.
+    pub(crate) async fn shared_jwks(&self) -> Result<Jwks, DirectoryError> {
+        let mut tenants = Vec::new();
+        for slug in self.shared.iter() {
+            tenants.extend(self.tenant(slug).await?);
+        }
+        let sets: Vec<_> = tenants.iter().map(|tenant| tenant.ring.jwks()).collect();
+        Jwks::merged(&sets, MAX_SHARED_KEYS).map_err(|error| unavailable(&error))
+    }
+
+    async fn load_app(&self, appid: &WechatAppid) -> Result<Option<Arc<FoundApp>>, DirectoryError> {
+        let stored = self.storage.apps().find(appid).await.map_err(|error| unavailable(&error))?;
+        let Some(stored) = stored else { return Ok(None) };
+        let Some(tenant) = self.tenant(&stored.tenant.slug).await? else { return Ok(None) };
+        let enabled = stored.app.status == AppStatus::Enabled && stored.tenant.status == TenantStatus::Active;
+        let active = Arc::new(ActiveApp { app: stored.app, tenant, credential: stored.credential });
+        Ok(Some(Arc::new(FoundApp { active, enabled })))
+    }
+
+    async fn load_tenant(&self, slug: &Slug) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
+        let Some(tenant) = self.storage.tenants().find(slug).await.map_err(|error| unavailable(&error))? else {
+            return Ok(None);
+        };
+        let keys = self.storage.tenant(tenant.id).signing_keys().await.map_err(|error| unavailable(&error))?;
+        let ring = KeyRing::new(&keys).map_err(|error: KeyError| unavailable(&error))?;
+        let issuer = Issuer::new(&self.public_url, &tenant.slug);
+        Ok(Some(Arc::new(KnownTenant { tenant, issuer, ring })))
+    }
+
+    /// Forgets rows as soon as the database says that they changed. Ends when the storage stops.
+    pub(crate) async fn follow_changes(self) {
+        let mut changes = self.storage.changes();
+        loop {
+            match changes.recv().await {
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+            self.forget();
+            // Once more a moment later: a load that began before the commit may have ended after the first time.
+            let directory = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                directory.forget();
+            });
+        }
+    }
+
+    /// Administrators change rows rarely, and a row is one indexed read: forgetting all keeps this simple.
+    fn forget(&self) {
+        self.apps.invalidate_all();
+        self.tenants.invalidate_all();
+    }
+}
+
+fn unavailable(error: &(dyn std::error::Error + 'static)) -> DirectoryError {
+    tracing::error!(error.source = %error, "an app or tenant cannot be read");
+    DirectoryError::Unavailable
+}
+
+/// How long an answer of the database is believed.
+struct Believed;
+
+impl<K, V> Expiry<K, Option<V>> for Believed {
+    fn expire_after_create(&self, _: &K, value: &Option<V>, _: Instant) -> Option<Duration> {
+        Some(if value.is_some() { POSITIVE } else { NEGATIVE })
+    }
+}
+
+/// Keeps the type of storage errors in one place.
+impl From<StorageError> for DirectoryError {
+    fn from(error: StorageError) -> Self {
+        unavailable(&error)
+    }
+}

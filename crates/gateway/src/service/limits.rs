@@ -1,0 +1,134 @@
+//! Token buckets: of client addresses, then of apps, then of openids. They can be large, never off.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use moka::sync::Cache;
+use wxgate_crypto::Random;
+use wxgate_domain::{App, AppId, OpenId};
+
+use super::login::LoginError;
+use crate::config;
+
+/// Buckets that are remembered at once; the least recently used go first, and begin full when they return.
+const BUCKETS: u64 = 100_000;
+
+/// Exchanges of one address without a success after which it is suspect. Carriers put many users behind one address,
+/// and their successes keep it clear.
+const SUSPECT_AT: u32 = 5;
+
+/// How long a suspicion lasts after the last exchange.
+const SUSPICION: Duration = Duration::from_secs(300);
+
+/// Seconds until it makes sense to come back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait(pub(crate) u32);
+
+/// All buckets of this process.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    random: Random,
+    clock: DefaultClock,
+    address_quota: Quota,
+    suspect_percent: u32,
+    addresses: Cache<IpAddr, Arc<DefaultDirectRateLimiter>>,
+    apps: Cache<(AppId, Quotas), Arc<AppBuckets>>,
+    openids: Cache<(AppId, OpenId), Arc<DefaultDirectRateLimiter>>,
+    suspicion: Cache<(AppId, IpAddr), Arc<AtomicU32>>,
+}
+
+/// An app's limits; a changed policy is another key, so it takes effect at once.
+type Quotas = (u32, u32);
+
+#[derive(Debug)]
+struct AppBuckets {
+    all: DefaultDirectRateLimiter,
+    /// The slice that suspect addresses share.
+    suspects: DefaultDirectRateLimiter,
+}
+
+impl Limits {
+    /// Buckets of the configured sizes.
+    pub(crate) fn new(limits: config::Limits, random: Random) -> Self {
+        let idle = Duration::from_secs(600);
+        Self {
+            random,
+            clock: DefaultClock::default(),
+            address_quota: quota(limits.address_per_second, limits.address_burst),
+            suspect_percent: limits.suspect_percent,
+            addresses: Cache::builder().max_capacity(BUCKETS).time_to_idle(idle).build(),
+            apps: Cache::builder().max_capacity(BUCKETS).time_to_idle(idle).build(),
+            openids: Cache::builder().max_capacity(BUCKETS).time_to_idle(idle).build(),
+            suspicion: Cache::builder().max_capacity(BUCKETS).time_to_idle(SUSPICION).build(),
+        }
+    }
+
+    /// Counts a request of an address.
+    pub(crate) fn address(&self, address: IpAddr) -> Result<(), Wait> {
+        let bucket = self.addresses.get_with(address, || Arc::new(RateLimiter::direct(self.address_quota)));
+        self.take(&bucket)
+    }
+
+    /// Counts an exchange of an app. Addresses whose codes were rejected lately share a small slice of the app's
+    /// bucket, so that junk leaves real logins alone.
+    pub(crate) fn app(&self, app: &App, address: IpAddr) -> Result<(), Wait> {
+        let (per_second, burst) = (app.policy.requests_per_second, app.policy.request_burst);
+        let slice = |all: u32| (all.saturating_mul(self.suspect_percent) / 100).max(1);
+        let buckets = self.apps.get_with((app.id, (per_second, burst)), || {
+            Arc::new(AppBuckets {
+                all: RateLimiter::direct(quota(per_second, burst)),
+                suspects: RateLimiter::direct(quota(slice(per_second), slice(burst))),
+            })
+        });
+        let unproven = self.suspicion.get_with((app.id, address), Arc::default);
+        if unproven.load(Ordering::Relaxed) >= SUSPECT_AT {
+            self.take(&buckets.suspects)?;
+        }
+        self.take(&buckets.all)?;
+        unproven.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Clears an address of the exchange that [`Limits::app`] counted, unless its code was rejected.
+    pub(crate) fn judge(&self, app: AppId, address: IpAddr, error: Option<&LoginError>) {
+        let forgiven = match error {
+            Some(LoginError::CodeRejected | LoginError::CodeUsed) => return,
+            // A success clears one rejection as well: an expired code now and then is no attack.
+            None => 2,
+            Some(_) => 1,
+        };
+        if let Some(unproven) = self.suspicion.get(&(app, address)) {
+            // Only a closure that returns None makes this fail.
+            let _ = unproven.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(forgiven)));
+        }
+    }
+
+    /// Counts a session of an openid.
+    pub(crate) fn openid(&self, app: &App, openid: &OpenId) -> Result<(), Wait> {
+        let per_minute = NonZeroU32::new(app.policy.logins_per_minute).unwrap_or(NonZeroU32::MIN);
+        let bucket = self
+            .openids
+            .get_with((app.id, openid.clone()), || Arc::new(RateLimiter::direct(Quota::per_minute(per_minute))));
+        self.take(&bucket)
+    }
+
+    fn take(&self, bucket: &DefaultDirectRateLimiter) -> Result<(), Wait> {
+        bucket.check().map_err(|until| {
+            let wait = until.wait_time_from(self.clock.now()).as_secs_f64() + 1.0;
+            // Jittered, so that those who were refused together do not return together.
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+            let seconds = (wait * (1.0 + self.random.fraction() / 2.0)) as u32;
+            Wait(seconds.max(1))
+        })
+    }
+}
+
+fn quota(per_second: u32, burst: u32) -> Quota {
+    let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    Quota::per_second(at_least_one(per_second)).allow_burst(at_least_one(burst))
+}

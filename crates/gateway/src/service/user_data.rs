@@ -1,0 +1,149 @@
+//! WeChat's encrypted user data, opened with the keys of whoever logged in.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use wxgate_crypto::strict_json;
+use wxgate_crypto::user_data::{EncryptedUserData, Expected, Failure, Freshness, SessionKey};
+use wxgate_domain::{Clock, OpenedSession, Profile};
+use wxgate_storage::{Storage, StorageError};
+
+use super::directory::ActiveApp;
+use crate::metrics::Metrics;
+
+/// What a client sent of its user's data, of plausible shape.
+#[derive(Debug)]
+pub(crate) struct UserDataRequest {
+    encrypted: Option<EncryptedUserData>,
+    signed: Option<Signed>,
+}
+
+#[derive(Debug)]
+struct Signed {
+    raw_data: String,
+    signature: String,
+}
+
+/// The fields of a request that make up user data.
+#[derive(Debug, Default)]
+pub(crate) struct UserDataFields {
+    pub(crate) encrypted_data: Option<String>,
+    pub(crate) iv: Option<String>,
+    pub(crate) raw_data: Option<String>,
+    pub(crate) signature: Option<String>,
+}
+
+/// User data of no possible shape; found before a code is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("encryptedData and iv, or rawData and signature, do not have the shape that WeChat gives them")]
+pub(crate) struct Misshapen;
+
+impl UserDataRequest {
+    /// Checks the shape; `None` if no data was sent. Each field needs its partner.
+    pub(crate) fn parse(fields: UserDataFields) -> Result<Option<Self>, Misshapen> {
+        let encrypted = match (fields.encrypted_data, fields.iv) {
+            (Some(data), Some(iv)) => Some(EncryptedUserData::parse(&data, &iv).map_err(|_| Misshapen)?),
+            (None, None) => None,
+            _ => return Err(Misshapen),
+        };
+        let signed = match (fields.raw_data, fields.signature) {
+            (Some(raw_data), Some(signature)) => Some(Signed { raw_data, signature }),
+            (None, None) => None,
+            _ => return Err(Misshapen),
+        };
+        let sent = encrypted.is_some() || signed.is_some();
+        Ok(sent.then_some(Self { encrypted, signed }))
+    }
+}
+
+/// Opens user data and keeps the profile that it shows.
+#[derive(Clone)]
+pub(crate) struct UserData {
+    pub(crate) clock: Clock,
+    pub(crate) storage: Storage,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl UserData {
+    /// Opens the data with the session's key or one that it superseded a moment ago: the data may have been sealed
+    /// before `wx.login` ran again. A real profile in it becomes the user's.
+    pub(crate) async fn open(
+        &self,
+        app: &ActiveApp,
+        session: &mut Arc<OpenedSession>,
+        request: &UserDataRequest,
+    ) -> Result<Result<Map<String, Value>, Failure>, StorageError> {
+        let storage = self.storage.tenant(app.tenant.id());
+        let ring = storage.key_ring(app.app.id, &session.openid, self.clock.now()).await?;
+        let opened = self.first_that_opens(app, session, request, &ring);
+        match &opened {
+            Ok(data) => {
+                let text = |key| data.get(key).and_then(Value::as_str);
+                let shown = Profile::shown(text("nickName"), text("avatarUrl"));
+                if let Some(profile) = session.user.profile.merged(&shown) {
+                    storage.update_profile(session.user.id, &profile).await?;
+                    Arc::make_mut(session).user.profile = profile;
+                }
+            }
+            Err(failure) => self.metrics.decrypt_failure(failure.stage()),
+        }
+        Ok(opened)
+    }
+
+    /// The failure of the current key counts: the others are only there to forgive.
+    fn first_that_opens(
+        &self,
+        app: &ActiveApp,
+        session: &OpenedSession,
+        request: &UserDataRequest,
+        ring: &[SessionKey],
+    ) -> Result<Map<String, Value>, Failure> {
+        let window = i64::try_from(app.tenant.tenant.policy.user_data_window().as_secs()).unwrap_or(i64::MAX);
+        let freshness = Some(Freshness { now: self.clock.now().seconds(), max_age: window, max_ahead: window });
+        let expected = Expected { appid: app.app.appid.as_str(), openid: Some(session.openid.as_str()), freshness };
+        let mut first_failure = None;
+        for key in ring {
+            match open_with(key, request, &expected) {
+                Ok(data) => return Ok(data),
+                Err(failure) => first_failure = first_failure.or(Some(failure)),
+            }
+        }
+        Err(first_failure.unwrap_or(Failure::Padding))
+    }
+}
+
+fn open_with(key: &SessionKey, request: &UserDataRequest, expected: &Expected<'_>) -> Result<Map<String, Value>, Failure> {
+    if let Some(Signed { raw_data, signature }) = &request.signed
+        && !key.signed(raw_data, signature)
+    {
+        return Err(Failure::Signature);
+    }
+    match (&request.encrypted, &request.signed) {
+        (Some(encrypted), _) => encrypted.open(key, expected),
+        (None, Some(signed)) => match strict_json::parse(signed.raw_data.as_bytes()) {
+            Ok(Value::Object(object)) => Ok(object),
+            _ => Err(Failure::Json),
+        },
+        (None, None) => Ok(Map::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_a_pair_is_no_user_data() {
+        let some = || Some("AAAAAAAAAAAAAAAAAAAAAA==".to_owned());
+        let parse = |encrypted_data, iv, raw_data, signature| {
+            UserDataRequest::parse(UserDataFields { encrypted_data, iv, raw_data, signature }).map(|data| data.is_some())
+        };
+        assert_eq!(parse(None, None, None, None), Ok(false));
+        assert_eq!(parse(some(), some(), None, None), Ok(true));
+        assert_eq!(parse(None, None, some(), some()), Ok(true));
+        assert_eq!(parse(some(), None, None, None), Err(Misshapen));
+        assert_eq!(parse(None, some(), None, None), Err(Misshapen));
+        assert_eq!(parse(some(), some(), some(), None), Err(Misshapen));
+        assert_eq!(parse(some(), Some("short".to_owned()), None, None), Err(Misshapen));
+    }
+}

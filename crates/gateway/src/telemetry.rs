@@ -1,0 +1,41 @@
+//! The log: one line for each event, text or JSON, on standard error.
+
+use tracing::Level;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+use crate::config::{Log, LogFormat};
+
+/// Libraries that print addresses, statements or headers below INFO, and with them secrets.
+const CAPPED: [&str; 16] = [
+    "actix_http", "actix_server", "actix_web", "h2", "hyper", "hyper_util", "mio", "moka", "reqwest", "rustls",
+    "sea_orm", "sea_orm_migration", "sea_query", "sqlx", "tokio", "want",
+];
+
+/// Starts the log. A second call changes nothing.
+pub(crate) fn start(log: Log) {
+    let filter = EnvFilter::new(directives(log.level));
+    let log_to = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Fails only if a log is there already, which is then as good.
+    let _ = match log.format {
+        LogFormat::Text => log_to.try_init(),
+        LogFormat::Json => log_to.json().flatten_event(true).try_init(),
+    };
+}
+
+fn directives(level: Level) -> String {
+    let cap = level.min(Level::INFO);
+    CAPPED.iter().fold(level.to_string(), |text, name| format!("{text},{name}={cap}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_that_print_addresses_never_go_below_info() {
+        assert!(directives(Level::TRACE).starts_with("TRACE,actix_http=INFO,"));
+        assert!(directives(Level::TRACE).contains(",sqlx=INFO"));
+        assert!(directives(Level::ERROR).contains(",reqwest=ERROR"));
+    }
+}
