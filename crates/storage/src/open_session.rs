@@ -1,0 +1,119 @@
+//! Opening a session, and reading it back: the hot path of a login.
+//!
+//! A login is one job of the group commit (`group_commit.rs`). [`TenantScope::open_session`] prepares it, `write.rs` does
+//! a batch of them in one transaction, `plan.rs` decides who is who, `sql.rs` has the statements.
+
+mod plan;
+mod read;
+mod sql;
+mod write;
+
+use wxgate_crypto::{Place, Sealed};
+use wxgate_domain::{AppId, NewSession, OpenId, OpenedSession, SessionId, TenantId, Timestamp, UnionGroupId, UnionId};
+
+use crate::error::StorageError;
+use crate::group_commit::{Batcher, NotWritten};
+use crate::scope::TenantScope;
+
+pub(crate) use write::SessionWriter;
+
+/// The batcher of logins.
+pub(crate) type SessionBatcher = Batcher<SessionWriter>;
+
+/// Why a session was not opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenSessionError {
+    /// The user is blocked; nothing was written.
+    #[error("the user is blocked")]
+    UserBlocked,
+    /// Too much to write: the queue is full, this tenant's share of it is used up, a second went by without a turn, or
+    /// storage is not running. Nothing was written.
+    #[error("too many logins at once")]
+    Overloaded,
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<NotWritten> for OpenSessionError {
+    fn from(reason: NotWritten) -> Self {
+        match reason {
+            NotWritten::Overloaded => Self::Overloaded,
+            NotWritten::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+/// The login met a blocked user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UserBlocked;
+
+/// A login that is ready to be written: its id is fixed and its session key sealed.
+#[derive(Debug)]
+pub(crate) struct OpenJob {
+    tenant: TenantId,
+    app: AppId,
+    union_group: Option<UnionGroupId>,
+    openid: OpenId,
+    unionid: Option<UnionId>,
+    session: SessionId,
+    session_key: Sealed,
+    mac_key: u32,
+    tenant_epoch: u32,
+    app_epoch: u32,
+    now: Timestamp,
+}
+
+impl OpenJob {
+    fn identity_key(&self) -> plan::IdentityKey {
+        (self.tenant, self.app, self.openid.clone())
+    }
+
+    /// `None` where the unionid means nothing: outside a union group.
+    fn union_key(&self) -> Option<plan::UnionKey> {
+        Some((self.tenant, self.union_group?, self.unionid.clone()?))
+    }
+}
+
+impl TenantScope {
+    /// Opens a session for whoever WeChat vouched for: finds the user or makes one, and returns after the commit.
+    ///
+    /// Dropping the future cancels nothing: a job that was queued is written.
+    ///
+    /// # Errors
+    /// [`OpenSessionError`]; after [`OpenSessionError::Storage`] with [`StorageError::Unavailable`] the session may exist,
+    /// but nobody was told of it.
+    pub async fn open_session(&self, new: NewSession) -> Result<OpenedSession, OpenSessionError> {
+        let core = &self.storage.core;
+        let keys = core.keys(self.tenant).await?;
+        let session = SessionId::new(new.now, &core.random);
+        let uuid = session.uuid();
+        // Sealed here, so that the callers' threads share the work and the lane only writes.
+        let place = session_key_place(self.tenant, uuid.as_bytes());
+        let job = OpenJob {
+            tenant: self.tenant,
+            app: new.app,
+            union_group: new.union_group,
+            openid: new.identity.openid,
+            unionid: new.identity.unionid,
+            session,
+            session_key: keys.seal.seal(&place, new.identity.session_key.bytes().expose(), &core.random),
+            mac_key: keys.refresh_mac.0,
+            tenant_epoch: new.tenant_epoch,
+            app_epoch: new.app_epoch,
+            now: new.now,
+        };
+        let batcher = self.storage.sessions().ok_or(OpenSessionError::Overloaded)?;
+        // By union member where there is one, so that one person's first logins through two apps meet in one lane.
+        let written = match job.union_key() {
+            Some(union) => batcher.submit(self.tenant, union, job).await,
+            None => batcher.submit(self.tenant, job.identity_key(), job).await,
+        };
+        written?.map_err(|UserBlocked| OpenSessionError::UserBlocked)
+    }
+}
+
+/// Where the session key of a session is sealed.
+fn session_key_place(tenant: TenantId, session: &[u8]) -> Place<'_> {
+    Place { tenant: tenant.uuid(), table: "session", column: "session_key", row: session }
+}

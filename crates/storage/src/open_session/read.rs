@@ -1,0 +1,133 @@
+//! Reading sessions back: for a repeated login, and for the keys of an identity.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, QueryResult, TryGetable, Value};
+use uuid::Uuid;
+use wxgate_crypto::Sealed;
+use wxgate_crypto::user_data::SessionKey;
+use wxgate_domain::{AppId, OpenId, OpenedSession, Profile, SessionId, Timestamp, User, UserStatus};
+
+use super::session_key_place;
+use super::sql::{USER, statement};
+use super::write::{bytes, id};
+use crate::error::StorageError;
+use crate::keys::TenantKeys;
+use crate::repo::{ascii, unsigned};
+use crate::scope::TenantScope;
+
+/// Most keys in a ring: the current one and two that it superseded.
+const RING: usize = 3;
+
+/// How long a superseded key still opens what was encrypted before.
+const SUPERSEDED: Duration = Duration::from_secs(10 * 60);
+
+/// Most sessions that are looked at for a ring, so that an identity which logs in all the time costs no more.
+const NEWEST: u64 = 32;
+
+impl TenantScope {
+    /// A session as [`TenantScope::open_session`] returned it, for a login that is repeated.
+    ///
+    /// `None` once the session has ended, an epoch has moved on, the user is blocked, or the session was refreshed.
+    /// `is_new` is then judged by the times of user and session.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn replay_session(&self, session: SessionId) -> Result<Option<OpenedSession>, StorageError> {
+        let text = format!(
+            r#"SELECT {USER}, s.app_id, i.openid, i.unionid, s.mac_key, s.opened_at, i.created_at FROM session s
+            JOIN identity i ON i.tenant_id = s.tenant_id AND i.id = s.identity_id
+            JOIN "user" u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+            JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
+            JOIN tenant t ON t.id = s.tenant_id
+            WHERE s.id = ? AND s.tenant_id = ? AND s.generation = 0 AND s.ended_at IS NULL
+            AND s.user_epoch = u.sessions_epoch AND s.app_epoch = a.sessions_epoch
+            AND s.tenant_epoch = t.sessions_epoch"#
+        );
+        let rows = self.read(&text, &[id(session.uuid()), id(self.tenant.uuid())]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let opened = opened_of(session, row)?;
+        Ok((opened.user.status == UserStatus::Active).then_some(opened))
+    }
+
+    /// The session keys that may have encrypted an identity's data: the current one, then at most two that were
+    /// superseded less than ten minutes before `now`. Empty for an identity that is not there or whose keys are gone.
+    ///
+    /// # Errors
+    /// The database fails, or a key does not open.
+    pub async fn key_ring(&self, app: AppId, openid: &OpenId, now: Timestamp) -> Result<Vec<SessionKey>, StorageError> {
+        let text = format!(
+            "SELECT s.id, s.session_key, s.opened_at FROM identity i
+            JOIN session s ON s.tenant_id = i.tenant_id AND s.identity_id = i.id
+            WHERE i.tenant_id = ? AND i.app_id = ? AND i.openid = ? AND s.session_key IS NOT NULL
+            ORDER BY s.opened_at DESC, s.id DESC LIMIT {NEWEST}"
+        );
+        let rows = self.read(&text, &[id(self.tenant.uuid()), id(app.uuid()), bytes(openid.as_str())]).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = self.storage.core.keys(self.tenant).await?;
+        let mut ring = Vec::with_capacity(RING);
+        // The next newer session's beginning is when a session's key was superseded, if by another key at all.
+        let mut superseded_at = now;
+        for row in rows {
+            if ring.len() == RING || now.since(superseded_at) > SUPERSEDED {
+                break;
+            }
+            superseded_at = Timestamp::from_millis(get(&row, 2)?);
+            let key = self.session_key(&keys, &row)?;
+            if !ring.contains(&key) {
+                ring.push(key);
+            }
+        }
+        Ok(ring)
+    }
+
+    fn session_key(&self, keys: &TenantKeys, row: &QueryResult) -> Result<SessionKey, StorageError> {
+        let (session, sealed): (Uuid, Vec<u8>) = (get(row, 0)?, get(row, 1)?);
+        let opened = keys.open(&session_key_place(self.tenant, session.as_bytes()), &Sealed::parse(sealed)?)?;
+        let key = opened.expose().as_slice().try_into();
+        Ok(SessionKey::from_bytes(key.map_err(|_| StorageError::inconsistent("session", "session_key"))?))
+    }
+
+    async fn read(&self, text: &str, values: &[Value]) -> Result<Vec<QueryResult>, StorageError> {
+        let read = self.storage.core.read(|db| {
+            let statement = statement(db.get_database_backend(), text, values.to_vec());
+            async move { db.query_all_raw(statement).await }
+        });
+        read.await
+    }
+}
+
+fn opened_of(session: SessionId, row: &QueryResult) -> Result<OpenedSession, StorageError> {
+    let user = user_of(row)?;
+    let opened_at = Timestamp::from_millis(get(row, 10)?);
+    let identity_since = Timestamp::from_millis(get(row, 11)?);
+    let unionid: Option<Vec<u8>> = get(row, 8)?;
+    Ok(OpenedSession {
+        id: session,
+        app: get::<Uuid>(row, 6)?.into(),
+        openid: ascii(get(row, 7)?, "identity", "openid")?,
+        unionid: unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?,
+        is_new: user.created_at == opened_at && identity_since == opened_at,
+        mac_key: unsigned(get(row, 9)?, "session", "mac_key")?,
+        opened_at,
+        user,
+    })
+}
+
+/// A user from the columns of [`USER`], which come first.
+pub(super) fn user_of(row: &QueryResult) -> Result<User, StorageError> {
+    let status: String = get(row, 1)?;
+    Ok(User {
+        id: get::<Uuid>(row, 0)?.into(),
+        status: UserStatus::from_word(&status).ok_or_else(|| StorageError::inconsistent("user", "status"))?,
+        profile: Profile { nickname: get(row, 2)?, avatar_url: get(row, 3)? },
+        sessions_epoch: unsigned(get(row, 4)?, "user", "sessions_epoch")?,
+        created_at: Timestamp::from_millis(get(row, 5)?),
+    })
+}
+
+pub(super) fn get<T: TryGetable>(row: &QueryResult, column: usize) -> Result<T, StorageError> {
+    Ok(row.try_get_by_index(column)?)
+}
