@@ -105,7 +105,16 @@ impl App {
         tokio::spawn(readiness.clone().watch(storage.clone()));
 
         let trusted_proxies = config.http.trusted_proxies.clone();
-        let gateway = Gateway { clock, random, metrics, limits, directory, logins, readiness: readiness.clone(), trusted_proxies };
+        let gateway = Gateway {
+            clock,
+            random,
+            metrics,
+            limits,
+            directory,
+            logins,
+            readiness: readiness.clone(),
+            trusted_proxies,
+        };
         let gateway = web::Data::new(gateway);
         let own_host_only = config.listen.admin.ip().is_loopback();
         let servers = [

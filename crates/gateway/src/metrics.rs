@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use wxgate_storage::{BatchObserver, BatchOutcome, BatchReport};
-use wxgate_wechat_client::{Exchanged, ExchangeError};
+use wxgate_wechat_client::{ExchangeError, Exchanged};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
@@ -99,9 +99,21 @@ impl Metrics {
         r.register("group_commit_jobs", "Jobs in one batch", self.batch_jobs.clone());
         r.register("group_commit_seconds", "Time of one batch, commit included", self.batch_seconds.clone());
         r.register("group_commits", "Batches by outcome", self.batches.clone());
-        r.register("decrypt_failures", "User data that did not open, by the first check that failed", self.decrypt_failures.clone());
-        r.register("referer_mismatches", "Requests whose Referer names another mini-program", self.referer_mismatch.clone());
-        r.register("untrusted_forwarded", "Requests with X-Forwarded-For from a peer that is no trusted proxy", self.untrusted_forwarded.clone());
+        r.register(
+            "decrypt_failures",
+            "User data that did not open, by the first check that failed",
+            self.decrypt_failures.clone(),
+        );
+        r.register(
+            "referer_mismatches",
+            "Requests whose Referer names another mini-program",
+            self.referer_mismatch.clone(),
+        );
+        r.register(
+            "untrusted_forwarded",
+            "Requests with X-Forwarded-For from a peer that is no trusted proxy",
+            self.untrusted_forwarded.clone(),
+        );
     }
 
     /// Counts a request.

@@ -1,5 +1,7 @@
 //! The log: one line for each event, text or JSON, on standard error.
 
+use std::io::IsTerminal;
+
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
@@ -8,14 +10,29 @@ use crate::config::{Log, LogFormat};
 
 /// Libraries that print addresses, statements or headers below INFO, and with them secrets.
 const CAPPED: [&str; 16] = [
-    "actix_http", "actix_server", "actix_web", "h2", "hyper", "hyper_util", "mio", "moka", "reqwest", "rustls",
-    "sea_orm", "sea_orm_migration", "sea_query", "sqlx", "tokio", "want",
+    "actix_http",
+    "actix_server",
+    "actix_web",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "mio",
+    "moka",
+    "reqwest",
+    "rustls",
+    "sea_orm",
+    "sea_orm_migration",
+    "sea_query",
+    "sqlx",
+    "tokio",
+    "want",
 ];
 
 /// Starts the log. A second call changes nothing.
 pub(crate) fn start(log: Log) {
     let filter = EnvFilter::new(directives(log.level));
-    let log_to = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let log_to = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // Fails only if a log is there already, which is then as good.
     let _ = match log.format {
         LogFormat::Text => log_to.try_init(),

@@ -20,7 +20,9 @@ pub(super) struct AppCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Add a mini-program to a tenant. Running gateways serve it within two seconds.
-    #[command(after_help = "Example:\n  wxgate app add --tenant acme --appid wx0123456789abcdef --secret-file secret.txt\n\nThe AppSecret comes from --secret-file, from standard input (--secret-file -) or from WXGATE_APP_SECRET.")]
+    #[command(
+        after_help = "Example:\n  wxgate app add --tenant acme --appid wx0123456789abcdef --secret-file secret.txt\n\nThe AppSecret comes from --secret-file, from standard input (--secret-file -) or from WXGATE_APP_SECRET."
+    )]
     Add {
         /// The tenant that owns it.
         #[arg(long)]

@@ -24,7 +24,9 @@ use crate::telemetry;
 
 /// A complete trial: gateway, SQLite database and simulated WeChat, with two demo apps. Run it again, and all is kept.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  wxgate dev\n  wxgate dev --app wx0123456789abcdef=APPSECRET --wechat-url https://api.weixin.qq.com")]
+#[command(
+    after_help = "Examples:\n  wxgate dev\n  wxgate dev --app wx0123456789abcdef=APPSECRET --wechat-url https://api.weixin.qq.com"
+)]
 pub(super) struct Dev {
     /// Where mini-programs connect; port 0 takes a free one. Default: the first start's address, else 127.0.0.1:8080.
     #[arg(long)]
@@ -88,7 +90,10 @@ impl Dev {
     fn refuse_exposure(&self) -> Result<(), Failure> {
         let exposed = [self.admin_listen, self.simulator_listen].iter().any(|a| !a.ip().to_canonical().is_loopback());
         if exposed && !self.insecure_expose {
-            return Err("the admin listener and the simulator stay on a loopback address, unless you say --insecure-expose".into());
+            return Err(
+                "the admin listener and the simulator stay on a loopback address, unless you say --insecure-expose"
+                    .into(),
+            );
         }
         Ok(())
     }
@@ -127,7 +132,10 @@ impl Dev {
 /// Says where everything is, with logins to paste.
 fn welcome(config: &Config, addresses: Addresses, simulator: Option<&str>, appids: &[String]) {
     let public = format!("http://{}", addresses.public);
-    print::line(format!("\nwxgate is ready\n  logins       {public}\n  metrics      http://{}/metrics", addresses.admin));
+    print::line(format!(
+        "\nwxgate is ready\n  logins       {public}\n  metrics      http://{}/metrics",
+        addresses.admin
+    ));
     print::line(format!("  issuer       {}/t/{}", config.public_url, seed::TENANT));
     print::line(format!("  apps         {}", appids.join(", ")));
     let (Some(simulator), Some(appid)) = (simulator, appids.first()) else { return };

@@ -48,7 +48,8 @@ impl Sim {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let apps = self.apps.into_iter().map(|AppArg(app)| app).collect();
         let stop = termination()?;
-        let simulator = Simulator::start(SimulatorConfig { listen: self.listen, apps, expose: self.insecure_expose }).await?;
+        let simulator =
+            Simulator::start(SimulatorConfig { listen: self.listen, apps, expose: self.insecure_expose }).await?;
         print::line(format!("simulated WeChat listening on {}", simulator.url()));
         stop.first().await;
         simulator.stop().await;

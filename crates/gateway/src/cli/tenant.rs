@@ -45,7 +45,10 @@ impl TenantCommand {
                 if self.admin.json {
                     print::json(&row(&tenant));
                 } else {
-                    print::line(format!("tenant {} created; add a mini-program with: wxgate app add --tenant {0} --appid APPID --secret-file FILE", tenant.slug));
+                    print::line(format!(
+                        "tenant {} created; add a mini-program with: wxgate app add --tenant {0} --appid APPID --secret-file FILE",
+                        tenant.slug
+                    ));
                 }
             }
             Action::List => {

@@ -110,7 +110,12 @@ impl Layers {
     }
 
     /// A whole number within bounds; outside them a problem is noted and the lower bound returned.
-    pub(crate) fn number<T: TryFrom<i64> + PartialOrd + fmt::Display + Copy>(&mut self, key: &str, low: T, high: T) -> T {
+    pub(crate) fn number<T: TryFrom<i64> + PartialOrd + fmt::Display + Copy>(
+        &mut self,
+        key: &str,
+        low: T,
+        high: T,
+    ) -> T {
         let number = self.value(key).and_then(Value::as_integer).and_then(|n| T::try_from(n).ok());
         if let Some(number) = number.filter(|n| (low..=high).contains(n)) {
             return number;

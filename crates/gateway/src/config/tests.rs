@@ -50,6 +50,9 @@ fn weak_and_example_master_keys_refuse_to_start() {
 
 #[test]
 fn a_checked_configuration_prints_no_secret() {
-    let shown = format!("{:?}", check(&GOOD.replace("sqlite:///var/lib/wxgate/wxgate.db", "postgres://u:pa55word@h/d"), &key()).unwrap());
+    let shown = format!(
+        "{:?}",
+        check(&GOOD.replace("sqlite:///var/lib/wxgate/wxgate.db", "postgres://u:pa55word@h/d"), &key()).unwrap()
+    );
     assert!(!shown.contains("pa55word") && !shown.contains(&key()), "{shown}");
 }

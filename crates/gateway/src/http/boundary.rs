@@ -122,13 +122,38 @@ fn leave(
     let (method, duration_ms) = (response.request().method().as_str(), duration.as_secs_f64() * 1_000.0);
     match &source {
         Some((code, text)) if status >= 500 => {
-            tracing::error!(request.id = id, http.route = route, http.method = method, http.status = status, duration_ms, error.code = code.name(), error.source = text, "request failed");
+            tracing::error!(
+                request.id = id,
+                http.route = route,
+                http.method = method,
+                http.status = status,
+                duration_ms,
+                error.code = code.name(),
+                error.source = text,
+                "request failed"
+            );
         }
         Some((code, text)) => {
-            tracing::info!(request.id = id, http.route = route, http.method = method, http.status = status, duration_ms, error.code = code.name(), error.source = text, "request refused");
+            tracing::info!(
+                request.id = id,
+                http.route = route,
+                http.method = method,
+                http.status = status,
+                duration_ms,
+                error.code = code.name(),
+                error.source = text,
+                "request refused"
+            );
         }
         None => {
-            tracing::info!(request.id = id, http.route = route, http.method = method, http.status = status, duration_ms, "request");
+            tracing::info!(
+                request.id = id,
+                http.route = route,
+                http.method = method,
+                http.status = status,
+                duration_ms,
+                "request"
+            );
         }
     }
     gateway.metrics.request(route, status, duration);

@@ -133,7 +133,8 @@ mod tests {
         for code in Code::ALL {
             let action = code.action().map_or("", Action::as_str);
             let row = format!("| `{}` | {} | {} | {} |", code.name(), code.status_number(), action, code.title());
-            let row = if action.is_empty() { row } else { row.replace(&format!("| {action} |"), &format!("| `{action}` |")) };
+            let row =
+                if action.is_empty() { row } else { row.replace(&format!("| {action} |"), &format!("| `{action}` |")) };
             assert!(page.contains(&row), "docs/errors.md lacks the row:\n{row}");
         }
         assert_eq!(page.matches("\n| `").count(), Code::ALL.len(), "docs/errors.md has rows of unknown codes");

@@ -66,9 +66,9 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let resource = methods.iter().fold(web::resource(path), |resource, method| {
-        resource.route(web::method(method.clone()).to(handler.clone()))
-    });
+    let resource = methods
+        .iter()
+        .fold(web::resource(path), |resource, method| resource.route(web::method(method.clone()).to(handler.clone())));
     resource.default_service(web::to(move || async move {
         HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allow)).finish()
     }))

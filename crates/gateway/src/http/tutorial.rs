@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn replies_look_like_the_tutorials() {
-        let text = String::from_utf8(pretty(json!({"msg": "登錄成功", "code": 200, "userinfo": {"b": 1, "a": []}}))).unwrap();
+        let text =
+            String::from_utf8(pretty(json!({"msg": "登錄成功", "code": 200, "userinfo": {"b": 1, "a": []}}))).unwrap();
         let expected = "{\n    \"code\": 200,\n    \"msg\": \"登錄成功\",\n    \"userinfo\": {\n        \"a\": [],\n        \"b\": 1\n    }\n}";
         assert_eq!(text, expected);
     }

@@ -94,7 +94,8 @@ impl Admin {
                 Some(found.ok_or_else(|| AdminError::NoUnionGroup(tenant.slug.clone(), name))?.id)
             }
         };
-        let new = NewApp { appid: appid.clone(), name: checked(name)?, secret, union_group, policy: AppPolicy::default() };
+        let new =
+            NewApp { appid: appid.clone(), name: checked(name)?, secret, union_group, policy: AppPolicy::default() };
         let tx = self.storage.begin().await?;
         let app = tx.tenant(tenant.id).apps().add(new).await;
         let app = app.map_err(|error| taken(error, AdminError::AppTaken(appid)))?;
@@ -103,7 +104,11 @@ impl Admin {
     }
 
     /// Puts a new AppSecret into the first slot and the present one into the second.
-    pub(crate) async fn rotate_secret(&self, appid: &WechatAppid, secret: AppSecret) -> Result<(Tenant, App), AdminError> {
+    pub(crate) async fn rotate_secret(
+        &self,
+        appid: &WechatAppid,
+        secret: AppSecret,
+    ) -> Result<(Tenant, App), AdminError> {
         let (tenant, app) = self.app(appid).await?;
         let tx = self.storage.begin().await?;
         tx.tenant(tenant.id).apps().rotate_secret(appid, &secret).await?;
@@ -112,7 +117,11 @@ impl Admin {
     }
 
     /// Enables or disables a mini-program.
-    pub(crate) async fn set_app_status(&self, appid: &WechatAppid, status: AppStatus) -> Result<(Tenant, App), AdminError> {
+    pub(crate) async fn set_app_status(
+        &self,
+        appid: &WechatAppid,
+        status: AppStatus,
+    ) -> Result<(Tenant, App), AdminError> {
         let (tenant, mut app) = self.app(appid).await?;
         let tx = self.storage.begin().await?;
         tx.tenant(tenant.id).apps().set_status(appid, status).await?;

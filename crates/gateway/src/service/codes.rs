@@ -74,7 +74,13 @@ impl Codes {
     }
 
     /// Decides what a request with a code may do, and remembers the code if it may lead.
-    pub(crate) fn admit(self: &Arc<Self>, tenant: TenantId, app: AppId, attempt: &Attempt, now: Timestamp) -> Admission {
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        app: AppId,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Admission {
         let (tenant, app_id) = (tenant.uuid(), app.uuid());
         let parts: [&[u8]; 3] = [tenant.as_bytes(), app_id.as_bytes(), attempt.code.expose().as_bytes()];
         let digest = self.key.digest("login code", &parts);
@@ -90,7 +96,16 @@ impl Codes {
         let follower = Follower(receiver);
         table.entries.insert(digest, Entry { app, body: attempt.body, state: State::InFlight(follower.clone()) });
         let (client, idempotency_key) = (attempt.client, attempt.idempotency_key);
-        Admission::Lead(Lead { codes: self.clone(), digest, client, idempotency_key, sender, follower, now, settled: false })
+        Admission::Lead(Lead {
+            codes: self.clone(),
+            digest,
+            client,
+            idempotency_key,
+            sender,
+            follower,
+            now,
+            settled: false,
+        })
     }
 
     fn table(&self) -> std::sync::MutexGuard<'_, Table> {

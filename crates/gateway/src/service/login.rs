@@ -236,7 +236,9 @@ impl From<ExchangeError> for LoginError {
                 RejectedClass::CodeUsed => Self::CodeUsed,
                 RejectedClass::UserBlocked => Self::UserBlocked,
                 RejectedClass::RateLimited => Self::RateLimited { retry_after: 60 },
-                RejectedClass::QuotaExhausted => Self::QuotaExhausted { retry_after: until_midnight_in_beijing(Clock::System.now()) },
+                RejectedClass::QuotaExhausted => {
+                    Self::QuotaExhausted { retry_after: until_midnight_in_beijing(Clock::System.now()) }
+                }
                 RejectedClass::NotAuthorized => Self::NotAuthorized,
                 RejectedClass::Misconfigured => Self::Misconfigured { errcode: rejected.errcode },
             },

@@ -112,7 +112,11 @@ impl UserData {
     }
 }
 
-fn open_with(key: &SessionKey, request: &UserDataRequest, expected: &Expected<'_>) -> Result<Map<String, Value>, Failure> {
+fn open_with(
+    key: &SessionKey,
+    request: &UserDataRequest,
+    expected: &Expected<'_>,
+) -> Result<Map<String, Value>, Failure> {
     if let Some(Signed { raw_data, signature }) = &request.signed
         && !key.signed(raw_data, signature)
     {
@@ -136,7 +140,8 @@ mod tests {
     fn half_of_a_pair_is_no_user_data() {
         let some = || Some("AAAAAAAAAAAAAAAAAAAAAA==".to_owned());
         let parse = |encrypted_data, iv, raw_data, signature| {
-            UserDataRequest::parse(UserDataFields { encrypted_data, iv, raw_data, signature }).map(|data| data.is_some())
+            UserDataRequest::parse(UserDataFields { encrypted_data, iv, raw_data, signature })
+                .map(|data| data.is_some())
         };
         assert_eq!(parse(None, None, None, None), Ok(false));
         assert_eq!(parse(some(), some(), None, None), Ok(true));

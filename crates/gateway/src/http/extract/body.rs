@@ -81,7 +81,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<JsonBody<T>, ApiError> {
 
 /// A `session_key` that a client sends has left the server that it must never leave.
 fn carries_session_key(object: &Map<String, Value>) -> bool {
-    object.iter().any(|(key, value)| (matches!(key.as_str(), "session_key" | "sessionKey") && !is_empty(value)) || inside(value))
+    object
+        .iter()
+        .any(|(key, value)| (matches!(key.as_str(), "session_key" | "sessionKey") && !is_empty(value)) || inside(value))
 }
 
 fn inside(value: &Value) -> bool {
