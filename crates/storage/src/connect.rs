@@ -183,7 +183,12 @@ pub(crate) async fn open(url: &DatabaseUrl) -> Result<Pools, StartError> {
         Target::MySql(options) => {
             let pool: MySqlPoolOptions = pool(url.pool_size);
             let pool = pool.after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(MYSQL_SESSION).await.map(|_| ()) })
+                Box::pin(async move {
+                    for statement in MYSQL_SESSION {
+                        connection.execute(statement).await?;
+                    }
+                    Ok(())
+                })
             });
             let options = options.as_ref().clone().charset("utf8mb4").disable_statement_logging();
             let connection = DatabaseConnection::from(pool.connect_with(options).await.map_err(connect_error)?);
@@ -194,9 +199,10 @@ pub(crate) async fn open(url: &DatabaseUrl) -> Result<Pools, StartError> {
 
 /// READ COMMITTED, because gap locks of the default level deadlock batches of inserts; strict, because a value that does
 /// not fit must fail; ANSI quotes, so that one raw statement serves every engine.
-const MYSQL_SESSION: &str = "SET SESSION transaction_isolation = 'READ-COMMITTED', \
-     SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,ANSI_QUOTES'), \
-     SESSION innodb_lock_wait_timeout = 5";
+const MYSQL_SESSION: [&str; 2] = [
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,ANSI_QUOTES'), SESSION innodb_lock_wait_timeout = 5",
+];
 
 fn postgres(options: &PgConnectOptions) -> PgConnectOptions {
     let lock_wait = LOCK_WAIT.as_millis().to_string();
@@ -292,7 +298,10 @@ mod tests {
     #[test]
     fn each_engine_has_its_scheme() {
         assert_eq!(parse("sqlite:data/wxgate.db").unwrap().file(), Some(Path::new("data/wxgate.db")));
-        assert_eq!(parse("sqlite:///var/lib/wxgate.db?mode=rwc").unwrap().file(), Some(Path::new("/var/lib/wxgate.db")));
+        assert_eq!(
+            parse("sqlite:///var/lib/wxgate.db?mode=rwc").unwrap().file(),
+            Some(Path::new("/var/lib/wxgate.db"))
+        );
         assert_eq!(parse("mariadb://a@b/c").unwrap().engine(), Engine::MySql);
         assert_eq!(parse("postgresql://a@b/c").unwrap().engine(), Engine::Postgres);
         assert_eq!(parse("oracle://a@b/c").unwrap_err(), MalformedUrl::Scheme);

@@ -8,6 +8,9 @@ use wxgate_crypto::{KeyId, SealError};
 
 use crate::storage::InstanceKind;
 
+/// The code of a pool that had no connection to give in time, or is closed.
+const NO_CONNECTION: &str = "no connection";
+
 /// Why a read or a write failed.
 ///
 /// Messages of drivers quote rows, so only codes and names of constraints are kept.
@@ -56,6 +59,12 @@ impl StorageError {
         matches!(self, Self::Busy)
     }
 
+    /// Whether a pooled connection turned out to be broken, so that another one may well work. Not having got one at all
+    /// is something else: waiting again would only take longer.
+    pub(crate) fn is_broken_connection(&self) -> bool {
+        matches!(self, Self::Unavailable { code } if code != NO_CONNECTION)
+    }
+
     /// A shorthand for values that do not fit their column's type.
     pub(crate) fn inconsistent(table: &'static str, column: &'static str) -> Self {
         Self::Inconsistent { table, column }
@@ -65,7 +74,7 @@ impl StorageError {
 impl From<DbErr> for StorageError {
     fn from(error: DbErr) -> Self {
         match &error {
-            DbErr::ConnectionAcquire(_) => Self::Unavailable { code: "no free connection".to_owned() },
+            DbErr::ConnectionAcquire(_) => Self::Unavailable { code: NO_CONNECTION.to_owned() },
             DbErr::Conn(RuntimeErr::SqlxError(e))
             | DbErr::Exec(RuntimeErr::SqlxError(e))
             | DbErr::Query(RuntimeErr::SqlxError(e)) => of_driver(e),
@@ -94,7 +103,7 @@ fn of_driver(error: &sqlx::Error) -> StorageError {
         sqlx::Error::Tls(_) => StorageError::Unavailable { code: "TLS".to_owned() },
         sqlx::Error::Protocol(_) => StorageError::Unavailable { code: "protocol".to_owned() },
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-            StorageError::Unavailable { code: "no connection".to_owned() }
+            StorageError::Unavailable { code: NO_CONNECTION.to_owned() }
         }
         sqlx::Error::RowNotFound => StorageError::NotFound,
         _ => StorageError::Driver { code: "driver".to_owned() },
@@ -133,8 +142,7 @@ fn classify(error: &dyn sqlx::error::DatabaseError) -> (String, bool, bool) {
     }
     // PostgreSQL, appendix A: serialisation failure, deadlock, lock not available; classes 08, 53, 57P, 28, 3D000.
     let busy = matches!(code.as_ref(), "40001" | "40P01" | "55P03");
-    let unavailable =
-        ["08", "53", "57P", "28"].iter().any(|class| code.starts_with(class)) || code.as_ref() == "3D000";
+    let unavailable = ["08", "53", "57P", "28"].iter().any(|class| code.starts_with(class)) || code.as_ref() == "3D000";
     (format!("SQLSTATE {code}"), busy, unavailable)
 }
 

@@ -148,7 +148,7 @@ pub(crate) struct KeyCache(Cache<TenantId, Arc<TenantKeys>>);
 
 impl KeyCache {
     pub(crate) fn new() -> Self {
-        Self(Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(60)).build())
+        Self(Cache::builder().max_capacity(10_000).time_to_live(Duration::from_mins(1)).build())
     }
 
     pub(crate) async fn forget(&self, tenant: TenantId) {
@@ -163,15 +163,7 @@ impl KeyCache {
 impl Core {
     /// The keys of a tenant; concurrent callers share one read. `NotFound` if there is no such tenant.
     pub(crate) async fn keys(&self, tenant: TenantId) -> Result<Arc<TenantKeys>, StorageError> {
-        let load = async {
-            let first = TenantKeys::load(&self.reader, &self.master_keys, tenant).await;
-            match first {
-                Err(StorageError::Unavailable { .. }) => {
-                    TenantKeys::load(&self.reader, &self.master_keys, tenant).await.map(Arc::new)
-                }
-                other => other.map(Arc::new),
-            }
-        };
+        let load = self.read(|db| async move { TenantKeys::load(&db, &self.master_keys, tenant).await.map(Arc::new) });
         self.keys.0.try_get_with(tenant, load).await.map_err(|error| error.as_ref().clone())
     }
 }

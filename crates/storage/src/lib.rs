@@ -19,6 +19,7 @@ mod sweep;
 pub use changes::{Change, ChangeKind};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};
 pub use error::{StartError, StorageError};
+pub use open_session::OpenSessionError;
 pub use repo::apps::{AllApps, NewApp, StoredApp, TenantApps};
 pub use repo::tenants::{NewTenant, Tenants};
 pub use repo::union_groups::{TenantUnionGroups, UnionGroup};

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use wxgate_crypto::{MasterKeyRing, Random};
@@ -19,7 +19,7 @@ use crate::open_session::{SessionBatcher, SessionWriter};
 use crate::repo::apps::AllApps;
 use crate::repo::tenants::Tenants;
 use crate::scope::TenantScope;
-use crate::tx::Tx;
+use crate::tx::{self, Tx};
 use crate::{MigrationStatus, migrate, start_check, sweep};
 
 /// All that storage needs to be told.
@@ -137,15 +137,19 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Runs a read, and once more if its connection turns out to be broken: connections are not pinged before use.
-    pub(crate) async fn read<T, F, R>(&self, query: F) -> Result<T, StorageError>
+    /// Runs a read, on another connection if one turns out to be broken: connections are not pinged before use.
+    pub(crate) async fn read<T, E, F, R>(&self, query: F) -> Result<T, StorageError>
     where
+        StorageError: From<E>,
         F: Fn(DatabaseConnection) -> R,
-        R: Future<Output = Result<T, DbErr>>,
+        R: Future<Output = Result<T, E>>,
     {
-        match query(self.reader.clone()).await.map_err(StorageError::from) {
-            Err(StorageError::Unavailable { .. }) => Ok(query(self.reader.clone()).await?),
-            result => result,
+        let mut attempt = 1;
+        loop {
+            match query(self.reader.clone()).await.map_err(StorageError::from) {
+                Err(error) if error.is_broken_connection() && attempt < tx::ATTEMPTS => attempt += 1,
+                result => return result,
+            }
         }
     }
 }

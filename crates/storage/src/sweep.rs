@@ -1,16 +1,34 @@
 //! What is forgotten in time: session keys that were replaced, and the log of changes.
+//!
+//! Work is done in small pieces, so that no login waits for it. Nodes share a cursor; two that sweep at once do some
+//! work twice and no harm.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
+use uuid::Uuid;
+use wxgate_domain::Timestamp;
 
+use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
 use crate::storage::Core;
 
 /// How often.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
+/// How long a session key that was replaced still opens what the client encrypted before.
+const SUPERSEDED: Duration = Duration::from_mins(10);
+/// How long the log of changes reaches back; nodes read it every 250 ms.
+const CHANGES: Duration = Duration::from_hours(24);
+/// Rows looked at in one piece.
+const PIECE: u64 = 500;
+/// Rows written by one statement.
+const WRITE: usize = 256;
+/// The cursor's name.
+const SESSION_KEYS: &str = "session_keys";
 
 /// Sweeps every minute until told to stop.
 pub(crate) async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
@@ -21,13 +39,125 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => return,
             _ = tick.tick() => {}
         }
-        if let Err(error) = once(&core).await {
-            tracing::warn!(%error, "a sweep failed; the next one continues");
+        // A piece that was begun is finished; the rest waits for the next start.
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            result = once(&core) => if let Err(error) = result {
+                tracing::warn!(%error, "a sweep failed; the next one continues");
+            }
         }
     }
 }
 
 /// One pass.
-pub(crate) async fn once(_core: &Core) -> Result<(), StorageError> {
-    Ok(())
+pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
+    let now = core.clock.now();
+    session_keys(core, now.minus(SUPERSEDED)).await?;
+    changes(core, now.minus(CHANGES)).await
+}
+
+/// Nulls the keys of sessions whose identity opened a newer one before `cutoff`.
+///
+/// Session ids begin with their time, so the newer sessions are found by walking the primary key, each of them once.
+async fn session_keys(core: &Core, cutoff: Timestamp) -> Result<(), StorageError> {
+    let end = first_id_of(cutoff);
+    loop {
+        let after = cursor(core).await?;
+        if after >= end {
+            return Ok(());
+        }
+        let piece = sessions_between(core, after, end).await?;
+        let (until, done) = match piece.last() {
+            Some(last) if piece.len() as u64 == PIECE => (*last, false),
+            _ => (end, true),
+        };
+        let superseded = ids(core, &superseded_by(after, until)).await?;
+        for ids in superseded.chunks(WRITE) {
+            let forget = Query::update()
+                .table("session")
+                .value("session_key", Option::<Vec<u8>>::None)
+                .and_where(Expr::col("id").is_in(ids.iter().copied()))
+                .to_owned();
+            core.writer.execute(&forget).await?;
+        }
+        move_cursor(core, until).await?;
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+/// The smallest id of a moment (UUIDv7, RFC 9562 section 5.7).
+fn first_id_of(moment: Timestamp) -> Uuid {
+    let millis = u64::try_from(moment.millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
+}
+
+async fn sessions_between(core: &Core, after: Uuid, end: Uuid) -> Result<Vec<Uuid>, StorageError> {
+    let query = Query::select()
+        .column("id")
+        .from("session")
+        .and_where(Expr::col("id").gt(after))
+        .and_where(Expr::col("id").lt(end))
+        .order_by("id", sea_orm::Order::Asc)
+        .limit(PIECE)
+        .to_owned();
+    ids(core, &query).await
+}
+
+/// The sessions that still have a key and are older than one of the sessions in the range.
+fn superseded_by(after: Uuid, until: Uuid) -> SelectStatement {
+    let (newer, older) = (Alias::new("newer"), Alias::new("older"));
+    let of = |table: &Alias, column: &'static str| Expr::col((table.clone(), Alias::new(column)));
+    let same = |column| of(&older, column).eq(of(&newer, column));
+    let earlier = Cond::any().add(of(&older, "opened_at").lt(of(&newer, "opened_at"))).add(
+        Cond::all().add(of(&older, "opened_at").eq(of(&newer, "opened_at"))).add(of(&older, "id").lt(of(&newer, "id"))),
+    );
+    let join = Cond::all().add(same("tenant_id")).add(same("identity_id")).add(earlier);
+    Query::select()
+        .distinct()
+        .column((older.clone(), Alias::new("id")))
+        .from_as("session", newer.clone())
+        .join_as(sea_orm::JoinType::InnerJoin, "session", older.clone(), join)
+        .and_where(of(&newer, "id").gt(after))
+        .and_where(of(&newer, "id").lte(until))
+        .and_where(of(&older, "session_key").is_not_null())
+        .order_by((older, Alias::new("id")), sea_orm::Order::Asc)
+        .to_owned()
+}
+
+async fn ids(core: &Core, query: &SelectStatement) -> Result<Vec<Uuid>, StorageError> {
+    core.read(|db| async move { db.query_all(query).await?.iter().map(|row| row.try_get("", "id")).collect() }).await
+}
+
+async fn cursor(core: &Core) -> Result<Uuid, StorageError> {
+    #[expect(clippy::disallowed_methods, reason = "the cursor belongs to no tenant")]
+    let row = sweep_cursor::Entity::find_by_id(SESSION_KEYS).one(&core.reader).await?;
+    Ok(row.map_or(Uuid::nil(), |row| row.after_id))
+}
+
+async fn move_cursor(core: &Core, to: Uuid) -> Result<(), StorageError> {
+    #[expect(clippy::disallowed_methods, reason = "the cursor belongs to no tenant")]
+    let update = sweep_cursor::Entity::update_many().filter(sweep_cursor::Column::Task.eq(SESSION_KEYS));
+    let moved = update.set(sweep_cursor::ActiveModel { after_id: Set(to), ..Default::default() });
+    if moved.exec(&core.writer).await?.rows_affected > 0 {
+        return Ok(());
+    }
+    let row = sweep_cursor::ActiveModel { task: Set(SESSION_KEYS.to_owned()), after_id: Set(to) };
+    match sweep_cursor::Entity::insert(row).exec_without_returning(&core.writer).await.map_err(StorageError::from) {
+        Ok(_) | Err(StorageError::NotUnique { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Deletes changes from before `cutoff`, oldest first.
+async fn changes(core: &Core, cutoff: Timestamp) -> Result<(), StorageError> {
+    loop {
+        #[expect(clippy::disallowed_methods, reason = "the log belongs to no tenant")]
+        let oldest = change::Entity::find().order_by_asc(change::Column::Seq).limit(PIECE).all(&core.reader).await?;
+        let Some(last) = oldest.iter().take_while(|row| row.at < cutoff.millis()).last() else { return Ok(()) };
+        #[expect(clippy::disallowed_methods, reason = "the log belongs to no tenant")]
+        let purge = change::Entity::delete_many().filter(change::Column::Seq.lte(last.seq));
+        purge.exec(&core.writer).await?;
+    }
 }

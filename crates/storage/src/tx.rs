@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sea_orm::{DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use wxgate_domain::TenantId;
 
 use crate::changes::ChangeKind;
@@ -15,7 +15,7 @@ use crate::repo::users::TxUsers;
 use crate::storage::Core;
 
 /// A server that restarted leaves every pooled connection broken; each attempt weeds out one of them.
-const ATTEMPTS: usize = 17;
+pub(crate) const ATTEMPTS: usize = 17;
 
 /// Begins a transaction on a connection that works.
 ///
@@ -28,9 +28,8 @@ pub(crate) async fn begin(core: &Core) -> Result<DatabaseTransaction, StorageErr
         let options = TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() };
         match core.writer.begin_with_options(options).await {
             Ok(tx) => return Ok(tx),
-            Err(DbErr::ConnectionAcquire(reason)) => return Err(DbErr::ConnectionAcquire(reason).into()),
             Err(error) => match StorageError::from(error) {
-                StorageError::Unavailable { .. } if attempt < ATTEMPTS => attempt += 1,
+                error if error.is_broken_connection() && attempt < ATTEMPTS => attempt += 1,
                 error => return Err(error),
             },
         }

@@ -1,0 +1,92 @@
+//! Every method of a tenant's scope, asked as another tenant.
+
+use wxgate_domain::{AppStatus, Profile, UserStatus};
+use wxgate_storage::{NewApp, StorageError};
+
+use crate::support::{TestDatabase, app, app_in_group, new_app, tenant, union_group};
+use crate::support_rows as rows;
+
+pub(crate) async fn another_tenant_sees_nothing(database: TestDatabase) {
+    let storage = database.started().await;
+    let (acme, umbrella) = (tenant(&storage, "acme").await, tenant(&storage, "umbrella").await);
+    let group = union_group(&storage, &acme, "open").await;
+    let shop = app_in_group(&storage, &acme, "wx1", Some(group.id)).await;
+    let raw = database.raw().await;
+    let ada = rows::user(&raw, acme.id, database.clock.now()).await;
+
+    let (owner, other) = (storage.tenant(acme.id), storage.tenant(umbrella.id));
+    assert!(owner.apps().find(&shop.appid).await.unwrap().is_some());
+    assert!(other.apps().find(&shop.appid).await.unwrap().is_none());
+    assert!(other.apps().list().await.unwrap().is_empty());
+    assert!(owner.union_groups().find("open").await.unwrap().is_some());
+    assert!(other.union_groups().find("open").await.unwrap().is_none());
+    assert!(other.union_groups().list().await.unwrap().is_empty());
+    assert!(owner.user(ada).await.unwrap().is_some());
+    assert!(other.user(ada).await.unwrap().is_none());
+    let kids = async |scope: &wxgate_storage::TenantScope| {
+        let keys = scope.signing_keys().await.unwrap();
+        keys.into_iter().map(|key| key.kid).collect::<Vec<_>>()
+    };
+    assert_eq!((kids(&owner).await.len(), kids(&other).await.len()), (1, 1));
+    assert_ne!(kids(&owner).await, kids(&other).await);
+    // Both tenants number their keys from 1, and share none.
+    let number = 3;
+    let (mine, theirs) = (owner.refresh_mac_key(number).await.unwrap(), other.refresh_mac_key(number).await.unwrap());
+    assert_ne!(mine.digest("same", &[]), theirs.digest("same", &[]));
+    raw.close().await.unwrap();
+    storage.stop().await;
+}
+
+pub(crate) async fn another_tenant_changes_nothing(database: TestDatabase) {
+    let storage = database.started().await;
+    let (acme, umbrella) = (tenant(&storage, "acme").await, tenant(&storage, "umbrella").await);
+    let group = union_group(&storage, &acme, "open").await;
+    let shop = app(&storage, &acme, "wx1").await;
+    let raw = database.raw().await;
+    let ada = rows::user(&raw, acme.id, database.clock.now()).await;
+
+    let tx = storage.begin().await.unwrap();
+    let other = tx.tenant(umbrella.id);
+    let stolen = NewApp { union_group: Some(group.id), ..new_app("wx2") };
+    let refused = [
+        other.apps().set_status(&shop.appid, AppStatus::Disabled).await.unwrap_err(),
+        other.apps().rotate_secret(&shop.appid, &"mine-now".parse().unwrap()).await.unwrap_err(),
+        other.apps().drop_previous_secret(&shop.appid).await.unwrap_err(),
+        other.apps().add(stolen).await.unwrap_err(),
+        other.users().set_status(ada, UserStatus::Blocked).await.unwrap_err(),
+    ];
+    tx.commit().await.unwrap();
+    assert!(refused.iter().all(|error| *error == StorageError::NotFound), "{refused:?}");
+    let profile = Profile::shown(Some("Mallory"), None);
+    let refused = storage.tenant(umbrella.id).update_profile(ada, &profile).await.unwrap_err();
+    assert_eq!(refused, StorageError::NotFound);
+
+    let stored = storage.apps().find(&shop.appid).await.unwrap().unwrap();
+    assert_eq!(stored.app.status, AppStatus::Enabled);
+    let user = storage.tenant(acme.id).user(ada).await.unwrap().unwrap();
+    assert_eq!((user.status, user.profile), (UserStatus::Active, Profile::default()));
+    raw.close().await.unwrap();
+    storage.stop().await;
+}
+
+pub(crate) async fn references_cannot_leave_their_tenant(database: TestDatabase) {
+    let storage = database.started().await;
+    let (acme, umbrella) = (tenant(&storage, "acme").await, tenant(&storage, "umbrella").await);
+    let (mine, theirs) = (app(&storage, &acme, "wx1").await, app(&storage, &umbrella, "wx2").await);
+    let raw = database.raw().await;
+    let now = database.clock.now();
+    let (ada, eve) = (rows::user(&raw, acme.id, now).await, rows::user(&raw, umbrella.id, now).await);
+    let identity = rows::identity(&raw, acme.id, mine.id, ada, "oAda").await.unwrap();
+    for refused in [
+        rows::identity(&raw, acme.id, mine.id, eve, "o1").await.map(|_| ()),
+        rows::identity(&raw, acme.id, theirs.id, ada, "o2").await.map(|_| ()),
+        rows::identity(&raw, umbrella.id, mine.id, eve, "o3").await.map(|_| ()),
+        rows::session(&raw, (umbrella.id, theirs.id, eve), identity, now).await.map(|_| ()),
+        rows::session(&raw, (acme.id, mine.id, eve), identity, now).await.map(|_| ()),
+    ] {
+        assert!(matches!(StorageError::from(refused.unwrap_err()), StorageError::Driver { .. }));
+    }
+    rows::session(&raw, (acme.id, mine.id, ada), identity, now).await.unwrap();
+    raw.close().await.unwrap();
+    storage.stop().await;
+}

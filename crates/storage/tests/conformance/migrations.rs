@@ -1,0 +1,70 @@
+//! The history of the schema on every engine.
+
+use sea_orm::ConnectionTrait;
+use wxgate_migrations::{Migrator, MigratorTrait};
+use wxgate_storage::{StartError, Storage};
+
+use crate::support::{TestDatabase, tenant};
+
+pub(crate) async fn up_down_up(database: TestDatabase) {
+    let storage = Storage::connect(database.config()).await.unwrap();
+    let before = storage.migration_status().await.unwrap();
+    assert!(before.applied.is_empty() && !before.pending.is_empty());
+    storage.migrate().await.unwrap();
+    assert!(storage.migration_status().await.unwrap().is_current());
+    let raw = database.raw().await;
+    Migrator::down(&raw, None).await.unwrap();
+    assert_eq!(storage.migration_status().await.unwrap(), before);
+    storage.migrate().await.unwrap();
+    storage.migrate().await.unwrap();
+    storage.start().await.unwrap();
+    tenant(&storage, "acme").await;
+    raw.close().await.unwrap();
+    storage.stop().await;
+}
+
+pub(crate) async fn nodes_that_migrate_at_once_do_not_collide(database: TestDatabase) {
+    let mut nodes = Vec::new();
+    for _ in 0..4 {
+        nodes.push(Storage::connect(database.config()).await.unwrap());
+    }
+    let migrating: Vec<_> = nodes
+        .into_iter()
+        .map(|node| {
+            tokio::spawn(async move {
+                node.migrate().await.unwrap();
+                node.start().await.unwrap();
+                node.stop().await;
+            })
+        })
+        .collect();
+    for node in migrating {
+        node.await.unwrap();
+    }
+}
+
+pub(crate) async fn an_old_schema_is_refused_with_the_remedy(database: TestDatabase) {
+    let storage = Storage::connect(database.config()).await.unwrap();
+    let error = storage.start().await.unwrap_err();
+    assert!(matches!(&error, StartError::SchemaBehind { pending } if !pending.is_empty()), "{error}");
+    assert!(error.to_string().contains("wxgate migrate up"), "{error}");
+    // Asking wrote nothing.
+    assert!(storage.migration_status().await.unwrap().applied.is_empty());
+    storage.stop().await;
+}
+
+pub(crate) async fn a_newer_schema_is_refused(database: TestDatabase) {
+    let storage = Storage::connect(database.config()).await.unwrap();
+    storage.migrate().await.unwrap();
+    let raw = database.raw().await;
+    let newer = "INSERT INTO schema_migration (version, applied_at) VALUES ('m29990101_000001_future', 0)";
+    raw.execute_unprepared(newer).await.unwrap();
+    raw.close().await.unwrap();
+    for error in [storage.start().await.unwrap_err(), storage.migrate().await.unwrap_err()] {
+        assert!(
+            matches!(&error, StartError::SchemaAhead { unknown } if *unknown == ["m29990101_000001_future"]),
+            "{error}"
+        );
+    }
+    storage.stop().await;
+}

@@ -1,0 +1,69 @@
+//! What lies in the tables is sealed, each value to its row.
+
+use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::Query;
+use wxgate_crypto::SealError;
+use wxgate_storage::{Engine, StorageError};
+
+use crate::support::{TestDatabase, app, new_tenant, tenant};
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
+    let storage = database.started().await;
+    let new = new_tenant("acme");
+    let private = new.signing_key.private.clone();
+    let tx = storage.begin().await.unwrap();
+    let acme = tx.tenants().create(new).await.unwrap();
+    tx.commit().await.unwrap();
+    let shop = app(&storage, &acme, "wx1").await;
+    let tx = storage.begin().await.unwrap();
+    tx.tenant(acme.id).apps().rotate_secret(&shop.appid, &"the-second-one".parse().unwrap()).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let raw = database.raw().await;
+    let mut stored = Vec::new();
+    for (table, column) in [("app", "secret"), ("app", "previous_secret"), ("signing_key", "private")] {
+        let query = Query::select().column(column).from(table).to_owned();
+        for row in raw.query_all(&query).await.unwrap() {
+            stored.extend(row.try_get::<Vec<u8>>("", column).unwrap());
+        }
+    }
+    raw.close().await.unwrap();
+    assert!(stored.len() > 200, "{}", stored.len());
+    if database.engine == Engine::Sqlite {
+        // Everything that SQLite ever wrote, the log included.
+        let config = database.config();
+        let file = config.url.file().unwrap();
+        stored.extend(std::fs::read(file).unwrap());
+        stored.extend(std::fs::read(format!("{}-wal", file.display())).unwrap());
+        assert!(contains(&stored, b"wx1"));
+    }
+    for secret in [b"secret-of-wx1".as_slice(), b"the-second-one", private.expose()] {
+        assert!(!contains(&stored, secret));
+    }
+    storage.stop().await;
+}
+
+pub(crate) async fn a_seal_opens_only_in_its_own_row(database: TestDatabase) {
+    let storage = database.started().await;
+    let acme = tenant(&storage, "acme").await;
+    let (first, second) = (app(&storage, &acme, "wx1").await, app(&storage, &acme, "wx2").await);
+    let raw = database.raw().await;
+    let secrets = Query::select().column("secret").from("app").order_by("appid", sea_orm::Order::Asc).to_owned();
+    let rows = raw.query_all(&secrets).await.unwrap();
+    let moved: Vec<u8> = rows[0].try_get("", "secret").unwrap();
+    let swap = Query::update()
+        .table("app")
+        .value("secret", moved)
+        .and_where(sea_orm::sea_query::ExprTrait::eq(sea_orm::sea_query::Expr::col("id"), second.id.uuid()))
+        .to_owned();
+    raw.execute(&swap).await.unwrap();
+    raw.close().await.unwrap();
+    assert!(storage.apps().find(&first.appid).await.unwrap().is_some());
+    let error = storage.apps().find(&second.appid).await.unwrap_err();
+    assert_eq!(error, StorageError::Sealed(SealError::Forged));
+    storage.stop().await;
+}
