@@ -56,3 +56,21 @@ fn a_checked_configuration_prints_no_secret() {
     );
     assert!(!shown.contains("pa55word") && !shown.contains(&key()), "{shown}");
 }
+
+#[test]
+fn the_documented_keys_and_defaults_are_these() {
+    let page = include_str!("../../../../docs/configuration.md");
+    // Only a row of a table of keys begins like this: | `key` | `default` | meaning |
+    let rows: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+    let documented: Vec<_> = rows.iter().map(|row| row.split("` |").next().unwrap()).collect();
+    let layers = Layers::defaults();
+    for (key, default, _) in layers.entries() {
+        let row = format!("{key}` | `{default}` | ");
+        let found = rows.iter().any(|line| line.strip_prefix(&row).is_some_and(|meaning| meaning.len() > 10));
+        assert!(found, "docs/configuration.md lacks the row:\n| `{row}meaning |");
+    }
+    let known: Vec<_> = layers.entries().map(|(key, ..)| key).collect();
+    let unknown: Vec<_> = documented.iter().filter(|key| !known.contains(key)).collect();
+    assert!(unknown.is_empty(), "docs/configuration.md has unknown keys: {unknown:?}");
+    assert_eq!(documented.len(), known.len(), "docs/configuration.md has a key twice");
+}
