@@ -49,7 +49,7 @@ pub(crate) async fn enter(
         None => next.call(request).await?.map_into_boxed_body(),
     };
     let (response, source) = in_our_words(response, &id);
-    Ok(leave(&gateway, response, &id, started.elapsed(), source))
+    Ok(leave(&gateway, response, &id, started.elapsed(), source.as_ref()))
 }
 
 /// Whether a request may go on at all.
@@ -60,8 +60,8 @@ fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest, client
     }
     match listener {
         Listener::Public => {
-            if client.forwarded_by_stranger {
-                gateway.metrics.untrusted_forwarded.inc();
+            if client.forwarded_by_stranger && gateway.metrics.untrusted_forwarded.inc() == 0 {
+                tracing::warn!("X-Forwarded-For comes from a peer that is not in http.trusted_proxies and is ignored");
             }
             let probe = matches!(request.path(), "/livez" | "/readyz");
             let limited = if probe { Ok(()) } else { gateway.limits.address(client.bucket()) };
@@ -75,10 +75,10 @@ fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest, client
 }
 
 /// What the operator learns of an error: the source's text, which never goes further.
-type SourceText = Option<(Code, String)>;
+type Refusal = Option<(Code, String)>;
 
 /// Gives every error, the framework's own included, the body that its route promises.
-fn in_our_words(response: ServiceResponse, id: &str) -> (ServiceResponse, SourceText) {
+fn in_our_words(response: ServiceResponse, id: &str) -> (ServiceResponse, Refusal) {
     if response.status().as_u16() < 400 {
         return (response, None);
     }
@@ -115,12 +115,12 @@ fn leave(
     mut response: ServiceResponse,
     id: &str,
     duration: Duration,
-    source: SourceText,
+    source: Option<&(Code, String)>,
 ) -> ServiceResponse {
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let status = response.status().as_u16();
     let (method, duration_ms) = (response.request().method().as_str(), duration.as_secs_f64() * 1_000.0);
-    match &source {
+    match source {
         Some((code, text)) if status >= 500 => {
             tracing::error!(
                 request.id = id,

@@ -32,6 +32,7 @@ impl Action {
 macro_rules! codes {
     ($($variant:ident $status:literal $name:literal $action:expr, $title:literal;)*) => {
         /// A stable error code.
+        #[expect(clippy::enum_variant_names, reason = "the names are those on the wire")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) enum Code {
             $(#[doc = $title] $variant,)*

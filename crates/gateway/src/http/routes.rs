@@ -2,7 +2,7 @@
 
 use actix_web::dev::Handler;
 use actix_web::http::{Method, header};
-use actix_web::{FromRequest, HttpResponse, Resource, Responder, web};
+use actix_web::{FromRequest, HttpResponse, Resource, Responder, guard, web};
 
 use super::code::Code;
 use super::error::ApiError;
@@ -66,12 +66,11 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let resource = methods
-        .iter()
-        .fold(web::resource(path), |resource, method| resource.route(web::method(method.clone()).to(handler.clone())));
-    resource.default_service(web::to(move || async move {
-        HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allow)).finish()
-    }))
+    let wrong_method =
+        move || async move { HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allow)).finish() };
+    let takes = methods.to_vec();
+    let right_method = guard::fn_guard(move |request| takes.contains(&request.head().method));
+    web::resource(path).route(web::route().guard(right_method).to(handler)).default_service(web::to(wrong_method))
 }
 
 async fn not_found() -> Result<HttpResponse, ApiError> {

@@ -14,7 +14,7 @@ use super::login::{Attempt, LoginError};
 pub(crate) type Outcome = Result<Arc<OpenedSession>, LoginError>;
 
 /// A code lives five minutes at WeChat, so this is how long it can come again.
-const MEMORY: Duration = Duration::from_secs(300);
+const MEMORY: Duration = Duration::from_mins(5);
 
 /// How long a repeated request without an Idempotency-Key is taken for the same client's.
 const SAME_CLIENT: Duration = Duration::from_secs(10);

@@ -8,10 +8,10 @@ use moka::future::Cache;
 use tokio::sync::broadcast::error::RecvError;
 use wxgate_domain::{App, AppStatus, Credential, Slug, Tenant, TenantId, TenantStatus, WechatAppid};
 use wxgate_storage::{Storage, StorageError};
-use wxgate_token::{Issuer, Jwks, KeyError, KeyRing};
+use wxgate_token::{Issuer, Jwks, KeyRing};
 
 /// How long a row is believed without asking again; changes are heard of much earlier.
-const POSITIVE: Duration = Duration::from_secs(60);
+const POSITIVE: Duration = Duration::from_mins(1);
 
 /// How long the absence of a row is believed.
 const NEGATIVE: Duration = Duration::from_secs(2);
@@ -91,8 +91,15 @@ impl Directory {
 
     /// The app with this appid, if it may act.
     pub(crate) async fn active_app(&self, appid: &WechatAppid) -> Result<Arc<ActiveApp>, DirectoryError> {
-        let found = self.apps.try_get_with_by_ref(appid, self.load_app(appid)).await;
-        match found.map_err(|_| DirectoryError::Unavailable)? {
+        let known = self.apps.get(appid).await;
+        let found = match known {
+            Some(found) => found,
+            // On the heap, so that the future of every request need not hold it.
+            None => {
+                Box::pin(self.apps.try_get_with_by_ref(appid, self.load_app(appid))).await.map_err(|error| *error)?
+            }
+        };
+        match found {
             None => Err(DirectoryError::Unknown),
             Some(found) if found.enabled => Ok(found.active.clone()),
             Some(_) => Err(DirectoryError::Disabled),
@@ -101,13 +108,15 @@ impl Directory {
 
     /// The only enabled app of an active tenant, if there is exactly one.
     pub(crate) async fn only_app(&self) -> Result<Option<WechatAppid>, DirectoryError> {
-        self.storage.apps().only_enabled().await.map_err(|error| unavailable(&error))
+        self.storage.apps().only_enabled().await.map_err(DirectoryError::from)
     }
 
     /// The tenant of this name.
     pub(crate) async fn tenant(&self, slug: &Slug) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
-        let found = self.tenants.try_get_with_by_ref(slug, self.load_tenant(slug)).await;
-        found.map_err(|_| DirectoryError::Unavailable)
+        if let Some(found) = self.tenants.get(slug).await {
+            return Ok(found);
+        }
+        Box::pin(self.tenants.try_get_with_by_ref(slug, self.load_tenant(slug))).await.map_err(|error| *error)
     }
 
     /// The keys of the tenants that the operator named, as one set.
@@ -121,7 +130,7 @@ impl Directory {
     }
 
     async fn load_app(&self, appid: &WechatAppid) -> Result<Option<Arc<FoundApp>>, DirectoryError> {
-        let stored = self.storage.apps().find(appid).await.map_err(|error| unavailable(&error))?;
+        let stored = self.storage.apps().find(appid).await?;
         let Some(stored) = stored else { return Ok(None) };
         let Some(tenant) = self.tenant(&stored.tenant.slug).await? else { return Ok(None) };
         let enabled = stored.app.status == AppStatus::Enabled && stored.tenant.status == TenantStatus::Active;
@@ -130,11 +139,11 @@ impl Directory {
     }
 
     async fn load_tenant(&self, slug: &Slug) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
-        let Some(tenant) = self.storage.tenants().find(slug).await.map_err(|error| unavailable(&error))? else {
+        let Some(tenant) = self.storage.tenants().find(slug).await? else {
             return Ok(None);
         };
-        let keys = self.storage.tenant(tenant.id).signing_keys().await.map_err(|error| unavailable(&error))?;
-        let ring = KeyRing::new(&keys).map_err(|error: KeyError| unavailable(&error))?;
+        let keys = self.storage.tenant(tenant.id).signing_keys().await?;
+        let ring = KeyRing::new(&keys).map_err(|error| unavailable(&error))?;
         let issuer = Issuer::new(&self.public_url, &tenant.slug);
         Ok(Some(Arc::new(KnownTenant { tenant, issuer, ring })))
     }
@@ -178,7 +187,6 @@ impl<K, V> Expiry<K, Option<V>> for Believed {
     }
 }
 
-/// Keeps the type of storage errors in one place.
 impl From<StorageError> for DirectoryError {
     fn from(error: StorageError) -> Self {
         unavailable(&error)

@@ -23,7 +23,7 @@ const BUCKETS: u64 = 100_000;
 const SUSPECT_AT: u32 = 5;
 
 /// How long a suspicion lasts after the last exchange.
-const SUSPICION: Duration = Duration::from_secs(300);
+const SUSPICION: Duration = Duration::from_mins(5);
 
 /// Seconds until it makes sense to come back.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ struct AppBuckets {
 impl Limits {
     /// Buckets of the configured sizes.
     pub(crate) fn new(limits: config::Limits, random: Random) -> Self {
-        let idle = Duration::from_secs(600);
+        let idle = Duration::from_mins(10);
         Self {
             random,
             clock: DefaultClock::default(),

@@ -1,5 +1,7 @@
 //! A login: one code, one exchange with WeChat, one session, tokens.
 
+mod error;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +11,9 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Digest;
 use wxgate_crypto::user_data::Failure;
-use wxgate_domain::{Clock, LoginCode, NewSession, OpenedSession, Timestamp};
-use wxgate_storage::{OpenSessionError, Storage, StorageError};
-use wxgate_token::IssueError;
-use wxgate_wechat_client::{BadResponse, Client, ExchangeError, RejectedClass, SecretSlot};
+use wxgate_domain::{Clock, LoginCode, NewSession, OpenedSession};
+use wxgate_storage::Storage;
+use wxgate_wechat_client::{Client, ExchangeError, RejectedClass, SecretSlot};
 
 use super::codes::{Admission, Codes, Lead, Outcome};
 use super::directory::ActiveApp;
@@ -20,6 +21,8 @@ use super::limits::Limits;
 use super::tokens::{Issued, Tokens};
 use super::user_data::{UserData, UserDataRequest};
 use crate::metrics::Metrics;
+
+pub(crate) use error::LoginError;
 
 /// What a whole exchange may take: a second in the queue, two with WeChat, a second to commit, and one to spare.
 const BUDGET: Duration = Duration::from_secs(5);
@@ -127,7 +130,8 @@ impl Logins {
     async fn open(&self, app: &ActiveApp, code: &LoginCode) -> Result<OpenedSession, LoginError> {
         let exchanged = self.wechat.code_to_session(&app.app.appid, &app.credential, code).await;
         self.metrics.wechat_call("jscode2session", &exchanged);
-        let exchanged = exchanged.inspect_err(|error| error.alert(app))?;
+        let exchanged = exchanged.inspect_err(|error| tell_operator(app, error));
+        let exchanged = exchanged.map_err(|error| LoginError::of_exchange(error, self.clock.now()))?;
         if exchanged.slot == SecretSlot::Previous {
             tracing::warn!(wechat.appid = %app.app.appid, "WeChat accepts only the previous AppSecret of this app");
         }
@@ -139,153 +143,15 @@ impl Logins {
     }
 }
 
-/// Tells the operator what only the operator can mend.
-trait Alert {
-    fn alert(&self, app: &ActiveApp);
-}
-
-impl Alert for ExchangeError {
-    fn alert(&self, app: &ActiveApp) {
-        if let Self::Rejected(rejected) = self
-            && rejected.class == RejectedClass::Misconfigured
-        {
-            let rid = rejected.rid.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(wechat.appid = %app.app.appid, wechat.errcode = rejected.errcode, wechat.rid = rid, "WeChat refuses this app; check its appid, AppSecret and console settings");
-        }
-    }
-}
-
-/// Why a login did not happen. Shared between the callers of one code, so it can be cloned.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum LoginError {
-    #[error("WeChat does not know the code")]
-    CodeRejected,
-    #[error("the code was used")]
-    CodeUsed,
-    #[error("the user is blocked")]
-    UserBlocked,
-    #[error("too many requests")]
-    RateLimited { retry_after: u32 },
-    #[error("WeChat's daily quota is used up")]
-    QuotaExhausted { retry_after: u32 },
-    #[error("the app is not authorised to the platform")]
-    NotAuthorized,
-    #[error("WeChat refuses the app, errcode {errcode}")]
-    Misconfigured { errcode: i64 },
-    #[error("WeChat is busy")]
-    Busy,
-    #[error("WeChat did not answer in time")]
-    Timeout,
-    #[error("WeChat cannot be reached")]
-    Unavailable,
-    #[error("WeChat's answer made no sense: {0}")]
-    BadResponse(BadResponse),
-    #[error("too much to do")]
-    Overloaded,
-    #[error("{0}")]
-    Internal(Arc<str>),
-}
-
-impl LoginError {
-    /// Whether the code may be sent again: it never reached WeChat, or WeChat asked for patience.
-    pub(crate) fn leaves_code_unused(&self) -> bool {
-        matches!(
-            self,
-            Self::RateLimited { .. }
-                | Self::QuotaExhausted { .. }
-                | Self::Unavailable
-                | Self::NotAuthorized
-                | Self::Misconfigured { .. }
-        )
-    }
-
-    /// The outcome's name in metrics.
-    fn outcome(&self) -> &'static str {
-        match self {
-            Self::CodeRejected => "code_invalid",
-            Self::CodeUsed => "code_used",
-            Self::UserBlocked => "user_blocked",
-            Self::RateLimited { .. } => "rate_limited",
-            Self::QuotaExhausted { .. } => "quota_exhausted",
-            Self::NotAuthorized => "not_authorized",
-            Self::Misconfigured { .. } => "misconfigured",
-            Self::Busy => "upstream_busy",
-            Self::Timeout => "upstream_timeout",
-            Self::Unavailable => "upstream_unavailable",
-            Self::BadResponse(_) => "upstream_bad_response",
-            Self::Overloaded => "overloaded",
-            Self::Internal(_) => "internal",
-        }
-    }
-
-    fn internal(error: &dyn std::error::Error) -> Self {
-        Self::Internal(error.to_string().into())
-    }
-}
-
-impl From<ExchangeError> for LoginError {
-    fn from(error: ExchangeError) -> Self {
-        match error {
-            ExchangeError::Timeout => Self::Timeout,
-            ExchangeError::Unavailable => Self::Unavailable,
-            ExchangeError::Overloaded => Self::Overloaded,
-            ExchangeError::BadResponse(what) => Self::BadResponse(what),
-            ExchangeError::Rejected(rejected) => match rejected.class {
-                RejectedClass::Busy => Self::Busy,
-                RejectedClass::CodeInvalid => Self::CodeRejected,
-                RejectedClass::CodeUsed => Self::CodeUsed,
-                RejectedClass::UserBlocked => Self::UserBlocked,
-                RejectedClass::RateLimited => Self::RateLimited { retry_after: 60 },
-                RejectedClass::QuotaExhausted => {
-                    Self::QuotaExhausted { retry_after: until_midnight_in_beijing(Clock::System.now()) }
-                }
-                RejectedClass::NotAuthorized => Self::NotAuthorized,
-                RejectedClass::Misconfigured => Self::Misconfigured { errcode: rejected.errcode },
-            },
-        }
-    }
-}
-
-impl From<OpenSessionError> for LoginError {
-    fn from(error: OpenSessionError) -> Self {
-        match error {
-            OpenSessionError::UserBlocked => Self::UserBlocked,
-            OpenSessionError::Overloaded => Self::Overloaded,
-            OpenSessionError::Storage(error) => error.into(),
-        }
-    }
-}
-
-impl From<StorageError> for LoginError {
-    fn from(error: StorageError) -> Self {
-        match error {
-            StorageError::Busy => Self::Overloaded,
-            error => Self::internal(&error),
-        }
-    }
-}
-
-impl From<IssueError> for LoginError {
-    fn from(error: IssueError) -> Self {
-        Self::internal(&error)
-    }
-}
-
-/// Seconds until WeChat's daily quotas begin anew.
-fn until_midnight_in_beijing(now: Timestamp) -> u32 {
-    const DAY: i64 = 86_400;
-    let of_day = (now.seconds() + 8 * 3_600).rem_euclid(DAY);
-    u32::try_from(DAY - of_day).unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quotas_begin_anew_at_midnight_in_beijing() {
-        // 2026-11-22T15:59:59Z is one second before midnight there.
-        assert_eq!(until_midnight_in_beijing(Timestamp::from_millis(1_795_363_199_000)), 1);
-        assert_eq!(until_midnight_in_beijing(Timestamp::from_millis(1_795_363_200_000)), 86_400);
+/// Tells the operator what only the operator can mend, with the numbers that clients never see.
+fn tell_operator(app: &ActiveApp, error: &ExchangeError) {
+    let ExchangeError::Rejected(rejected) = error else { return };
+    let (appid, errcode) = (&app.app.appid, rejected.errcode);
+    let rid = rejected.rid.as_ref().map_or("", |rid| rid.as_str());
+    if rejected.class == RejectedClass::Misconfigured {
+        let meaning = rejected.meaning();
+        tracing::error!(wechat.appid = %appid, wechat.errcode = errcode, wechat.rid = rid, meaning, "WeChat refuses this app");
+    } else if rejected.is_mock_code {
+        tracing::warn!(wechat.appid = %appid, wechat.errcode = errcode, "a mock code of the developer tools was sent; log in there with a real appid");
     }
 }

@@ -1,0 +1,142 @@
+//! Why a login did not happen.
+
+use std::sync::Arc;
+
+use wxgate_domain::Timestamp;
+use wxgate_storage::{OpenSessionError, StorageError};
+use wxgate_token::IssueError;
+use wxgate_wechat_client::{BadResponse, ExchangeError, RejectedClass};
+
+/// Why a login did not happen. Shared between the callers of one code, so it can be cloned.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum LoginError {
+    #[error("WeChat does not know the code")]
+    CodeRejected,
+    #[error("the code was used")]
+    CodeUsed,
+    #[error("the user is blocked")]
+    UserBlocked,
+    #[error("too many requests")]
+    RateLimited { retry_after: u32 },
+    #[error("WeChat's daily quota is used up")]
+    QuotaExhausted { retry_after: u32 },
+    #[error("the app is not authorised to the platform")]
+    NotAuthorized,
+    #[error("WeChat refuses the app, errcode {errcode}")]
+    Misconfigured { errcode: i64 },
+    #[error("WeChat is busy")]
+    Busy,
+    #[error("WeChat did not answer in time")]
+    Timeout,
+    #[error("WeChat cannot be reached")]
+    Unavailable,
+    #[error("WeChat's answer made no sense: {0}")]
+    BadResponse(BadResponse),
+    #[error("too much to do")]
+    Overloaded,
+    #[error("{0}")]
+    Internal(Arc<str>),
+}
+
+impl LoginError {
+    /// Whether the code may be sent again: it never reached WeChat, or WeChat asked for patience.
+    pub(crate) fn leaves_code_unused(&self) -> bool {
+        matches!(
+            self,
+            Self::RateLimited { .. }
+                | Self::QuotaExhausted { .. }
+                | Self::Unavailable
+                | Self::NotAuthorized
+                | Self::Misconfigured { .. }
+        )
+    }
+
+    /// The outcome's name in metrics.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::CodeRejected => "code_invalid",
+            Self::CodeUsed => "code_used",
+            Self::UserBlocked => "user_blocked",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::QuotaExhausted { .. } => "quota_exhausted",
+            Self::NotAuthorized => "not_authorized",
+            Self::Misconfigured { .. } => "misconfigured",
+            Self::Busy => "upstream_busy",
+            Self::Timeout => "upstream_timeout",
+            Self::Unavailable => "upstream_unavailable",
+            Self::BadResponse(_) => "upstream_bad_response",
+            Self::Overloaded => "overloaded",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    fn internal(error: &dyn std::error::Error) -> Self {
+        Self::Internal(error.to_string().into())
+    }
+}
+
+impl LoginError {
+    /// What an exchange that failed means to whoever logs in.
+    pub(super) fn of_exchange(error: ExchangeError, now: Timestamp) -> Self {
+        match error {
+            ExchangeError::Timeout => Self::Timeout,
+            ExchangeError::Unavailable => Self::Unavailable,
+            ExchangeError::Overloaded => Self::Overloaded,
+            ExchangeError::BadResponse(what) => Self::BadResponse(what),
+            ExchangeError::Rejected(rejected) => match rejected.class {
+                RejectedClass::Busy => Self::Busy,
+                RejectedClass::CodeInvalid => Self::CodeRejected,
+                RejectedClass::CodeUsed => Self::CodeUsed,
+                RejectedClass::UserBlocked => Self::UserBlocked,
+                RejectedClass::RateLimited => Self::RateLimited { retry_after: 60 },
+                RejectedClass::QuotaExhausted => Self::QuotaExhausted { retry_after: until_midnight_in_beijing(now) },
+                RejectedClass::NotAuthorized => Self::NotAuthorized,
+                RejectedClass::Misconfigured => Self::Misconfigured { errcode: rejected.errcode },
+            },
+        }
+    }
+}
+
+impl From<OpenSessionError> for LoginError {
+    fn from(error: OpenSessionError) -> Self {
+        match error {
+            OpenSessionError::UserBlocked => Self::UserBlocked,
+            OpenSessionError::Overloaded => Self::Overloaded,
+            OpenSessionError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<StorageError> for LoginError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Busy => Self::Overloaded,
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<IssueError> for LoginError {
+    fn from(error: IssueError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+/// Seconds until WeChat's daily quotas begin anew.
+fn until_midnight_in_beijing(now: Timestamp) -> u32 {
+    const DAY: i64 = 86_400;
+    let of_day = (now.seconds() + 8 * 3_600).rem_euclid(DAY);
+    u32::try_from(DAY - of_day).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas_begin_anew_at_midnight_in_beijing() {
+        // 2026-11-22T15:59:59Z is one second before midnight there.
+        assert_eq!(until_midnight_in_beijing(Timestamp::from_millis(1_795_363_199_000)), 1);
+        assert_eq!(until_midnight_in_beijing(Timestamp::from_millis(1_795_363_200_000)), 86_400);
+    }
+}
