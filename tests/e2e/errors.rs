@@ -1,0 +1,1 @@
+//! Every error in the one shape that its route promises.

@@ -1,0 +1,188 @@
+//! The simulated WeChat, steered over HTTP: inside `wxgate dev`, or `wxgate sim` as a process of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::client::Client;
+use super::process::Process;
+use super::{PATIENCE, within};
+
+/// A simulator at some address.
+#[derive(Clone, Debug)]
+pub(crate) struct Simulator {
+    client: Client,
+}
+
+/// What `wx.login` gave, and who the person is.
+#[derive(Clone, Debug)]
+pub(crate) struct Issued {
+    pub(crate) code: String,
+    pub(crate) openid: String,
+    pub(crate) unionid: Option<String>,
+}
+
+/// What `wx.getUserInfo` and its like gave.
+#[derive(Clone, Debug)]
+pub(crate) struct Sealed {
+    pub(crate) encrypted_data: String,
+    pub(crate) iv: String,
+    pub(crate) raw_data: String,
+    pub(crate) signature: String,
+}
+
+impl Simulator {
+    /// The simulator at `base`.
+    pub(crate) fn at(base: impl Into<String>) -> Self {
+        Self { client: Client::new(base) }
+    }
+
+    /// Its address, as `--wechat-url` takes it.
+    pub(crate) fn url(&self) -> &str {
+        self.client.base()
+    }
+
+    async fn steer(&self, path: &str, body: &Value) -> Value {
+        self.client.post(path, body).await.ok()
+    }
+
+    /// `wx.login` of a new person.
+    pub(crate) async fn code(&self, appid: &str) -> Issued {
+        self.issue(&json!({ "appid": appid })).await
+    }
+
+    /// `wx.login` of a known person, whose session_key changes.
+    pub(crate) async fn code_of(&self, appid: &str, openid: &str) -> Issued {
+        self.issue(&json!({ "appid": appid, "openid": openid })).await
+    }
+
+    /// `wx.login` with everything the steering takes: `{appid, openid?, unionid?, rotate?}`.
+    pub(crate) async fn issue(&self, body: &Value) -> Issued {
+        let issued = self.steer("/sim/codes", body).await;
+        Issued {
+            code: text(&issued, "code"),
+            openid: text(&issued, "openid"),
+            unionid: issued.get("unionid").map(|unionid| unionid.as_str().unwrap().to_owned()),
+        }
+    }
+
+    /// The phone button's code.
+    pub(crate) async fn phone_code(&self, appid: &str) -> String {
+        text(&self.steer("/sim/phone-codes", &json!({ "appid": appid })).await, "code")
+    }
+
+    /// Sealed data of a person: `{appid, openid, kind, ...}`.
+    pub(crate) async fn encrypt(&self, body: &Value) -> Sealed {
+        let sealed = self.steer("/sim/encrypt", body).await;
+        Sealed {
+            encrypted_data: text(&sealed, "encryptedData"),
+            iv: text(&sealed, "iv"),
+            raw_data: text(&sealed, "rawData"),
+            signature: text(&sealed, "signature"),
+        }
+    }
+
+    /// `wx.getUserInfo` of a person.
+    pub(crate) async fn user_info(&self, appid: &str, openid: &str) -> Sealed {
+        self.encrypt(&json!({ "appid": appid, "openid": openid, "kind": "user_info" })).await
+    }
+
+    /// Adds a fault on code2Session: `{kind, appid?, times?, delay_ms?, errcode?}`.
+    pub(crate) async fn fault(&self, fault: Value) {
+        let mut fault = fault;
+        fault["route"] = json!("jscode2session");
+        self.steer("/sim/faults", &fault).await;
+    }
+
+    /// Forgets the faults that have not fired.
+    pub(crate) async fn clear_faults(&self) {
+        self.client.send(self.client.request(Method::DELETE, "/sim/faults")).await.ok();
+    }
+
+    /// Lets time pass at WeChat.
+    pub(crate) async fn advance(&self, by: Duration) {
+        self.steer("/sim/clock", &json!({ "advance_ms": u64::try_from(by.as_millis()).unwrap() })).await;
+    }
+
+    /// WeChat's own time, in seconds.
+    pub(crate) async fn seconds(&self) -> i64 {
+        self.client.get("/sim/health").await.ok()["now_ms"].as_i64().unwrap() / 1_000
+    }
+
+    /// Every call of WeChat's own routes so far.
+    pub(crate) async fn journal(&self) -> Vec<Value> {
+        self.client.get("/sim/journal").await.ok()["calls"].as_array().unwrap().clone()
+    }
+
+    /// How many exchanges WeChat has been asked for.
+    pub(crate) async fn exchanges(&self) -> usize {
+        self.journal().await.len()
+    }
+
+    /// Adds an app, or replaces what is known of it.
+    pub(crate) async fn put_app(&self, appid: &str, secret: &str, union_group: Option<&str>) {
+        let mut app = json!({ "appid": appid, "secret": secret });
+        if let Some(group) = union_group {
+            app["union_group"] = json!(group);
+        }
+        self.steer("/sim/apps", &app).await;
+    }
+
+    /// Removes an app.
+    pub(crate) async fn remove_app(&self, appid: &str) {
+        self.client.send(self.client.request(Method::DELETE, &format!("/sim/apps/{appid}"))).await.ok();
+    }
+}
+
+fn text(reply: &Value, key: &str) -> String {
+    reply[key].as_str().unwrap_or_else(|| panic!("no {key} in {reply}")).to_owned()
+}
+
+/// `wxgate sim` as a process of its own: it stays while gateways come and go.
+#[derive(Debug)]
+pub(crate) struct SimulatorProcess {
+    simulator: Simulator,
+    process: Process,
+    _folder: TempDir,
+}
+
+impl SimulatorProcess {
+    /// Starts one that knows these apps: `APPID=SECRET` or `APPID=SECRET@GROUP`.
+    pub(crate) async fn start(apps: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut arguments = vec!["sim".to_owned(), "--listen".to_owned(), "127.0.0.1:0".to_owned()];
+        for app in apps {
+            arguments.extend(["--app".to_owned(), (*app).to_owned()]);
+        }
+        let mut process = Process::start(folder.path(), "sim", &arguments, &[]);
+        let url = within(PATIENCE, "the simulator listens", async || {
+            process.assert_alive();
+            let text = process.stdout();
+            let (_, rest) = text.split_once("simulated WeChat listening on ")?;
+            rest.split_once('\n').map(|(url, _)| url.to_owned())
+        });
+        let simulator = Simulator::at(url.await);
+        Self { simulator, process, _folder: folder }
+    }
+
+    /// Where it keeps its output.
+    pub(crate) fn folder(&self) -> &Path {
+        self._folder.path()
+    }
+
+    /// Ends it, so that nobody listens there any more.
+    pub(crate) fn kill9(&mut self) {
+        self.process.kill9();
+    }
+}
+
+impl std::ops::Deref for SimulatorProcess {
+    type Target = Simulator;
+
+    fn deref(&self) -> &Simulator {
+        &self.simulator
+    }
+}

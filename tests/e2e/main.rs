@@ -1,0 +1,19 @@
+//! Black-box stories: the built binary as a process of its own, with a WeChat beside it, over HTTP and the command line.
+//!
+//! Each test has its own processes, ports and data folder, so they run in any order and beside each other. Nothing
+//! sleeps for a while and hopes: what takes time is polled until it is so, with a deadline.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used, reason = "a test may")]
+
+mod harness;
+
+mod cli;
+mod codes;
+mod decryption;
+mod errors;
+mod leaks;
+mod limits;
+mod login;
+mod many_apps;
+mod restart;
+mod tutorial_client;
+mod wechat_faults;

@@ -1,0 +1,1 @@
+//! Killed or stopped, nothing that was answered is lost.

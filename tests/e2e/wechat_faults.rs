@@ -1,0 +1,1 @@
+//! WeChat slow, broken, contradictory or gone.
