@@ -34,10 +34,10 @@ pub(crate) async fn kind(core: &Core) -> Result<String, StorageError> {
     find(&core.writer).await?.map(|row| row.kind).ok_or_else(|| StorageError::inconsistent("instance", "kind"))
 }
 
-/// How often a backup of this database was restored.
+/// How often a backup of this database was restored. A database that never served has no row yet: never.
 pub(crate) async fn restore_epoch<C: ConnectionTrait>(db: &C) -> Result<u32, StorageError> {
-    let row = find(db).await?.ok_or_else(|| StorageError::inconsistent("instance", "restore_epoch"))?;
-    super::unsigned(row.restore_epoch, "instance", "restore_epoch")
+    let epoch = find(db).await?.map_or(0, |row| row.restore_epoch);
+    super::unsigned(epoch, "instance", "restore_epoch")
 }
 
 /// Writes down the master keys that are not known yet.

@@ -1,7 +1,8 @@
 //! Every method of a tenant's scope, asked as another tenant.
 
-use wxgate_domain::{AppStatus, Profile, UserStatus};
-use wxgate_storage::{NewApp, StorageError};
+use wxgate_crypto::user_data::SessionKey;
+use wxgate_domain::{AppStatus, NewSession, Profile, UserStatus, WechatIdentity};
+use wxgate_storage::{NewApp, OpenSessionError, StorageError};
 
 use crate::support::{TestDatabase, app, app_in_group, new_app, tenant, union_group};
 use crate::support_rows as rows;
@@ -88,5 +89,30 @@ pub(crate) async fn references_cannot_leave_their_tenant(database: TestDatabase)
     }
     rows::session(&raw, (acme.id, mine.id, ada), identity, now).await.unwrap();
     raw.close().await.unwrap();
+    storage.stop().await;
+}
+
+pub(crate) async fn another_tenant_opens_and_replays_nothing(database: TestDatabase) {
+    let storage = database.started().await;
+    let (acme, umbrella) = (tenant(&storage, "acme").await, tenant(&storage, "umbrella").await);
+    let shop = app(&storage, &acme, "wx1").await;
+    let now = database.clock.now();
+    let identity = WechatIdentity {
+        openid: "oAda".parse().unwrap(),
+        unionid: None,
+        session_key: SessionKey::from_bytes(database.random.bytes()),
+    };
+    let new = NewSession::of(&shop, acme.sessions_epoch, identity.clone(), now);
+    let (owner, other) = (storage.tenant(acme.id), storage.tenant(umbrella.id));
+
+    let refused = other.open_session(new.clone()).await.unwrap_err();
+    assert!(matches!(refused, OpenSessionError::Storage(_)), "{refused:?}");
+    let opened = owner.open_session(new).await.unwrap();
+    assert!(opened.is_new);
+    assert_eq!(owner.replay_session(opened.id).await.unwrap().map(|session| session.id), Some(opened.id));
+    assert!(other.replay_session(opened.id).await.unwrap().is_none());
+    assert!(owner.key_ring(shop.id, &identity.openid, now).await.unwrap() == [identity.session_key]);
+    assert!(other.key_ring(shop.id, &identity.openid, now).await.unwrap().is_empty());
+    assert!(other.user(opened.user.id).await.unwrap().is_none());
     storage.stop().await;
 }

@@ -3,6 +3,8 @@
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::Query;
 use wxgate_crypto::SealError;
+use wxgate_crypto::user_data::SessionKey;
+use wxgate_domain::{NewSession, WechatIdentity};
 use wxgate_storage::{Engine, StorageError};
 
 use crate::support::{TestDatabase, app, new_tenant, tenant};
@@ -23,9 +25,20 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
     tx.tenant(acme.id).apps().rotate_secret(&shop.appid, &"the-second-one".parse().unwrap()).await.unwrap();
     tx.commit().await.unwrap();
 
+    let session_key: [u8; 16] = database.random.bytes();
+    let ada = WechatIdentity {
+        openid: "oAda".parse().unwrap(),
+        unionid: None,
+        session_key: SessionKey::from_bytes(session_key),
+    };
+    let new = NewSession::of(&shop, 0, ada, database.clock.now());
+    storage.tenant(acme.id).open_session(new).await.unwrap();
+
     let raw = database.raw().await;
     let mut stored = Vec::new();
-    for (table, column) in [("app", "secret"), ("app", "previous_secret"), ("signing_key", "private")] {
+    let sealed =
+        [("app", "secret"), ("app", "previous_secret"), ("signing_key", "private"), ("session", "session_key")];
+    for (table, column) in sealed {
         let query = Query::select().column(column).from(table).to_owned();
         for row in raw.query_all(&query).await.unwrap() {
             stored.extend(row.try_get::<Vec<u8>>("", column).unwrap());
@@ -41,7 +54,10 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
         stored.extend(std::fs::read(format!("{}-wal", file.display())).unwrap());
         assert!(contains(&stored, b"wx1"));
     }
-    for secret in [b"secret-of-wx1".as_slice(), b"the-second-one", private.expose()] {
+    let session_text = wxgate_crypto::encoding::to_base64(session_key);
+    for secret in
+        [b"secret-of-wx1".as_slice(), b"the-second-one", private.expose(), &session_key, session_text.as_bytes()]
+    {
         assert!(!contains(&stored, secret));
     }
     storage.stop().await;

@@ -104,3 +104,18 @@ pub(crate) async fn broken_connections_are_replaced(database: TestDatabase) {
     raw.close().await.unwrap();
     storage.stop().await;
 }
+
+pub(crate) async fn administrators_may_write_before_the_first_start(database: TestDatabase) {
+    let command = Storage::connect(database.config()).await.unwrap();
+    assert!(matches!(command.check().await.unwrap_err(), StartError::SchemaBehind { .. }));
+    command.migrate().await.unwrap();
+    command.check().await.unwrap();
+    let acme = tenant(&command, "acme").await;
+    let shop = app(&command, &acme, "wx1").await;
+    command.stop().await;
+
+    let storage = database.started().await;
+    assert_eq!(storage.apps().find(&shop.appid).await.unwrap().unwrap().tenant.id, acme.id);
+    assert_eq!(storage.tenant(acme.id).restore_epoch().await.unwrap(), 0);
+    storage.stop().await;
+}
