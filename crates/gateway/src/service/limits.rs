@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
@@ -18,9 +18,12 @@ use crate::config;
 /// Buckets that are remembered at once; the least recently used go first, and begin full when they return.
 const BUCKETS: u64 = 100_000;
 
-/// Exchanges of one address without a success after which it is suspect. Carriers put many users behind one address,
-/// and their successes keep it clear.
-const SUSPECT_AT: u32 = 5;
+/// Exchanges of one address, beyond its successes, at which it is suspect: rejected ones and those not decided yet.
+const SUSPECT_AT: i32 = 5;
+
+/// Most that successes count for. Carriers put many users behind one address, whose logins may well be in flight
+/// together; but nobody buys the right to a flood with some real logins.
+const CREDIT: i32 = 64;
 
 /// How long a suspicion lasts after the last exchange.
 const SUSPICION: Duration = Duration::from_mins(5);
@@ -39,7 +42,7 @@ pub(crate) struct Limits {
     addresses: Cache<IpAddr, Arc<DefaultDirectRateLimiter>>,
     apps: Cache<(AppId, Quotas), Arc<AppBuckets>>,
     openids: Cache<(AppId, OpenId), Arc<DefaultDirectRateLimiter>>,
-    suspicion: Cache<(AppId, IpAddr), Arc<AtomicU32>>,
+    suspicion: Cache<(AppId, IpAddr), Arc<AtomicI32>>,
 }
 
 /// An app's limits; a changed policy is another key, so it takes effect at once.
@@ -98,13 +101,14 @@ impl Limits {
     pub(crate) fn judge(&self, app: AppId, address: IpAddr, error: Option<&LoginError>) {
         let forgiven = match error {
             Some(LoginError::CodeRejected | LoginError::CodeUsed) => return,
-            // A success clears one rejection as well: an expired code now and then is no attack.
+            // A success speaks for one more: an expired code now and then is no attack.
             None => 2,
             Some(_) => 1,
         };
+        let forgive = |unproven: i32| Some((unproven - forgiven).max(-CREDIT));
         if let Some(unproven) = self.suspicion.get(&(app, address)) {
             // Only a closure that returns None makes this fail.
-            let _ = unproven.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(forgiven)));
+            let _ = unproven.fetch_update(Ordering::Relaxed, Ordering::Relaxed, forgive);
         }
     }
 
@@ -131,4 +135,89 @@ impl Limits {
 fn quota(per_second: u32, burst: u32) -> Quota {
     let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
     Quota::per_second(at_least_one(per_second)).allow_burst(at_least_one(burst))
+}
+
+#[cfg(test)]
+mod tests {
+    use wxgate_domain::{AppPolicy, AppStatus, TenantId, Timestamp};
+
+    use super::*;
+
+    const JUNK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1));
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
+
+    fn limits() -> Limits {
+        let limits = config::Limits { address_per_second: 1, address_burst: 3, suspect_percent: 10 };
+        Limits::new(limits, Random::seeded(1))
+    }
+
+    /// An app whose bucket holds 100 requests and hardly fills again while a test runs.
+    fn app() -> App {
+        let (now, random) = (Timestamp::from_millis(0), Random::seeded(2));
+        let policy =
+            AppPolicy { requests_per_second: 1, request_burst: 100, logins_per_minute: 2, ..AppPolicy::default() };
+        App {
+            id: AppId::new(now, &random),
+            tenant: TenantId::new(now, &random),
+            appid: "wx1".parse().unwrap(),
+            name: String::new(),
+            status: AppStatus::Enabled,
+            union_group: None,
+            policy,
+            sessions_epoch: 0,
+            created_at: now,
+        }
+    }
+
+    #[test]
+    fn an_address_has_its_burst_and_then_waits() {
+        let limits = limits();
+        assert!((0..3).all(|_| limits.address(JUNK).is_ok()));
+        assert!(limits.address(JUNK).is_err_and(|wait| (1..=4).contains(&wait.0)));
+        assert!(limits.address(HOME).is_ok());
+    }
+
+    #[test]
+    fn junk_codes_use_up_a_slice_and_leave_the_rest_to_real_logins() {
+        let (limits, app) = (limits(), app());
+        let admitted = (0..1_000).filter(|_| {
+            let admitted = limits.app(&app, JUNK).is_ok();
+            limits.judge(app.id, JUNK, Some(&LoginError::CodeRejected));
+            admitted
+        });
+        let admitted = admitted.count();
+        assert!(admitted <= 20, "{admitted} junk exchanges were admitted");
+        assert!((0..50).all(|_| {
+            let admitted = limits.app(&app, HOME).is_ok();
+            limits.judge(app.id, HOME, None);
+            admitted
+        }));
+    }
+
+    #[test]
+    fn exchanges_that_are_not_decided_yet_count_as_unproven() {
+        let (limits, app) = (limits(), app());
+        let admitted = (0..200).filter(|_| limits.app(&app, JUNK).is_ok()).count();
+        assert!(admitted <= 20, "{admitted} undecided exchanges of one address were admitted");
+        assert!(limits.app(&app, HOME).is_ok());
+    }
+
+    #[test]
+    fn an_address_with_many_real_users_may_have_many_logins_in_flight() {
+        let (limits, app) = (limits(), app());
+        for _ in 0..40 {
+            assert!(limits.app(&app, HOME).is_ok());
+            limits.judge(app.id, HOME, None);
+        }
+        assert!((0..40).all(|_| limits.app(&app, HOME).is_ok()));
+    }
+
+    #[test]
+    fn an_openid_opens_some_sessions_a_minute() {
+        let (limits, app) = (limits(), app());
+        let openid: OpenId = "oA".parse().unwrap();
+        assert!((0..2).all(|_| limits.openid(&app, &openid).is_ok()));
+        assert!(limits.openid(&app, &openid).is_err());
+        assert!(limits.openid(&app, &"oB".parse().unwrap()).is_ok());
+    }
 }
