@@ -1,0 +1,129 @@
+//! A server as a process of its own, and what Linux tells of it.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::process::{Child, Command};
+
+use crate::Failure;
+
+/// Longest wait for a server to start.
+const START: Duration = Duration::from_secs(30);
+/// How often it is looked at meanwhile, which is how exactly its start is timed.
+const LOOK: Duration = Duration::from_millis(1);
+/// `/proc` counts processor time in ticks of 1/100 s on every Linux (`USER_HZ`).
+const TICK: Duration = Duration::from_millis(10);
+
+/// A running server. Dropped, it is killed.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    /// From the start of the process until it said where it listens.
+    pub(crate) started_in: Duration,
+    child: Child,
+    pid: u32,
+}
+
+impl Server {
+    /// Starts a server whose output goes to `log`, and waits until `address` says where it listens.
+    ///
+    /// # Errors
+    /// It cannot be started, ends at once, or says nothing for too long.
+    pub(crate) async fn start(
+        mut command: Command,
+        log: &Path,
+        address: impl Fn() -> Option<SocketAddr>,
+    ) -> Result<Self, Failure> {
+        let output = File::create(log)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true);
+        let started = Instant::now();
+        let mut child =
+            command.spawn().map_err(|error| format!("{}: {error}", command.as_std().get_program().display()))?;
+        let pid = child.id().ok_or("a server ended at once")?;
+        loop {
+            if let Some(address) = address() {
+                return Ok(Self { address, started_in: started.elapsed(), child, pid });
+            }
+            if child.try_wait()?.is_some() || started.elapsed() > START {
+                return Err(format!("a server did not start:\n{}", fs::read_to_string(log)?).into());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Processor time, user and system, of the process and its children so far.
+    pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
+        let all = processes()?;
+        let mut ours = vec![self.pid];
+        let mut ticks = 0;
+        while let Some(pid) = ours.pop() {
+            ticks += all.iter().find(|process| process.pid == pid).map_or(0, |process| process.ticks);
+            ours.extend(all.iter().filter(|process| process.parent == pid).map(|process| process.pid));
+        }
+        Ok(TICK * ticks)
+    }
+
+    /// Resident memory of the process in bytes (`VmRSS`).
+    pub(crate) fn memory(&self) -> Result<u64, Failure> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1_024)
+    }
+
+    /// Asks the process to stop, and waits until it has.
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        Command::new("kill").arg(self.pid.to_string()).status().await?;
+        self.child.wait().await?;
+        Ok(())
+    }
+}
+
+/// The address that a server's output names after `before`.
+pub(crate) fn address_in(log: &Path, before: &str) -> Option<SocketAddr> {
+    let text = fs::read_to_string(log).ok()?;
+    let (_, after) = text.split_once(before)?;
+    // The line may still be on its way.
+    let (address, _) = after.split_once(|c: char| c.is_whitespace())?;
+    address.parse().ok()
+}
+
+struct Process {
+    pid: u32,
+    parent: u32,
+    ticks: u32,
+}
+
+fn processes() -> Result<Vec<Process>, Failure> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let Some(pid) = path.file_name().and_then(|name| name.to_str()?.parse().ok()) else { continue };
+        // It may have ended meanwhile.
+        let Ok(stat) = fs::read_to_string(path.join("stat")) else { continue };
+        found.extend(parse(pid, &stat));
+    }
+    Ok(found)
+}
+
+/// proc(5): the name in brackets may hold anything; after it come the state, the parent (4) ... and utime (14), stime,
+/// and those of children that were waited for.
+fn parse(pid: u32, stat: &str) -> Option<Process> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    let ticks = fields.get(11..15)?.iter().map(|field| field.parse::<u32>().ok()).sum::<Option<u32>>()?;
+    Some(Process { pid, parent: fields.get(1)?.parse().ok()?, ticks })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_is_read_past_any_name() {
+        let stat = "7 (a) b) S 3 7 7 0 -1 4194560 100 0 0 0 11 5 2 1 20 0 1 0 100 0 0";
+        let process = parse(7, stat).unwrap();
+        assert_eq!((process.parent, process.ticks), (3, 19));
+    }
+}

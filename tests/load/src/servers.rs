@@ -1,0 +1,141 @@
+//! The servers that are compared: the gateway, the floor, and the tutorial's server in Python.
+
+use std::fs;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+use tokio::process::Command;
+
+use crate::Failure;
+use crate::http::{get, send};
+use crate::process::{Server, address_in};
+use crate::simulator::{APPS, SECRET, appid};
+
+const TENANT: &str = "load";
+
+/// A gateway's data folder, ready to be served from again and again.
+pub(crate) struct Gateway {
+    wxgate: PathBuf,
+    data: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Listen {
+    public: SocketAddr,
+}
+
+impl Gateway {
+    /// Makes configuration, database, tenant and apps with the commands that an operator would use.
+    ///
+    /// # Errors
+    /// A command fails.
+    pub(crate) async fn prepare(wxgate: &Path, data: &Path, simulator: SocketAddr) -> Result<Self, Failure> {
+        let data = data.join("gateway");
+        fs::create_dir(&data)?;
+        let gateway = Self { wxgate: wxgate.to_owned(), data };
+        fs::write(gateway.data.join("master-key"), master_key()?)?;
+        fs::write(gateway.config(), gateway.settings(simulator))?;
+        gateway.run(&["migrate", "up"]).await?;
+        gateway.run(&["tenant", "add", TENANT]).await?;
+        for app in 0..APPS {
+            gateway.run(&["app", "add", "--tenant", TENANT, "--appid", &appid(app)]).await?;
+        }
+        Ok(gateway)
+    }
+
+    /// Starts it; how long that took counts until `/readyz` says yes.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub(crate) async fn start(&self) -> Result<Server, Failure> {
+        let listen = self.data.join("listen.json");
+        if listen.exists() {
+            fs::remove_file(&listen)?;
+        }
+        let mut command = Command::new(&self.wxgate);
+        command.arg("serve").arg("--config").arg(self.config());
+        let address = || Some(serde_json::from_slice::<Listen>(&fs::read(&listen).ok()?).ok()?.public);
+        let mut server = Server::start(command, &self.data.join("gateway.log"), address).await?;
+        let listening = Instant::now();
+        let probe = get("/readyz");
+        while send(server.address, &probe).await?.status != 200 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        server.started_in += listening.elapsed();
+        Ok(server)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.data.join("wxgate.toml")
+    }
+
+    /// What is not default: where things are, and that each request names its client's address as a proxy would.
+    fn settings(&self, simulator: SocketAddr) -> String {
+        let data = self.data.display();
+        format!(
+            r#"public_url = "http://127.0.0.1:8080"
+data_dir = "{data}"
+[listen]
+public = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+[http]
+trusted_proxies = ["127.0.0.1"]
+drain_seconds = 0
+[database]
+url = "sqlite://{data}/wxgate.db"
+[master_key]
+value_file = "{data}/master-key"
+[wechat]
+url = "http://{simulator}"
+allow_other_hosts = true
+"#
+        )
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Result<(), Failure> {
+        let mut command = Command::new(&self.wxgate);
+        command.args(arguments).arg("--config").arg(self.config()).env("WXGATE_APP_SECRET", SECRET);
+        let output = command.output().await?;
+        if !output.status.success() {
+            return Err(format!("wxgate {arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok(())
+    }
+}
+
+fn master_key() -> std::io::Result<String> {
+    let mut key = [0; 32];
+    fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
+    Ok(BASE64_STANDARD.encode(key))
+}
+
+/// Starts the floor, which stands beside this program.
+///
+/// # Errors
+/// It does not start.
+pub(crate) async fn floor(data: &Path, simulator: SocketAddr) -> Result<Server, Failure> {
+    let mut command = Command::new(std::env::current_exe()?.with_file_name("floor"));
+    command.arg("--wechat").arg(format!("http://{simulator}")).args(["--secret", SECRET]);
+    command.arg("--database").arg(data.join("floor.db"));
+    let log = data.join("floor.log");
+    Server::start(command, &log, || address_in(&log, "listening on http://")).await
+}
+
+/// Starts the tutorial's server for the first app, with two workers as for two cores.
+///
+/// # Errors
+/// It does not start.
+pub(crate) async fn flask(gunicorn: &Path, data: &Path, simulator: SocketAddr) -> Result<Server, Failure> {
+    let mut command = Command::new(gunicorn);
+    command.args(["--workers", "2", "--bind", "127.0.0.1:0", "server:app"]);
+    command.arg("--chdir").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/flask"));
+    command.env("WECHAT_URL", format!("http://{simulator}")).env("APPID", appid(0)).env("APP_SECRET", SECRET);
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    let log = data.join("flask.log");
+    Server::start(command, &log, || address_in(&log, "Listening at: http://")).await
+}
