@@ -1,0 +1,43 @@
+"""The gateway that `run` started, its simulated WeChat, and logins over HTTP."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import requests
+
+TENANTS = json.loads((Path(__file__).parent / "tenants.json").read_text())
+
+
+class Listen:
+    """Where the gateway and its simulator answer."""
+
+    def __init__(self):
+        try:
+            listen = json.loads(Path(os.environ["WXGATE_LISTEN"]).read_text())
+        except KeyError:
+            pytest.exit("these tests are started by tests/interop/run")
+        self.public = f"http://{listen['public']}"
+        self.simulator = f"http://{listen['simulator']}"
+
+    def sim(self, path, **body):
+        """Steers the simulator."""
+        reply = requests.post(f"{self.simulator}/sim/{path}", json=body, timeout=10)
+        reply.raise_for_status()
+        return reply.json()
+
+    def login(self, appid):
+        """A login of somebody new."""
+        code = self.sim("codes", appid=appid)["code"]
+        reply = requests.post(f"{self.public}/v1/apps/{appid}/login", json={"code": code}, timeout=10)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    def issuer(self, tenant):
+        return f"{self.public}/t/{tenant}"
+
+
+@pytest.fixture(scope="session")
+def listen():
+    return Listen()
