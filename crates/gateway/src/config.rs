@@ -131,6 +131,9 @@ impl Reader<'_> {
         let jwks_tenants = self.jwks_tenants();
         let log = self.log();
         let data_dir = Some(self.0.text("data_dir")).filter(|path| !path.is_empty()).map(PathBuf::from);
+        if data_dir.as_ref().is_some_and(|path| !path.is_dir()) {
+            self.0.reject("data_dir", "is not a folder; make it first");
+        }
         Some(Config {
             public_url: public_url?,
             data_dir,
@@ -220,6 +223,9 @@ impl Reader<'_> {
         };
         let connect_timeout = Duration::from_millis(self.0.number("wechat.connect_timeout_ms", 50, 10_000));
         let total_timeout = Duration::from_millis(self.0.number("wechat.total_timeout_ms", 50, 3_000));
+        if connect_timeout >= total_timeout {
+            self.0.reject("wechat.connect_timeout_ms", "must be below wechat.total_timeout_ms");
+        }
         let calls_per_app = self.0.number("wechat.calls_per_app", 1, 10_000);
         Some(Wechat { url: url?, connect_timeout, total_timeout, calls_per_app })
     }

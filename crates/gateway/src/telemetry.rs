@@ -8,10 +8,12 @@ use tracing_subscriber::fmt;
 
 use crate::config::{Log, LogFormat};
 
+/// Libraries whose notices say nothing to an operator.
+const QUIET: [&str; 2] = ["actix_server", "sea_orm_migration"];
+
 /// Libraries that print addresses, statements or headers below INFO, and with them secrets.
-const CAPPED: [&str; 16] = [
+const CAPPED: [&str; 14] = [
     "actix_http",
-    "actix_server",
     "actix_web",
     "h2",
     "hyper",
@@ -21,7 +23,6 @@ const CAPPED: [&str; 16] = [
     "reqwest",
     "rustls",
     "sea_orm",
-    "sea_orm_migration",
     "sea_query",
     "sqlx",
     "tokio",
@@ -41,8 +42,9 @@ pub(crate) fn start(log: Log) {
 }
 
 fn directives(level: Level) -> String {
-    let cap = level.min(Level::INFO);
-    CAPPED.iter().fold(level.to_string(), |text, name| format!("{text},{name}={cap}"))
+    let capped = CAPPED.iter().map(|name| (name, level.min(Level::INFO)));
+    let quiet = QUIET.iter().map(|name| (name, level.min(Level::WARN)));
+    capped.chain(quiet).fold(level.to_string(), |text, (name, cap)| format!("{text},{name}={cap}"))
 }
 
 #[cfg(test)]

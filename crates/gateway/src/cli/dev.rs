@@ -139,11 +139,16 @@ fn welcome(config: &Config, addresses: Addresses, simulator: Option<&str>, appid
     print::line(format!("  issuer       {}/t/{}", config.public_url, seed::TENANT));
     print::line(format!("  apps         {}", appids.join(", ")));
     let (Some(simulator), Some(appid)) = (simulator, appids.first()) else { return };
-    print::line(format!("  WeChat       {simulator} (simulated)\n\nLog in (paste both lines):\n"));
+    let json = "-H 'Content-Type: application/json'";
     print::line(format!(
-        "  CODE=$(curl -s {simulator}/sim/codes -H 'Content-Type: application/json' -d '{{\"appid\":\"{appid}\"}}' | sed 's/.*\"code\":\"\\([^\"]*\\)\".*/\\1/')\n  curl -s {public}/v1/apps/{appid}/login -H 'Content-Type: application/json' -d '{{\"code\":\"'$CODE'\"}}'"
+        "  WeChat       {simulator} (simulated)\n\nPaste this first; it gives what wx.login would give on a phone:\n\n  \
+         code() {{ curl -s {simulator}/sim/codes {json} -d '{{\"appid\":\"{appid}\"}}' | sed 's/.*\"code\":\"\\([^\"]*\\)\".*/\\1/'; }}"
     ));
     print::line(format!(
-        "\nOr as the tutorial's client does (with another code):\n\n  curl -s {public}/user/wxlogin -H 'X-App-Id: {appid}' -H 'Content-Type: application/json' -d '{{\"platCode\":\"'$CODE'\"}}'\n"
+        "\nThen log in:\n\n  curl -s {public}/v1/apps/{appid}/login {json} -d '{{\"code\":\"'$(code)'\"}}'"
+    ));
+    print::line(format!(
+        "\nOr as the tutorial's client does:\n\n  \
+         curl -s {public}/user/wxlogin -H 'X-App-Id: {appid}' {json} -d '{{\"platCode\":\"'$(code)'\"}}'\n"
     ));
 }

@@ -114,6 +114,10 @@ impl From<LoginError> for ApiError {
             }
             LoginError::RateLimited { retry_after } => told.retry_after = Some(*retry_after),
             LoginError::Busy | LoginError::Unavailable | LoginError::Overloaded => told.retry_after = Some(1),
+            LoginError::NotOpened => {
+                told.action = Some(Action::NewCode);
+                told.retry_after = Some(1);
+            }
             _ => {}
         }
         told.source = Some(Box::new(error));
@@ -134,7 +138,7 @@ impl From<&LoginError> for Code {
             LoginError::Timeout => Self::UpstreamTimeout,
             LoginError::Unavailable => Self::UpstreamUnavailable,
             LoginError::BadResponse(_) => Self::UpstreamBadResponse,
-            LoginError::Overloaded => Self::Overloaded,
+            LoginError::Overloaded | LoginError::NotOpened => Self::Overloaded,
             LoginError::Internal(_) => Self::Internal,
         }
     }

@@ -74,7 +74,6 @@ pub(super) async fn post(
     client: web::ReqData<Client>,
     body: JsonBody<LoginBody>,
 ) -> Result<HttpResponse, ApiError> {
-    refuse_secrets_in_query(&request)?;
     let app = gateway.directory.active_app(&named_app::in_path(&request)?).await?;
     let LoginBody { code, encrypted_data, iv, raw_data, signature } = body.value;
     let attempt = attempt(&request, &client, &code, body.digest)?;
@@ -95,15 +94,6 @@ pub(super) fn attempt(request: &HttpRequest, client: &Client, code: &str, body: 
         Some(_) => return Err(Code::RequestInvalid.into()),
     };
     Ok(Attempt { code, body, client: client.fingerprint(), address: client.bucket(), idempotency_key })
-}
-
-/// Codes in addresses end up in logs on the way.
-pub(super) fn refuse_secrets_in_query(request: &HttpRequest) -> Result<(), ApiError> {
-    let mut names = url::form_urlencoded::parse(request.query_string().as_bytes()).map(|(name, _)| name);
-    if names.any(|name| matches!(&*name, "code" | "platCode" | "session_key" | "sessionKey")) {
-        return Err(Code::FieldForbidden.into());
-    }
-    Ok(())
 }
 
 impl<'a> LoginReply<'a> {

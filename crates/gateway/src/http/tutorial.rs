@@ -38,7 +38,8 @@ struct UserInfoMap {
 
 /// Whether a path is one of this endpoint's, whose failures have its shape too.
 pub(super) fn is_route(path: &str) -> bool {
-    path == "/user/wxlogin" || (path.starts_with("/apps/") && path.ends_with("/user/wxlogin"))
+    let appid = path.strip_prefix("/apps/").and_then(|rest| rest.strip_suffix("/user/wxlogin"));
+    path == "/user/wxlogin" || appid.is_some_and(|appid| !appid.contains('/'))
 }
 
 /// Logs in and answers with the user's data.
@@ -48,7 +49,6 @@ pub(super) async fn answer(
     client: web::ReqData<Client>,
     body: JsonBody<TutorialBody>,
 ) -> Result<HttpResponse, ApiError> {
-    login::refuse_secrets_in_query(&request)?;
     let appid = appid(&request, &gateway).await?;
     let app = gateway.directory.active_app(&appid).await?;
     let attempt = login::attempt(&request, &client, &body.value.plat_code, body.digest)?;
@@ -145,5 +145,6 @@ mod tests {
     fn only_its_own_paths_have_its_shape() {
         assert!(is_route("/user/wxlogin") && is_route("/apps/wx1/user/wxlogin"));
         assert!(!is_route("/v1/apps/wx1/login") && !is_route("/user/wxlogin/x"));
+        assert!(!is_route("/apps/user/wxlogin") && !is_route("/apps/a/b/user/wxlogin"));
     }
 }

@@ -32,8 +32,10 @@ pub(crate) enum LoginError {
     Unavailable,
     #[error("WeChat's answer made no sense: {0}")]
     BadResponse(BadResponse),
-    #[error("too much to do")]
+    #[error("too much to do; nothing was sent to WeChat")]
     Overloaded,
+    #[error("too much to write; WeChat has consumed the code")]
+    NotOpened,
     #[error("{0}")]
     Internal(Arc<str>),
 }
@@ -45,6 +47,7 @@ impl LoginError {
             self,
             Self::RateLimited { .. }
                 | Self::QuotaExhausted { .. }
+                | Self::Overloaded
                 | Self::Unavailable
                 | Self::NotAuthorized
                 | Self::Misconfigured { .. }
@@ -65,7 +68,7 @@ impl LoginError {
             Self::Timeout => "upstream_timeout",
             Self::Unavailable => "upstream_unavailable",
             Self::BadResponse(_) => "upstream_bad_response",
-            Self::Overloaded => "overloaded",
+            Self::Overloaded | Self::NotOpened => "overloaded",
             Self::Internal(_) => "internal",
         }
     }
@@ -101,7 +104,7 @@ impl From<OpenSessionError> for LoginError {
     fn from(error: OpenSessionError) -> Self {
         match error {
             OpenSessionError::UserBlocked => Self::UserBlocked,
-            OpenSessionError::Overloaded => Self::Overloaded,
+            OpenSessionError::Overloaded => Self::NotOpened,
             OpenSessionError::Storage(error) => error.into(),
         }
     }
@@ -110,7 +113,7 @@ impl From<OpenSessionError> for LoginError {
 impl From<StorageError> for LoginError {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Busy => Self::Overloaded,
+            StorageError::Busy | StorageError::Unavailable { .. } => Self::NotOpened,
             error => Self::internal(&error),
         }
     }
