@@ -1,5 +1,6 @@
 //! A client of the gateway: what a mini-program and a backend send, and what came back.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -23,20 +24,27 @@ pub(crate) struct Reply {
 
 /// A client of plain HTTP without proxy, redirects or retries.
 pub(crate) fn http() -> reqwest::Client {
+    builder().build().unwrap()
+}
+
+fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .timeout(Duration::from_secs(60))
         .user_agent("wxgate-e2e/1")
-        .build()
-        .unwrap()
 }
 
 impl Client {
     /// A client of `base`, for example `http://127.0.0.1:1234`.
     pub(crate) fn new(base: impl Into<String>) -> Self {
         Self { base: base.into(), http: http() }
+    }
+
+    /// The same as seen from another machine: everything in 127.0.0.0/8 is an address of this one.
+    pub(crate) fn from(&self, address: impl Into<IpAddr>) -> Self {
+        Self { base: self.base.clone(), http: builder().local_address(address.into()).build().unwrap() }
     }
 
     /// The base address.

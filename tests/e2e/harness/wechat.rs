@@ -74,7 +74,11 @@ impl Answer {
 impl Wechat {
     /// Starts a server; `decide` sees the whole request text and gives the answer.
     pub(crate) async fn start(decide: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), decide)
+    }
+
+    /// The same on a socket that listens already.
+    pub(crate) fn start_on(listener: TcpListener, decide: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (requests, decide) = (Arc::<Mutex<Vec<String>>>::default(), Arc::new(decide));
         let (gate, opened) = watch::channel(false);
