@@ -186,7 +186,10 @@ impl<W: BatchWriter> Drop for Batcher<W> {
 
 /// A lane: takes what is queued, writes it, and again, until the batcher stops and nothing is left.
 async fn run_lane<W: BatchWriter>(shared: Arc<Shared<W>>, lane: usize) {
-    while let Some(batch) = shared.next_batch(lane).await {
+    loop {
+        // Whoever was just answered and queues the next job at once makes the next batch larger.
+        tokio::task::yield_now().await;
+        let Some(batch) = shared.next_batch(lane).await else { return };
         // In a task of its own, so that a panic costs this batch its answers and not the lane its life.
         let written = tokio::spawn(Batch::new(batch).write_all(Arc::clone(&shared)));
         if let Err(stopped) = written.await {
