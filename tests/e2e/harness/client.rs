@@ -43,7 +43,7 @@ impl Client {
     }
 
     /// The same as seen from another machine: everything in 127.0.0.0/8 is an address of this one.
-    pub(crate) fn from(&self, address: impl Into<IpAddr>) -> Self {
+    pub(crate) fn sent_from(&self, address: impl Into<IpAddr>) -> Self {
         Self { base: self.base.clone(), http: builder().local_address(address.into()).build().unwrap() }
     }
 

@@ -4,6 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -117,6 +118,29 @@ impl Gateway {
     /// A command on this gateway's database.
     pub(crate) fn command<const N: usize>(&self, arguments: [&str; N]) -> Cli {
         cli::wxgate(arguments).config(&self.config())
+    }
+
+    /// Adds an app by command, tells the simulator of it, and waits until this gateway serves it.
+    pub(crate) async fn add_app(&self, tenant: &str, appid: &str, group: Option<&str>) {
+        let secret = format!("5ec2e7{appid:0>26}");
+        if let Some(simulator) = &self.simulator {
+            simulator.put_app(appid, &secret, group).await;
+        }
+        let mut add = self.command(["app", "add", "--tenant", tenant, "--appid", appid, "--secret-file", "-"]);
+        if let Some(group) = group {
+            add = add.argument("--union-group").argument(group);
+        }
+        add.stdin(&secret).run().await.ok();
+        self.within_two_seconds(appid, "CODE_INVALID").await;
+    }
+
+    /// Waits until an attempt on an app ends in this code. The attempt's code has an impossible shape, which is looked
+    /// at after the app: `APP_UNKNOWN`, `APP_DISABLED`, or `CODE_INVALID` for an app that is served.
+    pub(crate) async fn within_two_seconds(&self, appid: &str, code: &str) {
+        within(Duration::from_secs(2), &format!("{appid} answers {code}"), async || {
+            (self.client.login_with(appid, "?").await.json()["code"] == code).then_some(())
+        })
+        .await;
     }
 
     /// The value of one metric, by its whole name with labels as rendered; 0 if it was never counted.
