@@ -156,7 +156,8 @@ async fn what_the_operator_must_mend_is_told_to_the_operator_alone() {
 #[tokio::test]
 async fn the_tutorials_clients_are_told_in_their_own_shape() {
     let gateway = Gateway::dev().await;
-    let cases = [("busy", 503, "UPSTREAM_BUSY"), ("html", 502, "UPSTREAM_BAD_RESPONSE"), ("quota", 429, "RATE_LIMITED")];
+    let cases =
+        [("busy", 503, "UPSTREAM_BUSY"), ("html", 502, "UPSTREAM_BAD_RESPONSE"), ("quota", 429, "RATE_LIMITED")];
     for (kind, status, code) in cases {
         let issued = gateway.simulator().code(APP).await;
         gateway.simulator().fault(json!({ "kind": kind })).await;

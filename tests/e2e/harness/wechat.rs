@@ -38,10 +38,13 @@ impl Answer {
         Self::with("200 OK", "text/plain", body)
     }
 
-    /// A status line, a media type and a body, with a length that is true.
+    /// A status line, a media type and a body, with a length that is true. The connection closes, as announced.
     pub(crate) fn with(status: &str, media_type: &str, body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
-        let head = format!("HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
         Self::raw([head.as_bytes(), body].concat())
     }
 

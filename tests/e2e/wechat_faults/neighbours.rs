@@ -52,7 +52,7 @@ async fn a_silent_app_starves_nobody_and_comes_back() {
         broken.spawn(async move { login(&client, APP, &format!("broken-{number}")).await });
     }
     within(PATIENCE, "calls of the silent app hang", async || (wechat.calls() >= 8).then_some(())).await;
-    // The neighbour, ten times: more would be too many for one person in a minute.
+    // Eight times: a person may log in ten times a minute.
     for number in 0..8 {
         let began = Instant::now();
         login(gateway.client(), OTHER_APP, &format!("healthy-{number}")).await.ok();

@@ -39,7 +39,7 @@ async fn meet(cases: &[(&'static str, Answer)], told: Option<&Told>) {
             None => assert_eq!(reply.status, 200, "{what}: {}", reply.text),
         }
         assert_eq!(wechat.calls(), before + 1, "{what}: asked once");
-        // Every one is another person's login; only the well-formed answer may name the same one.
+        // Good answers name one person, who may log in ten times a minute.
         if number < 9 {
             login(gateway.client(), APP, &format!("good-{number}")).await.ok();
         }
@@ -60,13 +60,16 @@ async fn what_cannot_be_understood_is_a_bad_response() {
         ("null", Answer::body("null")),
         ("text", Answer::body("\"ok\"")),
         ("white space", Answer::body(" \r\n")),
-        ("no content", Answer::raw("HTTP/1.1 204 No Content\r\n\r\n")),
+        ("no content", Answer::raw("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")),
         ("success without an identity", Answer::body(r#"{"errcode":0,"errmsg":"ok"}"#)),
         ("no session_key", Answer::body(r#"{"openid":"o1"}"#)),
         ("an empty session_key", Answer::body(r#"{"openid":"o1","session_key":""}"#)),
         ("a session_key of 15 bytes", Answer::body(r#"{"openid":"o1","session_key":"AAAAAAAAAAAAAAAAAAAA"}"#)),
         ("a session_key of 17 bytes", Answer::body(r#"{"openid":"o1","session_key":"AAAAAAAAAAAAAAAAAAAAAAA="}"#)),
-        ("a session_key that is no base64", Answer::body(r#"{"openid":"o1","session_key":"!!!!!!!!!!!!!!!!!!!!!!=="}"#)),
+        (
+            "a session_key that is no base64",
+            Answer::body(r#"{"openid":"o1","session_key":"!!!!!!!!!!!!!!!!!!!!!!=="}"#),
+        ),
         ("a session_key that is a number", Answer::body(r#"{"openid":"o1","session_key":1}"#)),
     ];
     meet(&cases, Some(&BAD_RESPONSE)).await;
@@ -86,7 +89,12 @@ async fn what_cannot_be_understood_is_a_bad_response() {
         ("not UTF-8", Answer::body(b"{\"openid\":\"\xff\xfe\"}")),
         ("something after the object", Answer::body(identity("\"o1\"", "") + "{}")),
         ("a page", Answer::with("200 OK", "application/json", "<!doctype html><title>hello</title>")),
-        ("a redirect", Answer::raw("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")),
+        (
+            "a redirect",
+            Answer::raw(
+                "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            ),
+        ),
     ];
     meet(&cases, Some(&BAD_RESPONSE)).await;
 }
@@ -98,7 +106,7 @@ async fn a_server_error_counts_whatever_its_body_says() {
         ("500 with a refusal", Answer::with("500 Internal Server Error", "text/plain", r#"{"errcode":40029}"#)),
         ("503, empty", Answer::with("503 Service Unavailable", "text/plain", "")),
         ("gzip, which nobody asked for", {
-            let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}";
+            let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
             Answer::raw(head)
         }),
     ];
@@ -121,7 +129,7 @@ async fn the_body_counts_and_not_its_label() {
     let good = identity("\"oGood\"", r#","errcode":0,"errmsg":"ok","unionid":"","later":{"x":[1]}"#);
     let text_zero = identity("\"oGood\"", r#","errcode":"0","unionid":null"#);
     let chunked = format!(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{good}\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{:x}\r\n{good}\r\n0\r\n\r\n",
         good.len()
     );
     let cases = [
