@@ -17,7 +17,6 @@ use tokio::time::Instant;
 
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::gateway::Gateway;
-pub(crate) use self::simulator::Simulator;
 
 /// The two mini-programs that every gateway of these stories serves unless it is told otherwise: tenant `demo`, union
 /// group `demo`.
@@ -25,7 +24,7 @@ pub(crate) const APP: &str = "wx000000000000de01";
 pub(crate) const OTHER_APP: &str = "wx000000000000de02";
 
 /// How long the slowest step of a loaded machine may take. Never waited for when all is well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks again and again until there is an answer, and fails when none came within `limit`.
 pub(crate) async fn within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {

@@ -57,6 +57,9 @@ async fn fails_alike(gateway: &Gateway, cases: &[(&[&str], Issued, Value)]) {
     assert_eq!(all_equal(texts), r#"{"code":"SESSION_KEY_STALE","action":"relogin_then_reauthorize"}"#);
 }
 
+/// One thing that is wrong with a payload.
+type Change = Box<dyn FnOnce(&mut Value)>;
+
 /// What a wrong key leaves behind is noise, and noise fails at one of these.
 const NOISE: &[&str] = &["padding", "utf8", "json"];
 
@@ -111,7 +114,6 @@ async fn refuses_what_opens_but_is_not_this_user_s_of_this_app_of_now() {
     let gateway = Gateway::dev().await;
     let simulator = gateway.simulator();
     let now = simulator.seconds().await;
-    type Change = Box<dyn FnOnce(&mut Value)>;
     let set = |path: &'static str, value: Value| -> Change {
         Box::new(move |payload: &mut Value| *payload.pointer_mut(path).unwrap() = value)
     };

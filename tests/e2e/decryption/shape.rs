@@ -103,7 +103,7 @@ async fn refuses_bodies_that_two_parsers_could_read_differently() {
         format!(r#"{{"code":"{code}","iv":"","iv":""}}"#),
         format!(r#"{{"code":"{code}"}}{{"code":"{code}"}}"#),
         format!(r#"{{"code":"{code}",}}"#),
-        format!(r#"{{'code':'{code}'}}"#),
+        format!(r"{{'code':'{code}'}}"),
         format!("\u{feff}{{\"code\":\"{code}\"}}"),
         format!(r#"{{"code":"{code}","deep":[[[[[[[[[[1]]]]]]]]]]}}"#),
         format!(r#"{{"code":"{code}","half":"\ud800"}}"#),

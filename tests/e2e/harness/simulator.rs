@@ -146,7 +146,7 @@ fn text(reply: &Value, key: &str) -> String {
 pub(crate) struct SimulatorProcess {
     simulator: Simulator,
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl SimulatorProcess {
@@ -165,12 +165,12 @@ impl SimulatorProcess {
             rest.split_once('\n').map(|(url, _)| url.to_owned())
         });
         let simulator = Simulator::at(url.await);
-        Self { simulator, process, _folder: folder }
+        Self { simulator, process, folder: folder }
     }
 
     /// Where it keeps its output.
     pub(crate) fn folder(&self) -> &Path {
-        self._folder.path()
+        self.folder.path()
     }
 
     /// Ends it, so that nobody listens there any more.

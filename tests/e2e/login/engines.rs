@@ -6,19 +6,29 @@ use serde_json::{Value, json};
 use crate::harness::database::{Engine, TestDatabase};
 use crate::harness::{APP, Gateway, OTHER_APP, all_equal, jwt};
 
-#[tokio::test]
-async fn on_sqlite() {
-    a_day_of_logins(Engine::Sqlite).await;
+/// The stories as tests of one engine's module, which is how a run of one engine finds them.
+macro_rules! on {
+    ($($module:ident $engine:expr;)*) => {$(
+        mod $module {
+            use super::Engine;
+
+            #[tokio::test]
+            async fn a_day_of_logins() {
+                super::a_day_of_logins($engine).await;
+            }
+
+            #[tokio::test]
+            async fn openids_that_differ_in_case_alone_are_two_people() {
+                super::openids_that_differ_in_case_alone_are_two_people($engine).await;
+            }
+        }
+    )*};
 }
 
-#[tokio::test]
-async fn on_postgresql() {
-    a_day_of_logins(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn on_mysql() {
-    a_day_of_logins(Engine::MySql).await;
+on! {
+    sqlite Engine::Sqlite;
+    postgres Engine::Postgres;
+    mysql Engine::MySql;
 }
 
 async fn a_day_of_logins(engine: Engine) {
@@ -62,20 +72,17 @@ async fn a_day_of_logins(engine: Engine) {
     assert_eq!(new, 1, "one of them was the first");
 }
 
-#[tokio::test]
-async fn openids_that_differ_in_case_alone_are_two_people_on_every_database() {
-    for engine in [Engine::Sqlite, Engine::Postgres, Engine::MySql] {
-        let Some(database) = TestDatabase::create(engine).await else { continue };
-        let gateway = Gateway::serve(database).await;
-        let mut ids = Vec::new();
-        for openid in ["oCaseCaseCase", "ocasecasecase", "OCASECASECASE"] {
-            let issued = gateway.simulator().issue(&json!({ "appid": APP, "openid": openid })).await;
-            let user = gateway.client().login_with(APP, &issued.code).await.ok()["user"].clone();
-            assert_eq!((&user["is_new"], &user["openid"]), (&json!(true), &json!(openid)), "{engine:?}");
-            ids.push(user["id"].as_str().unwrap().to_owned());
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), 3, "{engine:?}");
+async fn openids_that_differ_in_case_alone_are_two_people(engine: Engine) {
+    let Some(database) = TestDatabase::create(engine).await else { return };
+    let gateway = Gateway::serve(database).await;
+    let mut ids = Vec::new();
+    for openid in ["oCaseCaseCase", "ocasecasecase", "OCASECASECASE"] {
+        let issued = gateway.simulator().issue(&json!({ "appid": APP, "openid": openid })).await;
+        let user = gateway.client().login_with(APP, &issued.code).await.ok()["user"].clone();
+        assert_eq!((&user["is_new"], &user["openid"]), (&json!(true), &json!(openid)));
+        ids.push(user["id"].as_str().unwrap().to_owned());
     }
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
 }
