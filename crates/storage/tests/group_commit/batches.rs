@@ -1,0 +1,182 @@
+//! What happens to the jobs of a batch.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::{BoxFuture, FutureExt, JoinAll, join_all};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use uuid::Uuid;
+use wxgate_domain::OpenedSession;
+use wxgate_storage::{
+    BatchObserver, BatchOutcome, Engine, OpenSessionError, Storage, StorageConfig, StorageError,
+};
+
+use crate::logins::{self, Place, count, orphans};
+use crate::support::{self, TestDatabase};
+
+/// What batches came to.
+#[derive(Clone, Default)]
+pub(crate) struct Outcomes(Arc<Mutex<Vec<BatchOutcome>>>);
+
+impl Outcomes {
+    pub(crate) fn of(&self, outcome: BatchOutcome) -> usize {
+        self.0.lock().unwrap().iter().filter(|other| **other == outcome).count()
+    }
+
+    pub(crate) fn observer(&self) -> BatchObserver {
+        let seen = self.clone();
+        BatchObserver::new(move |report| seen.0.lock().unwrap().push(report.outcome))
+    }
+}
+
+async fn started(database: &TestDatabase) -> (Storage, Place, Outcomes) {
+    let outcomes = Outcomes::default();
+    let config = StorageConfig { observer: outcomes.observer(), ..database.config() };
+    let storage = Storage::connect(config).await.unwrap();
+    storage.migrate().await.unwrap();
+    storage.start().await.unwrap();
+    let shop = place(&storage).await;
+    (storage, shop, outcomes)
+}
+
+/// A place where the tenant's keys are warm, so that a login is queued the first time it is polled.
+pub(crate) async fn place(storage: &Storage) -> Place {
+    let tenant = support::tenant(storage, "acme").await;
+    let group = support::union_group(storage, &tenant, "One").await.id;
+    let app = support::app_in_group(storage, &tenant, "wxaaaaaaaaaaaaaaaa", Some(group)).await;
+    storage.tenant(tenant.id).restore_epoch().await.unwrap();
+    Place { tenant, app }
+}
+
+type Logins = JoinAll<BoxFuture<'static, Result<OpenedSession, OpenSessionError>>>;
+
+/// Logins that are queued when this returns.
+async fn queued(storage: &Storage, logins: impl IntoIterator<Item = (Place, String)>) -> Logins {
+    let logins = logins.into_iter().map(|(place, openid)| {
+        let storage = storage.clone();
+        async move { place.try_login(&storage, &openid, None).await }.boxed()
+    });
+    let mut logins = join_all(logins);
+    tokio::select! {
+        biased;
+        _ = &mut logins => panic!("logged in behind a lock"),
+        () = std::future::ready(()) => {}
+    }
+    logins
+}
+
+/// Keeps everybody from writing sessions until it is let go.
+struct Barrier(DatabaseConnection);
+
+impl Barrier {
+    async fn raise(database: &TestDatabase) -> Self {
+        let raw = database.raw().await;
+        let lock = match database.engine {
+            Engine::Sqlite => "BEGIN IMMEDIATE",
+            Engine::Postgres => "BEGIN; LOCK TABLE session IN EXCLUSIVE MODE",
+            Engine::MySql => "LOCK TABLES session WRITE",
+        };
+        raw.execute_unprepared(lock).await.unwrap();
+        Self(raw)
+    }
+
+    async fn lower(self) {
+        let mysql = self.0.get_database_backend() == sea_orm::DbBackend::MySql;
+        self.0.execute_unprepared(if mysql { "UNLOCK TABLES" } else { "COMMIT" }).await.unwrap();
+        self.0.close().await.unwrap();
+    }
+}
+
+pub(crate) async fn a_bad_row_fails_only_its_own_caller(database: TestDatabase) {
+    let (storage, shop, outcomes) = started(&database).await;
+    let mut nowhere = shop.clone();
+    nowhere.app.id = Uuid::from_bytes([9; 16]).into();
+    let barrier = Barrier::raise(&database).await;
+    let mut logins: Vec<_> = (0..80).map(|n| (shop.clone(), format!("ada{n}"))).collect();
+    logins.push((nowhere, "bad".to_owned()));
+    let logins = queued(&storage, logins).await;
+    barrier.lower().await;
+    let mut opened = logins.await;
+    let bad = opened.pop().unwrap().unwrap_err();
+    assert!(matches!(bad, OpenSessionError::Storage(StorageError::Driver { .. })), "{bad:?}");
+    let users: HashSet<_> = opened.into_iter().map(|opened| opened.unwrap().user.id).collect();
+    assert_eq!(users.len(), 80);
+    assert!(outcomes.of(BatchOutcome::Split) > 0);
+    assert_eq!(outcomes.of(BatchOutcome::Failed), 1);
+    assert_eq!((count(&database, "session").await, orphans(&database).await), (80, 0));
+    storage.stop().await;
+}
+
+pub(crate) async fn a_lock_in_the_way_is_waited_for(database: TestDatabase) {
+    let (storage, shop, outcomes) = started(&database).await;
+    let barrier = Barrier::raise(&database).await;
+    let logins = queued(&storage, [(shop.clone(), "ada".to_owned())]).await;
+    barrier.lower().await;
+    assert!(logins.await.iter().all(Result::is_ok));
+    assert_eq!(outcomes.of(BatchOutcome::Failed), 0);
+    storage.stop().await;
+}
+
+pub(crate) async fn stopping_writes_what_is_queued(database: TestDatabase) {
+    let (storage, shop, _) = started(&database).await;
+    let barrier = Barrier::raise(&database).await;
+    let logins = queued(&storage, (0..100).map(|n| (shop.clone(), format!("ada{n}")))).await;
+    let stopping = tokio::spawn({
+        let storage = storage.clone();
+        async move { storage.stop().await }
+    });
+    barrier.lower().await;
+    stopping.await.unwrap();
+    assert!(logins.await.iter().all(Result::is_ok));
+    assert_eq!(count(&database, "session").await, 100);
+    assert_eq!(shop.try_login(&storage, "late", None).await, Err(OpenSessionError::Overloaded));
+}
+
+pub(crate) async fn a_caller_that_leaves_cancels_nothing(database: TestDatabase) {
+    let (storage, shop, _) = started(&database).await;
+    let barrier = Barrier::raise(&database).await;
+    drop(queued(&storage, (0..10).map(|n| (shop.clone(), format!("ada{n}")))).await);
+    barrier.lower().await;
+    storage.stop().await;
+    assert_eq!(count(&database, "session").await, 10);
+}
+
+/// Waits until a transaction of this database waits for a row.
+async fn somebody_waits(raw: &DatabaseConnection, engine: Engine) {
+    let waiting = if engine == Engine::Postgres {
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    } else {
+        "SELECT COUNT(*) FROM information_schema.innodb_trx t JOIN information_schema.processlist p \
+         ON p.id = t.trx_mysql_thread_id WHERE p.db = DATABASE() AND t.trx_state = 'LOCK WAIT'"
+    };
+    loop {
+        #[expect(clippy::disallowed_methods, reason = "a look past storage's own reads")]
+        let statement = Statement::from_string(raw.get_database_backend(), waiting);
+        let row = raw.query_one_raw(statement).await.unwrap().unwrap();
+        if row.try_get_by_index::<i64>(0).unwrap() > 0 {
+            return;
+        }
+    }
+}
+
+/// The login holds the union member and wants the user; the other holds the user and wants the member.
+pub(crate) async fn a_deadlock_is_tried_again(database: TestDatabase) {
+    let (storage, shop, outcomes) = started(&database).await;
+    let user = shop.login(&storage, "ada", Some("union")).await.user.id;
+    let (other, observer) = (logins::raw(&database).await, database.raw().await);
+    other.execute_unprepared("BEGIN").await.unwrap();
+    other.execute_unprepared(r#"SELECT id FROM "user" FOR UPDATE"#).await.unwrap();
+    let login = tokio::spawn({
+        let (storage, shop) = (storage.clone(), shop.clone());
+        async move { shop.login(&storage, "ada-on-a-new-phone", Some("union")).await }
+    });
+    somebody_waits(&observer, database.engine).await;
+    // One of the two is chosen to fail; if it is the login, it is tried again after the other has ended.
+    let other_failed = other.execute_unprepared("SELECT user_id FROM union_member FOR UPDATE").await.is_err();
+    other.execute_unprepared("ROLLBACK").await.unwrap();
+    assert_eq!(login.await.unwrap().user.id, user);
+    let retried = outcomes.of(BatchOutcome::Retried) > 0;
+    assert!(other_failed != retried, "the other failed: {other_failed}, the login was tried again: {retried}");
+    assert_eq!(outcomes.of(BatchOutcome::Failed), 0);
+    storage.stop().await;
+}
