@@ -1,5 +1,6 @@
 //! `wxgate sim`: the simulated WeChat alone.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
@@ -24,29 +25,46 @@ pub(super) struct Sim {
     insecure_expose: bool,
 }
 
-/// `APPID=SECRET`, or `APPID=SECRET@UNION-GROUP`. Only simulated secrets are given like this.
-#[derive(Clone, Debug)]
-pub(super) struct AppArg(pub(super) SimulatedApp);
+/// `APPID=SECRET` as given on the command line.
+#[derive(Clone)]
+pub(super) struct AppArg {
+    pub(super) appid: String,
+    pub(super) secret: String,
+}
 
 impl FromStr for AppArg {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (appid, rest) = text.split_once('=').ok_or("write APPID=SECRET")?;
-        let (secret, group) = match rest.split_once('@') {
-            Some((secret, group)) => (secret, Some(group.to_owned())),
-            None => (rest, None),
-        };
-        if appid.is_empty() || secret.is_empty() {
-            return Err("write APPID=SECRET");
+        match text.split_once('=') {
+            Some((appid, secret)) if !appid.is_empty() && !secret.is_empty() => {
+                Ok(Self { appid: appid.to_owned(), secret: secret.to_owned() })
+            }
+            _ => Err("write APPID=SECRET"),
         }
-        Ok(Self(SimulatedApp { appid: appid.to_owned(), secret: secret.to_owned(), union_group: group }))
+    }
+}
+
+impl fmt::Debug for AppArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AppArg({})", self.appid)
+    }
+}
+
+impl AppArg {
+    /// A simulated app; a simulated secret may be followed by `@` and a union group.
+    fn simulated(self) -> SimulatedApp {
+        let (secret, union_group) = match self.secret.split_once('@') {
+            Some((secret, group)) => (secret.to_owned(), Some(group.to_owned())),
+            None => (self.secret, None),
+        };
+        SimulatedApp { appid: self.appid, secret, union_group }
     }
 }
 
 impl Sim {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let apps = self.apps.into_iter().map(|AppArg(app)| app).collect();
+        let apps = self.apps.into_iter().map(AppArg::simulated).collect();
         let stop = termination()?;
         let simulator =
             Simulator::start(SimulatorConfig { listen: self.listen, apps, expose: self.insecure_expose }).await?;

@@ -25,7 +25,7 @@ pub(super) async fn apps(admin: &Admin, asked: Vec<AppArg>, random: &Random) -> 
             add(admin, &tenant, appid, AppSecret::parse(&Secret::new(secret))?).await?;
         }
     }
-    for AppArg(app) in asked {
+    for app in asked {
         let secret = AppSecret::parse(&Secret::new(app.secret))?;
         let appid: WechatAppid = app.appid.parse().map_err(|_| format!("{} is no appid", app.appid))?;
         match admin.storage.apps().find(&appid).await? {
