@@ -43,6 +43,33 @@ async fn twenty_taps_at_once_make_one_call_and_one_session() {
 }
 
 #[tokio::test]
+async fn twenty_taps_with_data_open_it_twenty_times_in_one_session() {
+    let gateway = Gateway::dev().await;
+    let simulator = gateway.simulator();
+    let issued = simulator.code(APP).await;
+    let sealed = simulator.user_info(APP, &issued.openid).await;
+    simulator.fault(json!({ "kind": "latency", "delay_ms": 300 })).await;
+    let body = json!({ "code": issued.code, "encryptedData": sealed.encrypted_data, "iv": sealed.iv });
+    let replies = join_all((0..20).map(|_| gateway.client().login(APP, &body))).await;
+    let replies: Vec<_> = replies.iter().map(Reply::ok).collect();
+    all_equal(replies.iter().map(|reply| &reply["session_id"]));
+    assert_eq!(all_equal(replies.iter().map(|reply| &reply["user_data"]["openId"])), &json!(issued.openid));
+    assert_eq!(simulator.exchanges().await, 1);
+}
+
+#[tokio::test]
+async fn twenty_taps_of_the_tutorial_s_client_make_one_call() {
+    let gateway = Gateway::dev().await;
+    let issued = gateway.simulator().code(APP).await;
+    gateway.simulator().fault(json!({ "kind": "latency", "delay_ms": 300 })).await;
+    let body = json!({ "platCode": issued.code });
+    let path = format!("/apps/{APP}/user/wxlogin");
+    let replies = join_all((0..20).map(|_| gateway.client().post(&path, &body))).await;
+    all_equal(replies.iter().map(|reply| reply.ok()["token"]["refresh_token"].clone()));
+    assert_eq!(gateway.simulator().exchanges().await, 1);
+}
+
+#[tokio::test]
 async fn twenty_taps_at_once_of_a_bad_code_make_one_call_and_one_answer() {
     let gateway = Gateway::dev().await;
     let simulator = gateway.simulator();
@@ -91,8 +118,14 @@ async fn send_and_stay(gateway: &Gateway, body: &Value) -> TcpStream {
     stream
 }
 
-#[tokio::test]
-async fn the_first_caller_hangs_up_and_the_others_still_get_the_session() {
+/// How a caller leaves: it closes, or its machine resets the connection.
+#[derive(Clone, Copy, Debug)]
+enum Leaves {
+    Closing,
+    Resetting,
+}
+
+async fn the_first_caller_leaves(leaves: Leaves) {
     // WeChat holds its answer back until told otherwise: what happens in the middle happens in the middle.
     let answer = r#"{"session_key":"AAAAAAAAAAAAAAAAAAAAAA==","openid":"oHungUp"}"#;
     let wechat = Wechat::start(move |_| Answer::body(answer).held()).await;
@@ -101,19 +134,34 @@ async fn the_first_caller_hangs_up_and_the_others_still_get_the_session() {
 
     let caller = send_and_stay(&gateway, &body).await;
     within(PATIENCE, "WeChat is asked", async || (wechat.calls() == 1).then_some(())).await;
+    if matches!(leaves, Leaves::Resetting) {
+        caller.set_zero_linger().unwrap();
+    }
     drop(caller);
 
-    let follower = gateway.client().login(APP, &body);
     let release = async {
-        // Other requests go their way meanwhile.
-        assert_eq!(gateway.client().get("/livez").await.status, 200);
+        // Other requests go their way meanwhile, and the gateway notices who is gone.
+        for _ in 0..5 {
+            assert_eq!(gateway.client().get("/livez").await.status, 200);
+        }
         wechat.release();
     };
-    let (first, ()) = tokio::join!(follower, release);
+    let (first, second, ()) =
+        tokio::join!(gateway.client().login(APP, &body), gateway.client().login(APP, &body), release);
     let later = gateway.client().login(APP, &body).await;
-    assert_eq!(later.ok()["session_id"], first.ok()["session_id"]);
-    assert_eq!(first.ok()["user"]["openid"], "oHungUp");
-    assert_eq!(wechat.calls(), 1);
+    assert_eq!(first.ok()["user"]["openid"], "oHungUp", "{leaves:?}");
+    all_equal([&first, &second, &later].map(|reply| reply.ok()["session_id"].clone()));
+    assert_eq!(wechat.calls(), 1, "{leaves:?}");
+}
+
+#[tokio::test]
+async fn the_first_caller_hangs_up_and_the_others_still_get_the_session() {
+    the_first_caller_leaves(Leaves::Closing).await;
+}
+
+#[tokio::test]
+async fn the_first_caller_s_connection_is_reset_and_the_others_still_get_the_session() {
+    the_first_caller_leaves(Leaves::Resetting).await;
 }
 
 #[tokio::test]

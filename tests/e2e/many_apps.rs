@@ -173,11 +173,15 @@ async fn a_new_secret_serves_before_and_after_wechat_knows_it() {
     let refused = within(Duration::from_secs(2), "neither secret is right", async || {
         let issued = simulator.code(APP).await;
         let reply = gateway.client().login_with(APP, &issued.code).await;
-        (reply.status != 200).then_some(reply)
+        (reply.status != 200).then_some((issued, reply))
     })
     .await;
+    let (issued, refused) = refused;
     assert_eq!(refused.refused(500, "APP_MISCONFIGURED")["action"], "stop");
     assert!(!refused.text.contains("40125") && !refused.text.contains("5ec2e7"), "{}", refused.text);
+    // WeChat never looked at the code: once the secrets agree again, it is as good as before.
+    simulator.put_app(APP, "5ec2e7fourth", Some("demo")).await;
+    assert_eq!(gateway.client().login_with(APP, &issued.code).await.ok()["user"]["openid"], issued.openid);
     // The other app has its own secret.
     login(&gateway, OTHER_APP).await;
     let log = gateway.log();

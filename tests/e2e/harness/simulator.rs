@@ -165,7 +165,7 @@ impl SimulatorProcess {
             rest.split_once('\n').map(|(url, _)| url.to_owned())
         });
         let simulator = Simulator::at(url.await);
-        Self { simulator, process, folder: folder }
+        Self { simulator, process, folder }
     }
 
     /// Where it keeps its output.

@@ -64,6 +64,21 @@ async fn a_backend_verifies_through_discovery_and_refuses_what_is_not_for_it() {
     }
 }
 
+/// Tokens that all end in the same second would all be refreshed in it.
+#[tokio::test]
+async fn lives_are_jittered_and_told_exactly() {
+    let gateway = Gateway::dev().await;
+    let mut lives = Vec::new();
+    for _ in 0..8 {
+        let reply = login(&gateway, APP).await;
+        let (_, claims) = jwt::parts(&reply["access_token"]);
+        let life = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+        assert_eq!(reply["expires_in"].as_i64(), Some(life));
+        lives.push(life);
+    }
+    assert!(lives.iter().any(|life| *life != lives[0]), "{lives:?}");
+}
+
 #[tokio::test]
 async fn tenants_sign_as_they_were_made() {
     let gateway = Gateway::dev().await;
