@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, web};
@@ -79,7 +80,9 @@ type Refusal = Option<(Code, String)>;
 
 /// Gives every error, the framework's own included, the body that its route promises.
 fn in_our_words(response: ServiceResponse, id: &str) -> (ServiceResponse, Refusal) {
-    if response.status().as_u16() < 400 {
+    // The probe of a process that stops has its say in its status: the framework's own errors are never this one.
+    let not_ready = response.status() == StatusCode::SERVICE_UNAVAILABLE && response.response().error().is_none();
+    if response.status().as_u16() < 400 || not_ready {
         return (response, None);
     }
     let own = response.response().error().and_then(|error| error.as_error::<ApiError>());
