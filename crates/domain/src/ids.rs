@@ -45,8 +45,9 @@ macro_rules! uuid_id {
 
             /// Reads lower-case hyphenated text only, so that an id has one spelling.
             fn from_str(text: &str) -> Result<Self, MalformedId> {
-                let uuid = Uuid::parse_str(text).map_err(|_| MalformedId)?;
-                (uuid.to_string() == text).then_some(Self(uuid)).ok_or(MalformedId)
+                let malformed = MalformedId("a lower-case UUID with hyphens");
+                let uuid = Uuid::parse_str(text).map_err(|_| malformed)?;
+                (uuid.to_string() == text).then_some(Self(uuid)).ok_or(malformed)
             }
         }
     )*};
@@ -65,10 +66,10 @@ uuid_id! {
     SessionId,
 }
 
-/// Text that is no id of the asked kind.
+/// Text that is no id of the asked kind. It says what one looks like, and nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("malformed id")]
-pub struct MalformedId;
+#[error("must be {0}")]
+pub struct MalformedId(pub(crate) &'static str);
 
 fn is_token(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len())
@@ -101,7 +102,7 @@ macro_rules! wechat_id {
             type Err = MalformedId;
 
             fn from_str(text: &str) -> Result<Self, MalformedId> {
-                is_token(text, 64).then(|| Self(text.to_owned())).ok_or(MalformedId)
+                is_token(text, 64).then(|| Self(text.to_owned())).ok_or(MalformedId("1 to 64 letters, digits, _ or -"))
             }
         }
     )*};
@@ -143,7 +144,8 @@ impl FromStr for Slug {
         let fits = (1..=62).contains(&text.len())
             && !text.starts_with('-')
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        fits.then(|| Self(text.to_owned())).ok_or(MalformedId)
+        fits.then(|| Self(text.to_owned()))
+            .ok_or(MalformedId("1 to 62 of a-z, 0-9 and hyphens, and not begin with a hyphen"))
     }
 }
 
@@ -164,7 +166,9 @@ impl FromStr for LoginCode {
     type Err = MalformedId;
 
     fn from_str(text: &str) -> Result<Self, MalformedId> {
-        is_token(text, 128).then(|| Self(Secret::new(text.to_owned()))).ok_or(MalformedId)
+        is_token(text, 128)
+            .then(|| Self(Secret::new(text.to_owned())))
+            .ok_or(MalformedId("1 to 128 letters, digits, _ or -"))
     }
 }
 

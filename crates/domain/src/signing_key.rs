@@ -45,7 +45,7 @@ impl FromStr for SigningAlgorithm {
     type Err = MalformedId;
 
     fn from_str(text: &str) -> Result<Self, MalformedId> {
-        Self::ALL.into_iter().find(|a| a.as_str() == text).ok_or(MalformedId)
+        Self::ALL.into_iter().find(|a| a.as_str() == text).ok_or(MalformedId("ES256, EdDSA or RS256"))
     }
 }
 
@@ -72,7 +72,7 @@ impl FromStr for Kid {
 
     fn from_str(text: &str) -> Result<Self, MalformedId> {
         let fits = wxgate_crypto::encoding::base64url(text).is_some_and(|bytes| bytes.len() == 32);
-        fits.then(|| Self(text.to_owned())).ok_or(MalformedId)
+        fits.then(|| Self(text.to_owned())).ok_or(MalformedId("43 characters of base64url"))
     }
 }
 

@@ -191,14 +191,14 @@ impl Reader<'_> {
     }
 
     fn database(&mut self) -> Option<Database> {
-        let url = self.secret("database.url").and_then(|text| match DatabaseUrl::parse(&text) {
+        let url = self.secret("database.url").and_then(|(key, text)| match DatabaseUrl::parse(&text) {
             Ok(url) => Some(url),
             Err(error) => {
-                self.0.reject("database.url", error.to_string());
+                self.0.reject(&key, error.to_string());
                 None
             }
         });
-        let active = self.secret("master_key.value").and_then(|text| self.master_key("master_key.value", &text));
+        let active = self.secret("master_key.value").and_then(|(key, text)| self.master_key(&key, &text));
         let mut old = Vec::new();
         for path in self.0.list("master_key.old_files") {
             let text = self.read("master_key.old_files", &path);
@@ -259,13 +259,13 @@ impl Reader<'_> {
         Some(Log { level: level?, format: format? })
     }
 
-    /// A value that stands in `key` or in the file that `key_file` names: exactly one of the two.
-    fn secret(&mut self, key: &str) -> Option<Secret<String>> {
+    /// A value that stands in `key` or in the file that `key_file` names, exactly one of the two; and which it was.
+    fn secret(&mut self, key: &str) -> Option<(String, Secret<String>)> {
         let file_key = format!("{key}_file");
         let (value, path) = (self.0.text(key), self.0.text(&file_key));
         match (value.is_empty(), path.is_empty()) {
-            (false, true) => Some(Secret::new(value)),
-            (true, false) => self.read(&file_key, &path),
+            (false, true) => Some((key.to_owned(), Secret::new(value))),
+            (true, false) => self.read(&file_key, &path).map(|text| (file_key, text)),
             (false, false) => {
                 self.0.reject(key, format!("is given beside {file_key}: give one of the two"));
                 None
