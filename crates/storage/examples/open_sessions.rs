@@ -43,7 +43,7 @@ async fn main() {
     report("first logins", &batches);
     let (cpu, started) = (cpu_time(), Instant::now());
     open(&scope, &new, sessions, callers).await;
-    let (elapsed, cpu) = (started.elapsed(), cpu_time() - cpu);
+    let (elapsed, cpu) = (started.elapsed(), cpu_time().saturating_sub(cpu));
     report("returning logins", &batches);
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let (rate, each) = (sessions as f64 / elapsed.as_secs_f64(), cpu.as_secs_f64() * 1e6 / sessions as f64);

@@ -218,23 +218,25 @@ impl<W: BatchWriter> Shared<W> {
                 (queue.take(lane), queue.stopping)
             };
             let now = Instant::now();
-            let fresh = |queued: &Queued<W>| now.duration_since(queued.since) <= LONGEST_WAIT;
-            let (batch, late): (Vec<_>, Vec<_>) = taken.into_iter().partition(fresh);
-            if !batch.is_empty() || (stopping && late.is_empty()) {
-                refuse(late);
-                return (!batch.is_empty()).then_some(batch);
+            let in_time = |queued: &Queued<W>| now.duration_since(queued.since) <= LONGEST_WAIT;
+            let (jobs, overdue): (Vec<_>, Vec<_>) = taken.into_iter().partition(in_time);
+            let nothing = jobs.is_empty() && overdue.is_empty();
+            refuse(overdue);
+            if !jobs.is_empty() {
+                return Some(jobs);
             }
-            if late.is_empty() {
+            if nothing && stopping {
+                return None;
+            }
+            if nothing {
                 self.wakers.get(lane)?.notified().await;
-            } else {
-                refuse(late);
             }
         }
     }
 }
 
-fn refuse<W: BatchWriter>(late: Vec<Queued<W>>) {
-    for queued in late {
+fn refuse<W: BatchWriter>(overdue: Vec<Queued<W>>) {
+    for queued in overdue {
         // A caller that has gone needs no answer.
         let _ = queued.caller.send(Err(NotWritten::Overloaded));
     }
@@ -321,7 +323,8 @@ impl<W: BatchWriter> Batch<W> {
     /// Writes all jobs and answers all callers. What the database refuses is halved, down to the jobs at fault.
     async fn write_all(mut self, shared: Arc<Shared<W>>) {
         let mut halvings = HALVINGS;
-        let mut parts = vec![0..self.jobs.len()];
+        let whole = 0..self.jobs.len();
+        let mut parts = vec![whole];
         while let Some(part) = parts.pop() {
             let may_split = part.len() > 1 && halvings > 0;
             match shared.write(self.jobs.get(part.clone()).unwrap_or_default(), may_split).await {

@@ -72,7 +72,9 @@ fn run_and_kill(url: &str, key: &Secret<String>) -> Vec<SessionId> {
     let mut acknowledged = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         // The last line may be cut short.
-        let Some(session) = line.unwrap().strip_prefix("acknowledged ").and_then(|id| id.parse().ok()) else { continue };
+        let Some(session) = line.unwrap().strip_prefix("acknowledged ").and_then(|id| id.parse().ok()) else {
+            continue;
+        };
         acknowledged.push(session);
         if acknowledged.len() == ENOUGH {
             // SIGKILL. What was printed before is still in the pipe and counts.

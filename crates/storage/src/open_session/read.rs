@@ -20,7 +20,7 @@ use crate::scope::TenantScope;
 const RING: usize = 3;
 
 /// How long a superseded key still opens what was encrypted before.
-const SUPERSEDED: Duration = Duration::from_secs(10 * 60);
+const SUPERSEDED: Duration = Duration::from_mins(10);
 
 /// Most sessions that are looked at for a ring, so that an identity which logs in all the time costs no more.
 const NEWEST: u64 = 32;
