@@ -80,9 +80,9 @@ fn heavy_dependencies_stay_with_their_owners() {
     for package in &metadata.packages {
         for dependency in normal(package) {
             let Some(owners) = lookup(OWNERS, &dependency.name) else { continue };
-            let user = short(&package.name);
-            assert!(owners.contains(&user), "{user} depends on {}, which belongs to {owners:?}", dependency.name);
-            used.insert((dependency.name.clone(), user.to_owned()));
+            let member = short(&package.name);
+            assert!(owners.contains(&member), "{member} depends on {}, which belongs to {owners:?}", dependency.name);
+            used.insert((dependency.name.clone(), member.to_owned()));
         }
     }
     for (name, owners) in OWNERS {

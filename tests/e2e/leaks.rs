@@ -109,7 +109,7 @@ async fn careless_wechat() -> Wechat {
     Wechat::start(|request| {
         let line = request.lines().next().unwrap_or_default().to_owned();
         let number = Canaries::number_of(&line).unwrap_or_default();
-        let key = wxgate_crypto::encoding::to_base64(&session_key(number));
+        let key = wxgate_crypto::encoding::to_base64(session_key(number));
         let identity = format!(r#"{{"session_key":"{key}","openid":"oPerson{number}","unionid":"uPerson{number}"}}"#);
         match number {
             20 => Answer::body(format!(r#"{{"errcode":40125,"errmsg":"invalid appsecret {SECRET}, {line}"}}"#)),

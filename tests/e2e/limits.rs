@@ -107,14 +107,14 @@ async fn behind_a_trusted_proxy_each_client_counts_for_itself() {
 async fn a_person_opens_ten_sessions_a_minute() {
     let gateway = Gateway::dev().await;
     let (client, simulator) = (gateway.client(), gateway.simulator());
-    let mut replies = Vec::new();
+    let mut answers = Vec::new();
     for _ in 0..12 {
         let issued = simulator.code_of(APP, "oBusyPerson").await;
-        replies.push(client.login_with(APP, &issued.code).await);
+        answers.push(client.login_with(APP, &issued.code).await);
     }
-    let opened = replies.iter().take_while(|reply| reply.status == 200).count();
-    assert!((10..=11).contains(&opened), "{opened} sessions");
-    limited(&replies[11]);
+    let sessions = answers.iter().take_while(|reply| reply.status == 200).count();
+    assert!((10..=11).contains(&sessions), "{sessions} sessions");
+    limited(&answers[11]);
     // Somebody else, and the same openid text in another app, which is somebody else.
     for appid in [APP, OTHER_APP] {
         let openid = if appid == APP { "oCalmPerson" } else { "oBusyPerson" };

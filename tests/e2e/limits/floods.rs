@@ -23,12 +23,11 @@ async fn junk_codes_from_many_addresses_leave_real_logins_alone() {
             let (mut rejected, mut shed) = (0, 0);
             for junk in 0..30 {
                 let reply = client.login_with(APP, &format!("junk-{number}-{junk}")).await;
-                match reply.status {
-                    400 => rejected += 1,
-                    _ => {
-                        limited(&reply);
-                        shed += 1;
-                    }
+                if reply.status == 400 {
+                    rejected += 1;
+                } else {
+                    limited(&reply);
+                    shed += 1;
                 }
             }
             (rejected, shed)

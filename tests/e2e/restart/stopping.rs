@@ -67,7 +67,8 @@ async fn a_second_trial_on_the_same_data_keeps_everything() {
     let issued = gateway.simulator().issue(&person(APP)).await;
     let before = gateway.client().login_with(APP, &issued.code).await.ok();
     let keys = gateway.client().get("/t/demo/jwks.json").await.ok();
-    let (issuer, master) = (gateway.public_url().to_owned(), std::fs::read(gateway.data().join("master-key")).unwrap());
+    let (public_url, master) =
+        (gateway.public_url().to_owned(), std::fs::read(gateway.data().join("master-key")).unwrap());
 
     for kind in ["stopped", "killed"] {
         if kind == "stopped" {
@@ -78,7 +79,7 @@ async fn a_second_trial_on_the_same_data_keeps_everything() {
         gateway.restart().await;
         assert_eq!(gateway.client().get("/t/demo/jwks.json").await.ok(), keys, "{kind}");
         let document = gateway.client().get("/t/demo/.well-known/openid-configuration").await.ok();
-        assert_eq!(document["issuer"], format!("{issuer}/t/demo"), "{kind}");
+        assert_eq!(document["issuer"], format!("{public_url}/t/demo"), "{kind}");
         assert_eq!(std::fs::read(gateway.data().join("master-key")).unwrap(), master, "{kind}");
         jwt::verify(&gateway, "demo", APP, &before["access_token"]).await.unwrap();
         for appid in [APP, OTHER_APP] {
@@ -87,5 +88,5 @@ async fn a_second_trial_on_the_same_data_keeps_everything() {
             assert_eq!(again["user"]["id"], before["user"]["id"], "{kind}, {appid}");
         }
     }
-    assert_eq!(gateway.client().base(), issuer, "the port of the first start is taken again");
+    assert_eq!(gateway.client().base(), public_url, "the port of the first start is taken again");
 }

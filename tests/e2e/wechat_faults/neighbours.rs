@@ -79,9 +79,9 @@ async fn a_silent_app_starves_nobody_and_comes_back() {
 
 #[tokio::test]
 async fn a_breaker_answers_at_once_and_for_its_app_alone() {
-    let wechat = Wechat::start(|request| match request.contains(&format!("appid={APP}&")) {
-        true => Answer::hang_up(),
-        false => Answer::body(PERSON),
+    let wechat = Wechat::start(|request| {
+        let of_this_app = request.contains(&format!("appid={APP}&"));
+        if of_this_app { Answer::hang_up() } else { Answer::body(PERSON) }
     })
     .await;
     let gateway = Gateway::dev().wechat_url(wechat.url()).env("WXGATE__LIMITS__ADDRESS_BURST", "10000").await;
