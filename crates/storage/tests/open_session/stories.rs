@@ -60,7 +60,7 @@ pub(crate) async fn an_openid_means_something_in_its_app_only(database: TestData
     storage.stop().await;
 }
 
-/// Logs the same person in `times` times at once and says how many users and how many newcomers that made.
+/// Logs one person in at all these places at once, and says how many users and how many newcomers that made.
 async fn all_at_once(logins: Vec<(Storage, Place)>, openid: &str, unionid: Option<&str>) -> (usize, usize) {
     let sessions = logins.len();
     let tasks = logins.into_iter().map(|(storage, place)| {
@@ -72,10 +72,10 @@ async fn all_at_once(logins: Vec<(Storage, Place)>, openid: &str, unionid: Optio
     let mut ids = HashSet::new();
     let mut newcomers = 0;
     for task in tasks {
-        let opened = task.await.unwrap();
-        users.insert(opened.user.id);
-        ids.insert(opened.id);
-        newcomers += usize::from(opened.is_new);
+        let session = task.await.unwrap();
+        users.insert(session.user.id);
+        ids.insert(session.id);
+        newcomers += usize::from(session.is_new);
     }
     assert_eq!(ids.len(), sessions, "every login has its own session");
     (users.len(), newcomers)
