@@ -15,7 +15,7 @@ fn machine(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 7, number)
 }
 
-/// Six requests at once and one more each minute and a bit: so slow that no test waits for the next one.
+/// Six requests at once, and one more each second.
 fn strict() -> Launch {
     Gateway::dev().env("WXGATE__LIMITS__ADDRESS_PER_SECOND", "1").env("WXGATE__LIMITS__ADDRESS_BURST", "6")
 }
