@@ -28,8 +28,9 @@ use crate::simulator::User;
 /// Whatever ends a run early.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// One login of the Flask server for so many of the others: it is slow, and one is as costly as the next.
-const FLASK_SHARE: usize = 10;
+/// One login of the Flask server for so many of the others: it is slow, one is as costly as the next, and meanwhile the
+/// gateway's idle connections to the simulator (which keeps them for five seconds) are not to grow old.
+const FLASK_SHARE: usize = 20;
 
 /// Logins before the first round, for each connection.
 const WARM_UP: usize = 8;

@@ -132,7 +132,7 @@ pub(crate) async fn floor(data: &Path, simulator: SocketAddr) -> Result<Server, 
 /// It does not start.
 pub(crate) async fn flask(gunicorn: &Path, data: &Path, simulator: SocketAddr) -> Result<Server, Failure> {
     let mut command = Command::new(gunicorn);
-    command.args(["--workers", "2", "--bind", "127.0.0.1:0", "server:app"]);
+    command.args(["--workers", "2", "--no-control-socket", "--bind", "127.0.0.1:0", "server:app"]);
     command.arg("--chdir").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/flask"));
     command.env("WECHAT_URL", format!("http://{simulator}")).env("APPID", appid(0)).env("APP_SECRET", SECRET);
     command.env("PYTHONDONTWRITEBYTECODE", "1");
