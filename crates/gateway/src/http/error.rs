@@ -112,7 +112,9 @@ impl From<LoginError> for ApiError {
                 told.action = Some(Action::Stop);
                 told.retry_after = Some(*retry_after);
             }
-            LoginError::RateLimited { retry_after } => told.retry_after = Some(*retry_after),
+            LoginError::RateLimited { retry_after } | LoginError::TooManySessions { retry_after } => {
+                told.retry_after = Some(*retry_after)
+            }
             LoginError::Busy | LoginError::Unavailable | LoginError::Overloaded => told.retry_after = Some(1),
             LoginError::NotOpened => {
                 told.action = Some(Action::NewCode);
@@ -131,7 +133,9 @@ impl From<&LoginError> for Code {
             LoginError::CodeRejected => Self::CodeInvalid,
             LoginError::CodeUsed => Self::CodeUsed,
             LoginError::UserBlocked => Self::UserBlocked,
-            LoginError::RateLimited { .. } | LoginError::QuotaExhausted { .. } => Self::RateLimited,
+            LoginError::RateLimited { .. } | LoginError::TooManySessions { .. } | LoginError::QuotaExhausted { .. } => {
+                Self::RateLimited
+            }
             LoginError::NotAuthorized => Self::AppNotAuthorized,
             LoginError::Misconfigured { .. } => Self::AppMisconfigured,
             LoginError::Busy => Self::UpstreamBusy,

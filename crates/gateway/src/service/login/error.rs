@@ -18,6 +18,8 @@ pub(crate) enum LoginError {
     UserBlocked,
     #[error("too many requests")]
     RateLimited { retry_after: u32 },
+    #[error("too many sessions of one user; WeChat has consumed the code")]
+    TooManySessions { retry_after: u32 },
     #[error("WeChat's daily quota is used up")]
     QuotaExhausted { retry_after: u32 },
     #[error("the app is not authorised to the platform")]
@@ -60,7 +62,7 @@ impl LoginError {
             Self::CodeRejected => "code_invalid",
             Self::CodeUsed => "code_used",
             Self::UserBlocked => "user_blocked",
-            Self::RateLimited { .. } => "rate_limited",
+            Self::RateLimited { .. } | Self::TooManySessions { .. } => "rate_limited",
             Self::QuotaExhausted { .. } => "quota_exhausted",
             Self::NotAuthorized => "not_authorized",
             Self::Misconfigured { .. } => "misconfigured",
