@@ -1,8 +1,9 @@
 //! How fast sessions are opened: `cargo run --release -p wxgate-storage --example open_sessions -- [SESSIONS] [CALLERS]
 //! [URL]`, by default 100,000 sessions, 256 concurrent callers and a fresh SQLite file.
 //!
-//! Every caller logs in the same users again and again, one login after another. Prints sessions per second, the CPU time
-//! of this process per session, and how the batches came out. For first logins give as many callers' users as sessions.
+//! Every caller logs in fifty users of its own, one login after another: once as first logins, which are reported apart,
+//! then as returning logins. Prints sessions per second, the CPU time of this process per session (for a server its own
+//! comes on top), and how large the batches were.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a measurement, not a product")]
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use wxgate_storage::{
     BatchObserver, BatchReport, DatabaseUrl, InstanceKind, NewApp, NewTenant, Storage, StorageConfig, TenantScope,
 };
 
-/// Users per caller; every second login of a caller is by the next of them.
+/// Users per caller.
 const USERS: u64 = 50;
 
 #[derive(Default)]

@@ -223,8 +223,15 @@ impl SessionWriter {
         keys: impl Iterator<Item = [Value; N]> + Send,
     ) -> Result<Vec<QueryResult>, StorageError> {
         let mut found = Vec::new();
-        for (rows, values) in chunks(keys) {
-            found.extend(tx.query_all_raw(statement.with(rows, values)).await?);
+        for keys in keys.collect::<Vec<_>>().chunks(LARGEST) {
+            let size = keys.len().next_power_of_two();
+            let mut values: Vec<Value> = keys.iter().flatten().cloned().collect();
+            // One statement, filled up with keys that no row has.
+            while values.len() < size * N {
+                let nothing: Vec<_> = values.iter().take(N).map(Value::as_null).collect();
+                values.extend(nothing);
+            }
+            found.extend(tx.query_all_raw(statement.with(size, values)).await?);
         }
         Ok(found)
     }
