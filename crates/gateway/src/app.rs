@@ -9,7 +9,6 @@ use actix_web::dev::ServerHandle;
 use actix_web::web;
 use ipnet::IpNet;
 use serde::Serialize;
-use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Random;
@@ -98,7 +97,6 @@ impl App {
             tokens: Tokens { storage: storage.clone(), random: random.clone() },
             user_data: UserData { clock: clock.clone(), storage: storage.clone(), metrics: metrics.clone() },
             metrics: metrics.clone(),
-            runtime: Handle::current(),
             tasks: tasks.clone(),
         };
         tokio::spawn(directory.clone().follow_changes());
@@ -129,13 +127,17 @@ impl App {
     pub(crate) async fn stop(self) {
         self.readiness.stop();
         tokio::time::sleep(self.drain).await;
-        for (handle, running) in self.servers {
-            handle.stop(true).await;
-            let _ = running.await;
+        for (handle, _) in &self.servers {
+            handle.pause().await;
         }
+        // Exchanges live on the servers' threads, also those whose callers have left.
         self.tasks.close();
         if tokio::time::timeout(FINISH, self.tasks.wait()).await.is_err() {
             tracing::warn!("some exchanges with WeChat did not end in time");
+        }
+        for (handle, running) in self.servers {
+            handle.stop(true).await;
+            let _ = running.await;
         }
         self.storage.stop().await;
         tracing::info!("stopped");

@@ -163,7 +163,10 @@ impl KeyCache {
 impl Core {
     /// The keys of a tenant; concurrent callers share one read. `NotFound` if there is no such tenant.
     pub(crate) async fn keys(&self, tenant: TenantId) -> Result<Arc<TenantKeys>, StorageError> {
+        if let Some(keys) = self.keys.0.get(&tenant).await {
+            return Ok(keys);
+        }
         let load = self.read(|db| async move { TenantKeys::load(&db, &self.master_keys, tenant).await.map(Arc::new) });
-        self.keys.0.try_get_with(tenant, load).await.map_err(|error| error.as_ref().clone())
+        Box::pin(self.keys.0.try_get_with(tenant, load)).await.map_err(|error| error.as_ref().clone())
     }
 }

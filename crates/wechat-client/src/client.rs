@@ -1,10 +1,10 @@
-//! The client: one connection pool, one budget for each call, one lane for each app.
+//! The client: one budget for each call, one lane for each app.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Response;
 use reqwest::header::CONTENT_ENCODING;
-use reqwest::{Response, redirect, retry};
 use tokio::time::{Instant, timeout_at};
 use wxgate_crypto::Random;
 use wxgate_domain::{AppSecret, Credential, LoginCode, WechatAppid, WechatIdentity};
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::base_url::BaseUrl;
 use crate::code2session;
+use crate::connections::Connections;
 use crate::errcode;
 use crate::error::{BadResponse, ConfigError, ExchangeError, Rid};
 use crate::lanes::Lanes;
@@ -20,11 +21,6 @@ use crate::lanes::Lanes;
 const MAX_BODY: usize = 64 * 1024;
 /// Room for every answer WeChat gives today, so that the buffer that is zeroed is the only one.
 const USUAL_BODY: usize = 4 * 1024;
-/// Connections kept for the next peak.
-const MAX_IDLE_CONNECTIONS: usize = 256;
-/// Shorter than servers usually keep idle connections, so that it is us who closes them, and no request meets a
-/// connection that is being closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a [`Client`] behaves.
 #[derive(Clone, Debug)]
@@ -61,7 +57,7 @@ pub struct Client(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    http: reqwest::Client,
+    connections: Connections,
     base_url: BaseUrl,
     connect_timeout: Duration,
     total_timeout: Duration,
@@ -114,32 +110,10 @@ impl Client {
         if max_in_flight_per_app == 0 || breaker_threshold == 0 {
             return Err(ConfigError::Limits);
         }
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("wxgate/", env!("CARGO_PKG_VERSION")))
-            .https_only(base_url.is_https())
-            // One request for each connection: a connection that breaks costs one login, not hundreds.
-            .http1_only()
-            .connect_timeout(connect_timeout)
-            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            // The address holds the AppSecret: it goes to the configured host and nowhere else.
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            // A code works once, so a request that was sent is never sent again. What remains inside hyper cannot be
-            // switched off and is safe: a request is put on another connection only if it was still in the queue of
-            // an idle connection that turned out to be closed, and no byte of it was written.
-            .retry(retry::never())
-            // Also if another crate of the program switches these features of reqwest on.
-            .no_gzip()
-            .no_brotli()
-            .no_deflate()
-            .no_zstd()
-            .build()
-            .map_err(|_| ConfigError::Tls)?;
+        let connections = Connections::new(base_url.is_https(), connect_timeout)?;
         let random = Random::system().map_err(|_| ConfigError::NoRandomness)?;
         let lanes = Lanes::new(max_in_flight_per_app, breaker_threshold, random);
-        Ok(Self(Arc::new(Inner { http, base_url, connect_timeout, total_timeout, lanes })))
+        Ok(Self(Arc::new(Inner { connections, base_url, connect_timeout, total_timeout, lanes })))
     }
 
     /// Exchanges the code of `wx.login` for who logged in (code2Session).
@@ -213,8 +187,9 @@ impl Inner {
     ///
     /// reqwest's errors hold the address, and with it the secret: they are looked at and dropped, never kept.
     async fn get(&self, url: &str, budget: &mut Budget) -> Result<Response, ExchangeError> {
+        let http = self.connections.of_this_thread().map_err(|_| ExchangeError::Unavailable)?;
         loop {
-            match self.http.get(url).send().await.map_err(reqwest::Error::without_url) {
+            match http.get(url).send().await.map_err(reqwest::Error::without_url) {
                 Ok(response) => return Ok(response),
                 Err(error) if !error.is_connect() => return Err(ExchangeError::Timeout),
                 Err(_) if !budget.take_reconnect(self.connect_timeout) => return Err(ExchangeError::Unavailable),

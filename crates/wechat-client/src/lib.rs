@@ -4,6 +4,7 @@ mod base_url;
 mod breaker;
 mod client;
 mod code2session;
+mod connections;
 mod errcode;
 mod error;
 mod lanes;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
@@ -17,6 +18,9 @@ use crate::state::{SteeringError, World};
 
 /// Connections open at once. Each takes two descriptors, so this stays clear of common limits.
 const MAX_CONNECTIONS: usize = 10_000;
+
+/// Longer than clients keep idle connections, so that none is closed under a request.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Where a simulator listens and whom it knows.
 #[derive(Debug)]
@@ -114,6 +118,7 @@ impl Simulator {
         })
         .workers(1)
         .max_connections(MAX_CONNECTIONS)
+        .keep_alive(KEEP_ALIVE)
         .on_connect(hang_up::remember)
         .disable_signals()
         .bind(listen)

@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::clock::{Clock as _, MonotonicClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
 use moka::sync::Cache;
 use wxgate_crypto::Random;
 use wxgate_domain::{App, AppId, OpenId};
@@ -28,6 +30,10 @@ const CREDIT: i32 = 64;
 /// How long a suspicion lasts after the last exchange.
 const SUSPICION: Duration = Duration::from_mins(5);
 
+/// One token bucket. Its clock is the system's: governor's own asks the processor for its features at each bucket, which
+/// costs a virtual machine more than all the rest of a login.
+type Bucket = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<Instant>>;
+
 /// Seconds until it makes sense to come back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait(pub(crate) u32);
@@ -36,12 +42,11 @@ pub(crate) struct Wait(pub(crate) u32);
 #[derive(Debug)]
 pub(crate) struct Limits {
     random: Random,
-    clock: DefaultClock,
     address_quota: Quota,
     suspect_percent: u32,
-    addresses: Cache<IpAddr, Arc<DefaultDirectRateLimiter>>,
+    addresses: Cache<IpAddr, Arc<Bucket>>,
     apps: Cache<(AppId, Quotas), Arc<AppBuckets>>,
-    openids: Cache<(AppId, OpenId), Arc<DefaultDirectRateLimiter>>,
+    openids: Cache<(AppId, OpenId), Arc<Bucket>>,
     suspicion: Cache<(AppId, IpAddr), Arc<AtomicI32>>,
 }
 
@@ -50,9 +55,9 @@ type Quotas = (u32, u32);
 
 #[derive(Debug)]
 struct AppBuckets {
-    all: DefaultDirectRateLimiter,
+    all: Bucket,
     /// The slice that suspect addresses share.
-    suspects: DefaultDirectRateLimiter,
+    suspects: Bucket,
 }
 
 impl Limits {
@@ -61,7 +66,6 @@ impl Limits {
         let idle = Duration::from_mins(10);
         Self {
             random,
-            clock: DefaultClock::default(),
             address_quota: quota(limits.address_per_second, limits.address_burst),
             suspect_percent: limits.suspect_percent,
             addresses: Cache::builder().max_capacity(BUCKETS).time_to_idle(idle).build(),
@@ -73,7 +77,7 @@ impl Limits {
 
     /// Counts a request of an address.
     pub(crate) fn address(&self, address: IpAddr) -> Result<(), Wait> {
-        let bucket = self.addresses.get_with(address, || Arc::new(RateLimiter::direct(self.address_quota)));
+        let bucket = self.addresses.get_with(address, || Arc::new(bucket(self.address_quota)));
         self.take(&bucket)
     }
 
@@ -84,8 +88,8 @@ impl Limits {
         let slice = |all: u32| (all.saturating_mul(self.suspect_percent) / 100).max(1);
         let buckets = self.apps.get_with((app.id, (per_second, burst)), || {
             Arc::new(AppBuckets {
-                all: RateLimiter::direct(quota(per_second, burst)),
-                suspects: RateLimiter::direct(quota(slice(per_second), slice(burst))),
+                all: bucket(quota(per_second, burst)),
+                suspects: bucket(quota(slice(per_second), slice(burst))),
             })
         });
         let unproven = self.suspicion.get_with((app.id, address), Arc::default);
@@ -115,21 +119,24 @@ impl Limits {
     /// Counts a session of an openid.
     pub(crate) fn openid(&self, app: &App, openid: &OpenId) -> Result<(), Wait> {
         let per_minute = NonZeroU32::new(app.policy.logins_per_minute).unwrap_or(NonZeroU32::MIN);
-        let bucket = self
-            .openids
-            .get_with((app.id, openid.clone()), || Arc::new(RateLimiter::direct(Quota::per_minute(per_minute))));
+        let bucket =
+            self.openids.get_with((app.id, openid.clone()), || Arc::new(bucket(Quota::per_minute(per_minute))));
         self.take(&bucket)
     }
 
-    fn take(&self, bucket: &DefaultDirectRateLimiter) -> Result<(), Wait> {
+    fn take(&self, bucket: &Bucket) -> Result<(), Wait> {
         bucket.check().map_err(|until| {
-            let wait = until.wait_time_from(self.clock.now()).as_secs_f64() + 1.0;
+            let wait = until.wait_time_from(MonotonicClock.now()).as_secs_f64() + 1.0;
             // Jittered, so that those who were refused together do not return together.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
             let seconds = (wait * (1.0 + self.random.fraction() / 2.0)) as u32;
             Wait(seconds.max(1))
         })
     }
+}
+
+fn bucket(quota: Quota) -> Bucket {
+    RateLimiter::direct_with_clock(quota, MonotonicClock)
 }
 
 fn quota(per_second: u32, burst: u32) -> Quota {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Digest;
 use wxgate_crypto::user_data::Failure;
@@ -38,9 +37,7 @@ pub(crate) struct Logins {
     pub(crate) tokens: Tokens,
     pub(crate) user_data: UserData,
     pub(crate) metrics: Arc<Metrics>,
-    /// The process's runtime, which outlives any connection.
-    pub(crate) runtime: Handle,
-    /// The exchanges under way, to be waited for when the process stops.
+    /// The exchanges under way, which outlive their connections and are waited for when the process stops.
     pub(crate) tasks: TaskTracker,
 }
 
@@ -105,7 +102,7 @@ impl Logins {
                     lead.release(limited.clone());
                     return Err(limited);
                 }
-                self.tasks.spawn_on(self.clone().exchange(app.clone(), attempt, lead), &self.runtime);
+                self.tasks.spawn(self.clone().exchange(app.clone(), attempt, lead));
                 wait.outcome().await
             }
             Admission::Follow(wait) => wait.outcome().await,
