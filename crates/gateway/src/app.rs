@@ -16,7 +16,7 @@ use wxgate_domain::Clock;
 use wxgate_storage::Storage;
 use wxgate_wechat_client::{Client, ClientConfig};
 
-use crate::background::Readiness;
+use crate::background::{Readiness, forget_full_buckets};
 use crate::config::{Config, Wechat};
 use crate::http::boundary::Listener;
 use crate::http::server::serve;
@@ -101,6 +101,7 @@ impl App {
         };
         tokio::spawn(directory.clone().follow_changes());
         tokio::spawn(readiness.clone().watch(storage.clone()));
+        tokio::spawn(forget_full_buckets(limits.clone()));
 
         let trusted_proxies = config.http.trusted_proxies.clone();
         let gateway = Gateway {

@@ -1,10 +1,12 @@
-//! What runs beside the requests: readiness.
+//! What runs beside the requests: readiness, and forgetting what needs no memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wxgate_storage::Storage;
+
+use crate::service::limits::Limits;
 
 /// How often the database is asked whether it answers.
 const EVERY: Duration = Duration::from_secs(1);
@@ -48,5 +50,14 @@ impl Readiness {
                 tracing::warn!(database.answers = answers, "the database's state changed");
             }
         }
+    }
+}
+
+/// Keeps the memory of the limits small.
+pub(crate) async fn forget_full_buckets(limits: Arc<Limits>) {
+    let mut interval = tokio::time::interval(EVERY * 5);
+    loop {
+        interval.tick().await;
+        limits.forget_full_buckets();
     }
 }

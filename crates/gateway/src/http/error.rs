@@ -113,7 +113,7 @@ impl From<LoginError> for ApiError {
                 told.retry_after = Some(*retry_after);
             }
             LoginError::RateLimited { retry_after } | LoginError::TooManySessions { retry_after } => {
-                told.retry_after = Some(*retry_after)
+                told.retry_after = Some(*retry_after);
             }
             LoginError::Busy | LoginError::Unavailable | LoginError::Overloaded => told.retry_after = Some(1),
             LoginError::NotOpened => {

@@ -1,15 +1,18 @@
 //! Token buckets: of client addresses, then of apps, then of openids. They can be large, never off.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock as _, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
+use governor::{NotUntil, Quota, RateLimiter};
 use moka::sync::Cache;
 use wxgate_crypto::Random;
 use wxgate_domain::{App, AppId, OpenId};
@@ -17,22 +20,31 @@ use wxgate_domain::{App, AppId, OpenId};
 use super::login::LoginError;
 use crate::config;
 
-/// Buckets that are remembered at once; the least recently used go first, and begin full when they return.
-const BUCKETS: u64 = 100_000;
+/// Apps, and addresses with rejected codes, that are remembered at once; the least recently used go first.
+const REMEMBERED: u64 = 100_000;
 
-/// Exchanges of one address, beyond its successes, at which it is suspect: rejected ones and those not decided yet.
-const SUSPECT_AT: i32 = 5;
+/// Different limits of apps that are in use at once.
+const POLICIES: u64 = 1_000;
 
-/// Most that successes count for. Carriers put many users behind one address, whose logins may well be in flight
-/// together; but nobody buys the right to a flood with some real logins.
-const CREDIT: i32 = 64;
+/// Rejected codes of an address, less its successes, at which it is suspect.
+const SUSPECT_AT: u32 = 5;
 
-/// How long a suspicion lasts after the last exchange.
+/// Exchanges of an address that are not decided yet, at which it is suspect. Its own bucket hardly lets so many
+/// begin while WeChat answers as it should.
+const UNDECIDED_AT: u32 = 8;
+
+/// How long a rejected code is held against an address.
 const SUSPICION: Duration = Duration::from_mins(5);
 
 /// One token bucket. Its clock is the system's: governor's own asks the processor for its features at each bucket, which
 /// costs a virtual machine more than all the rest of a login.
 type Bucket = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<Instant>>;
+
+/// A bucket for each key.
+type Buckets<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock, NoOpMiddleware<Instant>>;
+
+/// An address, as one app knows it.
+type Caller = (AppId, IpAddr);
 
 /// Seconds until it makes sense to come back.
 #[derive(Clone, Copy, Debug)]
@@ -42,12 +54,13 @@ pub(crate) struct Wait(pub(crate) u32);
 #[derive(Debug)]
 pub(crate) struct Limits {
     random: Random,
-    address_quota: Quota,
     suspect_percent: u32,
-    addresses: Cache<IpAddr, Arc<Bucket>>,
+    addresses: Buckets<IpAddr>,
     apps: Cache<(AppId, Quotas), Arc<AppBuckets>>,
-    openids: Cache<(AppId, OpenId), Arc<Bucket>>,
-    suspicion: Cache<(AppId, IpAddr), Arc<AtomicI32>>,
+    /// By what the apps' policies allow in a minute.
+    openids: Cache<u32, Arc<Buckets<(AppId, OpenId)>>>,
+    rejections: Cache<Caller, Arc<AtomicU32>>,
+    undecided: Mutex<HashMap<Caller, u32>>,
 }
 
 /// An app's limits; a changed policy is another key, so it takes effect at once.
@@ -63,27 +76,25 @@ struct AppBuckets {
 impl Limits {
     /// Buckets of the configured sizes.
     pub(crate) fn new(limits: config::Limits, random: Random) -> Self {
-        let idle = Duration::from_mins(10);
         Self {
             random,
-            address_quota: quota(limits.address_per_second, limits.address_burst),
             suspect_percent: limits.suspect_percent,
-            addresses: Cache::builder().max_capacity(BUCKETS).time_to_idle(idle).build(),
-            apps: Cache::builder().max_capacity(BUCKETS).time_to_idle(idle).build(),
-            openids: Cache::builder().max_capacity(BUCKETS).time_to_idle(idle).build(),
-            suspicion: Cache::builder().max_capacity(BUCKETS).time_to_idle(SUSPICION).build(),
+            addresses: buckets(quota(limits.address_per_second, limits.address_burst)),
+            apps: Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_mins(10)).build(),
+            openids: Cache::builder().max_capacity(POLICIES).build(),
+            rejections: Cache::builder().max_capacity(REMEMBERED).time_to_idle(SUSPICION).build(),
+            undecided: Mutex::default(),
         }
     }
 
     /// Counts a request of an address.
     pub(crate) fn address(&self, address: IpAddr) -> Result<(), Wait> {
-        let bucket = self.addresses.get_with(address, || Arc::new(bucket(self.address_quota)));
-        self.take(&bucket)
+        self.addresses.check_key(&address).map_err(|until| self.wait(&until))
     }
 
-    /// Counts an exchange of an app. Addresses whose codes were rejected lately share a small slice of the app's
-    /// bucket, so that junk leaves real logins alone.
-    pub(crate) fn app(&self, app: &App, address: IpAddr) -> Result<(), Wait> {
+    /// Counts an exchange of an app. Addresses whose codes were rejected lately share a small slice of the app's bucket,
+    /// so that junk leaves real logins alone.
+    pub(crate) fn app(self: &Arc<Self>, app: &App, address: IpAddr) -> Result<Counted, Wait> {
         let (per_second, burst) = (app.policy.requests_per_second, app.policy.request_burst);
         let slice = |all: u32| (all.saturating_mul(self.suspect_percent) / 100).max(1);
         let buckets = self.apps.get_with((app.id, (per_second, burst)), || {
@@ -92,46 +103,93 @@ impl Limits {
                 suspects: bucket(quota(slice(per_second), slice(burst))),
             })
         });
-        let unproven = self.suspicion.get_with((app.id, address), Arc::default);
-        if unproven.load(Ordering::Relaxed) >= SUSPECT_AT {
-            self.take(&buckets.suspects)?;
+        let caller = (app.id, address);
+        if self.is_suspect(caller) {
+            buckets.suspects.check().map_err(|until| self.wait(&until))?;
         }
-        self.take(&buckets.all)?;
-        unproven.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Clears an address of the exchange that [`Limits::app`] counted, unless its code was rejected.
-    pub(crate) fn judge(&self, app: AppId, address: IpAddr, error: Option<&LoginError>) {
-        let forgiven = match error {
-            Some(LoginError::CodeRejected | LoginError::CodeUsed) => return,
-            // A success speaks for one more: an expired code now and then is no attack.
-            None => 2,
-            Some(_) => 1,
-        };
-        let forgive = |unproven: i32| Some((unproven - forgiven).max(-CREDIT));
-        if let Some(unproven) = self.suspicion.get(&(app, address)) {
-            // Only a closure that returns None makes this fail.
-            let _ = unproven.fetch_update(Ordering::Relaxed, Ordering::Relaxed, forgive);
-        }
+        buckets.all.check().map_err(|until| self.wait(&until))?;
+        *self.undecided().entry(caller).or_default() += 1;
+        Ok(Counted { limits: self.clone(), caller })
     }
 
     /// Counts a session of an openid.
     pub(crate) fn openid(&self, app: &App, openid: &OpenId) -> Result<(), Wait> {
-        let per_minute = NonZeroU32::new(app.policy.logins_per_minute).unwrap_or(NonZeroU32::MIN);
-        let bucket =
-            self.openids.get_with((app.id, openid.clone()), || Arc::new(bucket(Quota::per_minute(per_minute))));
-        self.take(&bucket)
+        let per_minute = app.policy.logins_per_minute;
+        let buckets = self.openids.get_with(per_minute, || Arc::new(buckets(Quota::per_minute(positive(per_minute)))));
+        buckets.check_key(&(app.id, openid.clone())).map_err(|until| self.wait(&until))
     }
 
-    fn take(&self, bucket: &Bucket) -> Result<(), Wait> {
-        bucket.check().map_err(|until| {
-            let wait = until.wait_time_from(MonotonicClock.now()).as_secs_f64() + 1.0;
-            // Jittered, so that those who were refused together do not return together.
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
-            let seconds = (wait * (1.0 + self.random.fraction() / 2.0)) as u32;
-            Wait(seconds.max(1))
-        })
+    /// Forgets buckets that are full again, which are most of them after a few seconds. So what is remembered is
+    /// bounded by what can be served between two calls.
+    pub(crate) fn forget_full_buckets(&self) {
+        self.addresses.retain_recent();
+        self.addresses.shrink_to_fit();
+        for (_, openids) in &self.openids {
+            openids.retain_recent();
+            openids.shrink_to_fit();
+        }
+    }
+
+    fn is_suspect(&self, caller: Caller) -> bool {
+        let rejected = self.rejections.get(&caller).is_some_and(|n| n.load(Ordering::Relaxed) >= SUSPECT_AT);
+        rejected || self.undecided().get(&caller).is_some_and(|n| *n >= UNDECIDED_AT)
+    }
+
+    fn decided(&self, caller: Caller) {
+        let mut undecided = self.undecided();
+        if let Some(count) = undecided.get_mut(&caller) {
+            *count -= 1;
+            if *count == 0 {
+                undecided.remove(&caller);
+            }
+        }
+    }
+
+    fn undecided(&self) -> MutexGuard<'_, HashMap<Caller, u32>> {
+        // The map is valid between any two instructions that could panic.
+        self.undecided.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, until: &NotUntil<Instant>) -> Wait {
+        let wait = until.wait_time_from(MonotonicClock.now()).as_secs_f64() + 1.0;
+        // Jittered, so that those who were refused together do not return together.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+        let seconds = (wait * (1.0 + self.random.fraction() / 2.0)) as u32;
+        Wait(seconds.max(1))
+    }
+}
+
+/// An exchange under way; it is decided when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    limits: Arc<Limits>,
+    caller: Caller,
+}
+
+impl Counted {
+    /// Ends the exchange and remembers a rejected code.
+    pub(crate) fn judge(self, error: Option<&LoginError>) {
+        let rejections = &self.limits.rejections;
+        match error {
+            Some(LoginError::CodeRejected | LoginError::CodeUsed) => {
+                rejections.get_with(self.caller, Arc::default).fetch_add(1, Ordering::Relaxed);
+            }
+            // An expired code now and then is no attack, and carriers put many users behind one address.
+            None => {
+                if let Some(rejections) = rejections.get(&self.caller) {
+                    let less = |n: u32| Some(n.saturating_sub(1));
+                    // Only a closure that returns None makes this fail.
+                    let _ = rejections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.limits.decided(self.caller);
     }
 }
 
@@ -139,9 +197,16 @@ fn bucket(quota: Quota) -> Bucket {
     RateLimiter::direct_with_clock(quota, MonotonicClock)
 }
 
+fn buckets<K: Hash + Eq + Clone>(quota: Quota) -> Buckets<K> {
+    RateLimiter::dashmap_with_clock(quota, MonotonicClock)
+}
+
 fn quota(per_second: u32, burst: u32) -> Quota {
-    let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-    Quota::per_second(at_least_one(per_second)).allow_burst(at_least_one(burst))
+    Quota::per_second(positive(per_second)).allow_burst(positive(burst))
+}
+
+fn positive(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
 #[cfg(test)]
@@ -153,9 +218,9 @@ mod tests {
     const JUNK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1));
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
 
-    fn limits() -> Limits {
+    fn limits() -> Arc<Limits> {
         let limits = config::Limits { address_per_second: 1, address_burst: 3, suspect_percent: 10 };
-        Limits::new(limits, Random::seeded(1))
+        Arc::new(Limits::new(limits, Random::seeded(1)))
     }
 
     /// An app whose bucket holds 100 requests and hardly fills again while a test runs.
@@ -187,36 +252,37 @@ mod tests {
     #[test]
     fn junk_codes_use_up_a_slice_and_leave_the_rest_to_real_logins() {
         let (limits, app) = (limits(), app());
-        let admitted = (0..1_000).filter(|_| {
-            let admitted = limits.app(&app, JUNK).is_ok();
-            limits.judge(app.id, JUNK, Some(&LoginError::CodeRejected));
-            admitted
-        });
-        let admitted = admitted.count();
+        let admitted = (0..1_000).filter_map(|_| limits.app(&app, JUNK).ok());
+        let admitted = admitted.map(|exchange| exchange.judge(Some(&LoginError::CodeRejected))).count();
         assert!(admitted <= 20, "{admitted} junk exchanges were admitted");
-        assert!((0..50).all(|_| {
-            let admitted = limits.app(&app, HOME).is_ok();
-            limits.judge(app.id, HOME, None);
-            admitted
-        }));
+        (0..50).for_each(|_| limits.app(&app, HOME).unwrap().judge(None));
     }
 
     #[test]
-    fn exchanges_that_are_not_decided_yet_count_as_unproven() {
+    fn exchanges_that_are_not_decided_yet_count_against_an_address() {
         let (limits, app) = (limits(), app());
-        let admitted = (0..200).filter(|_| limits.app(&app, JUNK).is_ok()).count();
-        assert!(admitted <= 20, "{admitted} undecided exchanges of one address were admitted");
+        let under_way: Vec<_> = (0..200).filter_map(|_| limits.app(&app, JUNK).ok()).collect();
+        assert!(under_way.len() <= 20, "{} undecided exchanges of one address were admitted", under_way.len());
         assert!(limits.app(&app, HOME).is_ok());
     }
 
     #[test]
-    fn an_address_with_many_real_users_may_have_many_logins_in_flight() {
+    fn logins_of_many_users_behind_one_address_may_be_in_flight_together() {
         let (limits, app) = (limits(), app());
-        for _ in 0..40 {
-            assert!(limits.app(&app, HOME).is_ok());
-            limits.judge(app.id, HOME, None);
+        for _ in 0..10 {
+            let under_way: Vec<_> = (0..8).map(|_| limits.app(&app, HOME).unwrap()).collect();
+            for exchange in under_way {
+                exchange.judge(None);
+            }
         }
-        assert!((0..40).all(|_| limits.app(&app, HOME).is_ok()));
+    }
+
+    #[test]
+    fn what_is_full_again_is_forgotten_and_what_is_not_is_kept() {
+        let limits = limits();
+        assert!((0..3).all(|_| limits.address(JUNK).is_ok()));
+        limits.forget_full_buckets();
+        assert!(limits.address(JUNK).is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use wxgate_wechat_client::{Client, ExchangeError, RejectedClass, SecretSlot};
 
 use super::codes::{Admission, Codes, Lead, Outcome};
 use super::directory::ActiveApp;
-use super::limits::Limits;
+use super::limits::{Counted, Limits};
 use super::tokens::{Issued, Tokens};
 use super::user_data::{UserData, UserDataRequest};
 use crate::metrics::Metrics;
@@ -97,12 +97,12 @@ impl Logins {
         match self.codes.admit(app.tenant.id(), app.app.id, &attempt, self.clock.now()) {
             Admission::Lead(lead) => {
                 let wait = lead.follow();
-                if let Err(wait) = self.limits.app(&app.app, attempt.address) {
-                    let limited = LoginError::RateLimited { retry_after: wait.0 };
-                    lead.release(limited.clone());
-                    return Err(limited);
+                match self.limits.app(&app.app, attempt.address) {
+                    Ok(counted) => {
+                        self.tasks.spawn(self.clone().exchange(app.clone(), attempt.code, lead, counted));
+                    }
+                    Err(wait) => lead.release(LoginError::RateLimited { retry_after: wait.0 }),
                 }
-                self.tasks.spawn(self.clone().exchange(app.clone(), attempt, lead));
                 wait.outcome().await
             }
             Admission::Follow(wait) => wait.outcome().await,
@@ -116,10 +116,10 @@ impl Logins {
     }
 
     /// Runs to its end whoever still listens: WeChat consumes the code at the first byte of the exchange.
-    async fn exchange(self, app: Arc<ActiveApp>, attempt: Attempt, lead: Lead) {
-        let opened = tokio::time::timeout(BUDGET, self.open(&app, &attempt.code)).await;
+    async fn exchange(self, app: Arc<ActiveApp>, code: LoginCode, lead: Lead, counted: Counted) {
+        let opened = tokio::time::timeout(BUDGET, self.open(&app, &code)).await;
         let outcome = opened.unwrap_or(Err(LoginError::Timeout)).map(Arc::new);
-        self.limits.judge(app.app.id, attempt.address, outcome.as_ref().err());
+        counted.judge(outcome.as_ref().err());
         lead.settle(outcome, self.clock.now());
     }
 
