@@ -231,10 +231,10 @@ async fn session(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(optional(ColumnDef::new("refreshed_at").big_integer().to_owned()))
             .col(optional(ColumnDef::new("ended_at").big_integer().to_owned()))
             .col(optional(ColumnDef::new("end_reason").string_len(16).to_owned()))
-            // The user is the identity's, written in the same transaction. A key of its own would cost every login a
-            // look-up and a page of another index.
-            .foreign_key(&mut reference("session", &["tenant_id", "identity_id"], "identity", &["tenant_id", "id"]));
+            .foreign_key(&mut reference("session", &["tenant_id", "identity_id"], "identity", &["tenant_id", "id"]))
+            .foreign_key(&mut reference("session", &["tenant_id", "user_id"], "user", &["tenant_id", "id"]));
     })
     .await?;
-    index(manager, "session", &["tenant_id", "identity_id", "opened_at"]).await
+    index(manager, "session", &["tenant_id", "identity_id", "opened_at"]).await?;
+    index(manager, "session", &["tenant_id", "user_id"]).await
 }

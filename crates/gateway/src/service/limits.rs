@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,11 +27,18 @@ const REMEMBERED: u64 = 100_000;
 const POLICIES: u64 = 1_000;
 
 /// Rejected codes of an address, less its successes, at which it is suspect.
-const SUSPECT_AT: u32 = 5;
+const SUSPECT_AT: i32 = 5;
 
-/// Exchanges of an address that are not decided yet, at which it is suspect. Its own bucket hardly lets so many
-/// begin while WeChat answers as it should.
-const UNDECIDED_AT: u32 = 8;
+/// Exchanges of an address that are not decided yet, at which it is suspect; one more for each success that it is
+/// credited with.
+const UNDECIDED_AT: i32 = 8;
+
+/// Most successes that an address is credited with. Carriers put many users behind one address, whose logins may well be
+/// in flight together; but nobody buys the right to a flood with some real logins.
+const CREDIT: i32 = 64;
+
+/// Exchanges under way at which an address is taken for many users', and its successes are credited.
+const CROWD: i32 = 4;
 
 /// How long a rejected code is held against an address.
 const SUSPICION: Duration = Duration::from_mins(5);
@@ -59,8 +66,9 @@ pub(crate) struct Limits {
     apps: Cache<(AppId, Quotas), Arc<AppBuckets>>,
     /// By what the apps' policies allow in a minute.
     openids: Cache<u32, Arc<Buckets<(AppId, OpenId)>>>,
-    rejections: Cache<Caller, Arc<AtomicU32>>,
-    undecided: Mutex<HashMap<Caller, u32>>,
+    /// Rejected codes, less successes; below zero is credit.
+    standing: Cache<Caller, Arc<AtomicI32>>,
+    undecided: Mutex<HashMap<Caller, i32>>,
 }
 
 /// An app's limits; a changed policy is another key, so it takes effect at once.
@@ -82,7 +90,7 @@ impl Limits {
             addresses: buckets(quota(limits.address_per_second, limits.address_burst)),
             apps: Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_mins(10)).build(),
             openids: Cache::builder().max_capacity(POLICIES).build(),
-            rejections: Cache::builder().max_capacity(REMEMBERED).time_to_idle(SUSPICION).build(),
+            standing: Cache::builder().max_capacity(REMEMBERED).time_to_idle(SUSPICION).build(),
             undecided: Mutex::default(),
         }
     }
@@ -131,8 +139,12 @@ impl Limits {
     }
 
     fn is_suspect(&self, caller: Caller) -> bool {
-        let rejected = self.rejections.get(&caller).is_some_and(|n| n.load(Ordering::Relaxed) >= SUSPECT_AT);
-        rejected || self.undecided().get(&caller).is_some_and(|n| *n >= UNDECIDED_AT)
+        let standing = self.standing.get(&caller).map_or(0, |standing| standing.load(Ordering::Relaxed));
+        standing >= SUSPECT_AT || self.under_way(caller) >= UNDECIDED_AT + (-standing).max(0)
+    }
+
+    fn under_way(&self, caller: Caller) -> i32 {
+        self.undecided().get(&caller).copied().unwrap_or(0)
     }
 
     fn decided(&self, caller: Caller) {
@@ -145,7 +157,7 @@ impl Limits {
         }
     }
 
-    fn undecided(&self) -> MutexGuard<'_, HashMap<Caller, u32>> {
+    fn undecided(&self) -> MutexGuard<'_, HashMap<Caller, i32>> {
         // The map is valid between any two instructions that could panic.
         self.undecided.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,17 +181,20 @@ pub(crate) struct Counted {
 impl Counted {
     /// Ends the exchange and remembers a rejected code.
     pub(crate) fn judge(self, error: Option<&LoginError>) {
-        let rejections = &self.limits.rejections;
+        let known = &self.limits.standing;
         match error {
             Some(LoginError::CodeRejected | LoginError::CodeUsed) => {
-                rejections.get_with(self.caller, Arc::default).fetch_add(1, Ordering::Relaxed);
+                known.get_with(self.caller, Arc::default).fetch_add(1, Ordering::Relaxed);
             }
-            // An expired code now and then is no attack, and carriers put many users behind one address.
             None => {
-                if let Some(rejections) = rejections.get(&self.caller) {
-                    let less = |n: u32| Some(n.saturating_sub(1));
+                let crowd = || self.limits.under_way(self.caller) >= CROWD;
+                let standing = known.get(&self.caller);
+                let standing = standing.or_else(|| crowd().then(|| known.get_with(self.caller, Arc::default)));
+                if let Some(standing) = standing {
+                    // An expired code now and then is no attack: a success takes it back.
+                    let better = |n: i32| Some((n - 1).max(-CREDIT));
                     // Only a closure that returns None makes this fail.
-                    let _ = rejections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+                    let _ = standing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, better);
                 }
             }
             Some(_) => {}
@@ -269,12 +284,15 @@ mod tests {
     #[test]
     fn logins_of_many_users_behind_one_address_may_be_in_flight_together() {
         let (limits, app) = (limits(), app());
-        for _ in 0..10 {
+        for _ in 0..5 {
             let under_way: Vec<_> = (0..8).map(|_| limits.app(&app, HOME).unwrap()).collect();
             for exchange in under_way {
                 exchange.judge(None);
             }
         }
+        // Those successes speak for more at once.
+        let under_way: Vec<_> = (0..24).map(|_| limits.app(&app, HOME).unwrap()).collect();
+        assert_eq!(under_way.len(), 24);
     }
 
     #[test]
