@@ -130,7 +130,8 @@ impl Reader<'_> {
         let limits = self.limits();
         let jwks_tenants = self.jwks_tenants();
         let log = self.log();
-        let data_dir = Some(self.0.text("data_dir")).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let data_dir = Some(self.0.text("data_dir")).filter(|path| !path.is_empty());
+        let data_dir = data_dir.map(|path| self.0.path("data_dir", &path));
         if data_dir.as_ref().is_some_and(|path| !path.is_dir()) {
             self.0.reject("data_dir", "is not a folder; make it first");
         }
@@ -191,7 +192,8 @@ impl Reader<'_> {
     }
 
     fn database(&mut self) -> Option<Database> {
-        let url = self.secret("database.url").and_then(|(key, text)| match DatabaseUrl::parse(&text) {
+        let url = self.secret("database.url").map(|(key, text)| (self.beside_the_file(&key, text), key));
+        let url = url.and_then(|(text, key)| match DatabaseUrl::parse(&text) {
             Ok(url) => Some(url),
             Err(error) => {
                 self.0.reject(&key, error.to_string());
@@ -206,6 +208,13 @@ impl Reader<'_> {
         }
         let connections = self.0.number("database.connections", 1, 1_000);
         Some(Database { url: url?, connections, master_keys: MasterKeyRing::new(active?, old) })
+    }
+
+    /// An SQLite file of the operator's configuration is looked for beside it.
+    fn beside_the_file(&self, key: &str, url: Secret<String>) -> Secret<String> {
+        let Some(path) = url.expose().strip_prefix("sqlite:") else { return url };
+        let path = self.0.path(key, path.strip_prefix("//").unwrap_or(path));
+        Secret::new(format!("sqlite:{}", path.display()))
     }
 
     fn master_key(&mut self, key: &str, text: &Secret<String>) -> Option<MasterKey> {
@@ -278,10 +287,11 @@ impl Reader<'_> {
     }
 
     fn read(&mut self, key: &str, path: &str) -> Option<Secret<String>> {
-        match std::fs::read_to_string(path) {
+        let path = self.0.path(key, path);
+        match std::fs::read_to_string(&path) {
             Ok(text) => Some(Secret::new(text.trim().to_owned())),
             Err(error) => {
-                self.0.reject(key, format!("{path} cannot be read: {}", error.kind()));
+                self.0.reject(key, format!("{} cannot be read: {}", path.display(), error.kind()));
                 None
             }
         }

@@ -9,7 +9,7 @@ use wxgate_domain::{AppSecret, Clock};
 use wxgate_storage::{BatchObserver, InstanceKind, Storage, StorageConfig};
 
 use super::Failure;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Layers};
 use crate::service::admin::Admin;
 use crate::telemetry;
 
@@ -37,8 +37,13 @@ impl AdminArgs {
 
 /// Reads and checks a configuration file with everything laid over it.
 pub(super) fn read(path: &std::path::Path) -> Result<Config, Failure> {
-    let layers = config::layers(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(Config::check(layers)?)
+    Ok(Config::check(layers(path)?)?)
+}
+
+/// The layers of a configuration file.
+pub(super) fn layers(path: &std::path::Path) -> Result<Layers, Failure> {
+    let hint = "name the file with --config; that of a trial is wxgate-data/wxgate.toml";
+    Ok(config::layers(path).map_err(|error| format!("{}: {error}; {hint}", path.display()))?)
 }
 
 /// Connects to the configured database, without using it yet.

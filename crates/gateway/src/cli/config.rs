@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Failure, print};
+use super::{Failure, admin, print};
 use crate::config::{self, Config};
 
 /// The configuration: check it, or print it with the source of each value.
@@ -29,7 +29,7 @@ enum Action {
 
 impl ConfigCommand {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let layers = config::layers(&self.config).map_err(|error| format!("{}: {error}", self.config.display()))?;
+        let layers = admin::layers(&self.config)?;
         match self.action {
             Action::Check => {
                 Config::check(layers)?;

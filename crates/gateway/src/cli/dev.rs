@@ -13,7 +13,7 @@ use wxgate_storage::InstanceKind;
 use wxgate_wechat_sim::{Simulator, SimulatorConfig};
 
 use self::data::DataFolder;
-use super::serve::{announce, termination};
+use super::serve::{announce, lock_sqlite, termination};
 use super::sim::AppArg;
 use super::{Failure, admin, print};
 use crate::app::{Addresses, App, Parts, Sockets, listen};
@@ -56,10 +56,13 @@ impl Dev {
     pub(super) async fn run(self) -> Result<(), Failure> {
         self.refuse_exposure()?;
         let stop = termination()?;
-        let folder = DataFolder::open(&self.data)?;
+        let folder = DataFolder::open(&self.data).map_err(|error| format!("{}: {error}", self.data.display()))?;
+        let _lock = lock_sqlite(&folder.database())?;
         Addresses::withdraw(folder.path());
         let random = Random::system()?;
-        let sockets = Sockets { public: self.bind_public(&folder)?, admin: listen(self.admin_listen)? };
+        let admin =
+            listen(self.admin_listen).map_err(|error| format!("{error}; choose another with --admin-listen"))?;
+        let sockets = Sockets { public: self.bind_public(&folder)?, admin };
         folder.begin(sockets.public.local_addr()?, &random)?;
 
         let simulator = match &self.wechat_url {
@@ -137,6 +140,9 @@ fn welcome(config: &Config, addresses: Addresses, simulator: Option<&str>, appid
         addresses.admin
     ));
     print::line(format!("  issuer       {}/t/{}", config.public_url, seed::TENANT));
+    if !config.public_url.ends_with(&format!(":{}", addresses.public.port())) {
+        print::line("               fixed at the first start; whoever verifies must reach this process there");
+    }
     print::line(format!("  apps         {}", appids.join(", ")));
     let (Some(simulator), Some(appid)) = (simulator, appids.first()) else { return };
     let json = "-H 'Content-Type: application/json'";

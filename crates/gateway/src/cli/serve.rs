@@ -1,6 +1,8 @@
 //! `wxgate serve`: the gateway.
 
-use std::path::PathBuf;
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process;
 
 use clap::Args;
@@ -28,6 +30,7 @@ impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let config = admin::read(&self.config)?;
         telemetry::start(config.log);
+        let _lock = config.database.url.file().map(lock_sqlite).transpose()?;
         if let Some(data_dir) = &config.data_dir {
             Addresses::withdraw(data_dir);
         }
@@ -45,6 +48,20 @@ impl Serve {
     }
 }
 
+/// An SQLite database belongs to one gateway: the memory of login codes is the process's own. The lock ends with the
+/// process, however that ends.
+pub(super) fn lock_sqlite(database: &Path) -> Result<File, Failure> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let file = File::options().create(true).write(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(format!("another gateway runs on {}", database.display()).into()),
+        Err(TryLockError::Error(error)) => Err(format!("{}: {error}", path.display()).into()),
+    }
+}
+
 /// Tells the log and, if asked, a file where the gateway listens.
 pub(super) fn announce(config: &Config, addresses: Addresses) -> Result<(), Failure> {
     if let Some(data_dir) = &config.data_dir {
@@ -53,7 +70,7 @@ pub(super) fn announce(config: &Config, addresses: Addresses) -> Result<(), Fail
     if !config.wechat.url.is_wechat() {
         tracing::warn!(wechat.url = %config.wechat.url, "another host than WeChat's answers for WeChat");
     }
-    tracing::info!(listen.public = %addresses.public, listen.admin = %addresses.admin, issuer = %config.public_url, "ready");
+    tracing::info!(listen.public = %addresses.public, listen.admin = %addresses.admin, public_url = %config.public_url, "ready");
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -104,6 +105,14 @@ impl Layers {
         self.value(key).and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
+    /// A path; one that the operator's file gives is relative to that file's folder.
+    pub(crate) fn path(&self, key: &str, text: &str) -> PathBuf {
+        match self.values.get(key) {
+            Some((_, Source::File(file))) => Path::new(file).parent().unwrap_or(Path::new("")).join(text),
+            _ => PathBuf::from(text),
+        }
+    }
+
     /// A switch.
     pub(crate) fn switch(&self, key: &str) -> bool {
         self.value(key).and_then(Value::as_bool).unwrap_or_default()
@@ -153,7 +162,7 @@ impl Layers {
             Some(slot) if slot.0.same_type(&value) => *slot = (value, source),
             Some(slot) => {
                 let wanted = slot.0.type_str();
-                self.report(key, source, &format!("must be a {wanted}"));
+                self.report(key, source, &format!("must be of the type {wanted}"));
             }
             None => self.report(key, source, "is not a known key"),
         }
@@ -219,7 +228,7 @@ mod tests {
         assert_eq!(
             problems(&layers),
             [
-                "listen.workers (wxgate.toml): must be a integer",
+                "listen.workers (wxgate.toml): must be of the type integer",
                 "publc_url (wxgate.toml): is not a known key",
                 "log.levle (environment WXGATE__LOG__LEVLE): is not a known key",
                 "limits.address_burst (wxgate.toml): must be a whole number from 1 to 1000",

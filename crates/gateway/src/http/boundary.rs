@@ -112,6 +112,11 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// With three decimals: microseconds are what the clock tells.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
+}
+
 /// The one log line, the metrics, and the headers that every reply has.
 fn leave(
     gateway: &Gateway,
@@ -122,9 +127,9 @@ fn leave(
 ) -> ServiceResponse {
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let status = response.status().as_u16();
-    let (method, duration_ms) = (response.request().method().as_str(), duration.as_secs_f64() * 1_000.0);
+    let (method, duration_ms) = (response.request().method().as_str(), milliseconds(duration));
     match source {
-        Some((code, text)) if status >= 500 => {
+        Some((code, text)) if code.is_alarm() => {
             tracing::error!(
                 request.id = id,
                 http.route = route,

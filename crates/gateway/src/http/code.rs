@@ -100,6 +100,11 @@ impl Code {
         StatusCode::from_u16(self.status_number()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// Whether it is ours or the operator's to mend, and so an error in the log.
+    pub(crate) fn is_alarm(self) -> bool {
+        matches!(self, Self::Internal | Self::AppMisconfigured)
+    }
+
     /// The code for an error that the HTTP framework found by itself.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status.as_u16() {

@@ -87,8 +87,10 @@ pub(super) async fn post(
 /// What the use case needs to know of a request. The code's shape is checked here, before anything is spent on it.
 pub(super) fn attempt(request: &HttpRequest, client: &Client, code: &str, body: Digest) -> Result<Attempt, ApiError> {
     let code: LoginCode = code.parse().map_err(|_| Code::CodeInvalid)?;
-    let idempotency_key = match request.headers().get(IDEMPOTENCY_KEY).map(HeaderValue::as_bytes) {
+    let mut keys = request.headers().get_all(IDEMPOTENCY_KEY).map(HeaderValue::as_bytes);
+    let idempotency_key = match keys.next() {
         None => None,
+        Some(key) if keys.any(|other| other != key) || !key.is_ascii() => return Err(Code::RequestInvalid.into()),
         // 128 random bits are 22 characters of base64url at the least; anything shorter could be guessed.
         Some(key) if (22..=255).contains(&key.len()) => Some(Digest::sha256(key)),
         Some(_) => return Err(Code::RequestInvalid.into()),

@@ -41,13 +41,15 @@ struct Table {
 struct Entry {
     app: AppId,
     body: Digest,
+    client: Digest,
+    idempotency_key: Option<Digest>,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
     InFlight(Follower),
-    Opened { session: SessionId, at: Timestamp, client: Digest, idempotency_key: Option<Digest> },
+    Opened { session: SessionId, at: Timestamp },
     Spent,
 }
 
@@ -94,18 +96,10 @@ impl Codes {
         }
         let (sender, receiver) = watch::channel(None);
         let follower = Follower(receiver);
-        table.entries.insert(digest, Entry { app, body: attempt.body, state: State::InFlight(follower.clone()) });
-        let (client, idempotency_key) = (attempt.client, attempt.idempotency_key);
-        Admission::Lead(Lead {
-            codes: self.clone(),
-            digest,
-            client,
-            idempotency_key,
-            sender,
-            follower,
-            now,
-            settled: false,
-        })
+        let Attempt { body, client, idempotency_key, .. } = *attempt;
+        let state = State::InFlight(follower.clone());
+        table.entries.insert(digest, Entry { app, body, client, idempotency_key, state });
+        Admission::Lead(Lead { codes: self.clone(), digest, sender, follower, now, settled: false })
     }
 
     fn table(&self) -> std::sync::MutexGuard<'_, Table> {
@@ -115,19 +109,18 @@ impl Codes {
 
 impl Entry {
     fn admit(&self, attempt: &Attempt, now: Timestamp) -> Admission {
-        if self.body != attempt.body {
+        let (same_client, keyed) = match attempt.idempotency_key {
+            Some(key) => (self.idempotency_key == Some(key), true),
+            None => (self.client == attempt.client, false),
+        };
+        // Whoever overheard a code must not get its session, in flight no more than afterwards.
+        if self.body != attempt.body || !same_client {
             return Admission::Used;
         }
         match &self.state {
             State::InFlight(follower) => Admission::Follow(follower.clone()),
-            State::Opened { session, at, client, idempotency_key } => {
-                let same_client = match attempt.idempotency_key {
-                    Some(key) => *idempotency_key == Some(key),
-                    None => *client == attempt.client && now.since(*at) <= SAME_CLIENT,
-                };
-                if same_client { Admission::Replay(*session) } else { Admission::Used }
-            }
-            State::Spent => Admission::Used,
+            State::Opened { session, at } if keyed || now.since(*at) <= SAME_CLIENT => Admission::Replay(*session),
+            State::Opened { .. } | State::Spent => Admission::Used,
         }
     }
 }
@@ -167,8 +160,6 @@ impl Table {
 pub(crate) struct Lead {
     codes: Arc<Codes>,
     digest: Digest,
-    client: Digest,
-    idempotency_key: Option<Digest>,
     sender: watch::Sender<Option<Outcome>>,
     follower: Follower,
     now: Timestamp,
@@ -200,8 +191,7 @@ impl Lead {
                 table.entries.remove(&self.digest);
             }
             Ok(session) => {
-                let (client, idempotency_key) = (self.client, self.idempotency_key);
-                let opened = State::Opened { session: session.id, at: now, client, idempotency_key };
+                let opened = State::Opened { session: session.id, at: now };
                 table.opened.push_back((until, self.digest));
                 table.entries.entry(self.digest).and_modify(|entry| entry.state = opened);
             }

@@ -29,6 +29,11 @@ impl DataFolder {
         self.0.join("wxgate.toml")
     }
 
+    /// The database, beside the configuration.
+    pub(super) fn database(&self) -> PathBuf {
+        self.0.join("wxgate.db")
+    }
+
     /// The port that the issuer was given at the first start.
     pub(super) fn issuer_port(&self) -> Option<u16> {
         let text = std::fs::read_to_string(self.config_file()).ok()?;
@@ -38,36 +43,34 @@ impl DataFolder {
 
     /// At the first start, writes a master key and a configuration whose issuer is this address.
     pub(super) fn begin(&self, public: SocketAddr, random: &Random) -> io::Result<()> {
+        if self.config_file().exists() {
+            return Ok(());
+        }
         let key_file = self.0.join("master-key");
         if !key_file.exists() {
             write_private(&key_file, format!("{}\n", MasterKey::generate(random).expose()).as_bytes())?;
         }
-        if self.config_file().exists() {
-            return Ok(());
-        }
         // The configuration comes last and whole: as long as it is missing, this is still the first start.
         let draft = self.0.join("wxgate.toml.new");
         let _ = std::fs::remove_file(&draft);
-        write_private(&draft, self.configuration(public).as_bytes())?;
+        write_private(&draft, configuration(public).as_bytes())?;
         std::fs::rename(draft, self.config_file())
     }
+}
 
-    fn configuration(&self, public: SocketAddr) -> String {
-        // A wildcard address is no place to send a client to.
-        let host = if public.ip().is_loopback() { public.ip() } else { [127, 0, 0, 1].into() };
-        let issuer = SocketAddr::new(host, public.port());
-        let quoted = |path: PathBuf| toml::Value::from(path.display().to_string()).to_string();
-        format!(
-            "# Written by `wxgate dev` at its first start. For every key see `wxgate config print`.\n\
-             public_url = \"http://{issuer}\"\n\n\
-             [database]\n\
-             url = {}\n\n\
-             [master_key]\n\
-             value_file = {}\n",
-            quoted(PathBuf::from(format!("sqlite://{}", self.0.join("wxgate.db").display()))),
-            quoted(self.0.join("master-key")),
-        )
-    }
+/// Paths are relative to the file, so the folder can be moved.
+fn configuration(public: SocketAddr) -> String {
+    // A wildcard address is no place to send a client to.
+    let host = if public.ip().is_loopback() { public.ip() } else { [127, 0, 0, 1].into() };
+    let issuer = SocketAddr::new(host, public.port());
+    format!(
+        "# Written by `wxgate dev` at its first start. For every key see `wxgate config print`.\n\
+         public_url = \"http://{issuer}\"\n\n\
+         [database]\n\
+         url = \"sqlite:wxgate.db\"\n\n\
+         [master_key]\n\
+         value_file = \"master-key\"\n"
+    )
 }
 
 /// Writes a new file that only its owner can read; refuses to follow or replace what is there.

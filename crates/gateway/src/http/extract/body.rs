@@ -35,7 +35,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let admitted = refuse_secrets_in_query(request).and_then(|()| media_type(request));
+        let admitted =
+            refuse_secrets_in_query(request).and_then(|()| media_type(request)).and_then(|()| announced(request));
         let payload = web::Payload::from_request(request, payload);
         Box::pin(async move {
             admitted?;
@@ -50,8 +51,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
 /// server never looked at the type, so its clients may send any.
 fn media_type(request: &HttpRequest) -> Result<(), ApiError> {
     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let only = request.headers().get_all(header::CONTENT_TYPE).count() <= 1;
     let json = tutorial::is_route(request.path())
-        || text(header::CONTENT_TYPE).is_some_and(|value| {
+        || text(header::CONTENT_TYPE).filter(|_| only).is_some_and(|value| {
             let essence = value.split(';').next().unwrap_or_default().trim();
             essence.eq_ignore_ascii_case("application/json")
         });
@@ -59,11 +61,22 @@ fn media_type(request: &HttpRequest) -> Result<(), ApiError> {
     if json && plain { Ok(()) } else { Err(Code::MediaType.into()) }
 }
 
+/// A body that says it is too long is not waited for.
+fn announced(request: &HttpRequest) -> Result<(), ApiError> {
+    let length =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let fits = length.is_none_or(|length| length <= MAX_BODY as u64);
+    if fits { Ok(()) } else { Err(Code::BodyTooLarge.into()) }
+}
+
 /// Codes in addresses end up in logs on the way. Looked at before anything else: `wx.request` with GET puts all its data
 /// there and sends no body.
 fn refuse_secrets_in_query(request: &HttpRequest) -> Result<(), ApiError> {
     let mut names = url::form_urlencoded::parse(request.query_string().as_bytes()).map(|(name, _)| name);
-    if names.any(|name| matches!(&*name, "code" | "platCode" | "session_key" | "sessionKey")) {
+    let forbidden = |name: &str| {
+        is_session_key(name) || ["code", "platcode", "js_code"].iter().any(|code| name.eq_ignore_ascii_case(code))
+    };
+    if names.any(|name| forbidden(&name)) {
         return Err(Code::FieldForbidden.into());
     }
     Ok(())
@@ -94,9 +107,11 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<JsonBody<T>, ApiError> {
 
 /// A `session_key` that a client sends has left the server that it must never leave.
 fn carries_session_key(object: &Map<String, Value>) -> bool {
-    object
-        .iter()
-        .any(|(key, value)| (matches!(key.as_str(), "session_key" | "sessionKey") && !is_empty(value)) || inside(value))
+    object.iter().any(|(key, value)| (is_session_key(key) && !is_empty(value)) || inside(value))
+}
+
+fn is_session_key(name: &str) -> bool {
+    ["session_key", "sessionkey"].iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden))
 }
 
 fn inside(value: &Value) -> bool {

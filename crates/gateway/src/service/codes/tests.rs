@@ -61,12 +61,16 @@ impl Desk {
 }
 
 #[tokio::test]
-async fn duplicates_in_flight_share_one_outcome_and_other_bodies_do_not() {
+async fn duplicates_in_flight_share_one_outcome_and_strangers_do_not() {
     let desk = desk(10);
     let lead = desk.lead(&attempt("a"));
     let Admission::Follow(follower) = desk.admit(&attempt("a"), 0) else { panic!("an identical request follows") };
     let other = Attempt { body: Digest::sha256(b"other"), ..attempt("a") };
     assert!(matches!(desk.admit(&other, 0), Admission::Used));
+    let elsewhere = Attempt { client: Digest::sha256(b"laptop"), ..attempt("a") };
+    assert!(matches!(desk.admit(&elsewhere, 0), Admission::Used));
+    let keyed = Attempt { idempotency_key: Some(Digest::sha256(b"key")), ..attempt("a") };
+    assert!(matches!(desk.admit(&keyed, 0), Admission::Used));
     lead.settle(Ok(opened(1)), START);
     assert_eq!(follower.outcome().await.unwrap().id, opened(1).id);
 }
