@@ -56,6 +56,38 @@ async fn a_served_database_never_becomes_a_trial() {
 }
 
 #[tokio::test]
+async fn a_second_gateway_on_one_sqlite_file_is_refused() {
+    let trial = Gateway::dev().await;
+    let zero = "127.0.0.1:0";
+    let dev = ["dev", "--listen", zero, "--admin-listen", zero, "--simulator-listen", zero, "--data"];
+    let told = refused(wxgate(dev).argument(&trial.data().display().to_string()).run().await, FAILURE);
+    assert!(told.contains("another gateway runs on"), "{told}");
+
+    let served = Gateway::serve(TestDatabase::create(Engine::Sqlite).await.unwrap()).await;
+    let told = refused(served.command(["serve"]).run().await, FAILURE);
+    assert!(told.contains("another gateway runs on"), "{told}");
+    // Those that run do not notice.
+    for gateway in [&trial, &served] {
+        assert_eq!(gateway.client().get("/readyz").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_trial_s_folder_can_be_moved() {
+    let mut gateway = Gateway::dev().await;
+    gateway.terminate().await;
+    let moved = tempfile::tempdir().unwrap();
+    for name in ["wxgate.toml", "master-key", "wxgate.db"] {
+        std::fs::rename(gateway.data().join(name), moved.path().join(name)).unwrap();
+    }
+    let config = moved.path().join("wxgate.toml").display().to_string();
+    wxgate(["tenant", "add", "acme", "--config", &config]).run().await.ok();
+    let listed = wxgate(["app", "list", "--config", &config]).run().await.ok();
+    assert!(listed.contains(APP), "{listed}");
+    assert!(!gateway.data().join("wxgate.db").exists());
+}
+
+#[tokio::test]
 async fn a_taken_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::post;
-use crate::harness::{APP, Gateway};
+use crate::harness::{APP, Gateway, PATIENCE, within};
 
 /// 128 bits in base64url.
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAA";
@@ -54,6 +54,28 @@ async fn refuses_a_replay_by_another_client() {
     }
     // The thief's attempts changed nothing for the owner.
     client.login(APP, &body).await.ok();
+    assert_eq!(gateway.simulator().exchanges().await, 1);
+}
+
+#[tokio::test]
+async fn refuses_a_stranger_while_the_code_is_in_flight() {
+    let gateway = Gateway::dev().await;
+    let issued = gateway.simulator().code(APP).await;
+    gateway.simulator().fault(json!({ "kind": "latency", "delay_ms": 300 })).await;
+    let body = json!({ "code": issued.code });
+    let owner = async { post(&gateway, &body, &[]).await };
+    let strangers = async {
+        // The simulated WeChat notes the call as soon as it comes: from then on the code is in flight.
+        within(PATIENCE, "the code to be in flight", async || {
+            (gateway.simulator().exchanges().await == 1).then_some(())
+        })
+        .await;
+        for headers in [("User-Agent", "another browser"), ("Idempotency-Key", KEY)] {
+            post(&gateway, &body, &[headers]).await.refused(409, "CODE_USED");
+        }
+    };
+    let (reply, ()) = tokio::join!(owner, strangers);
+    reply.ok();
     assert_eq!(gateway.simulator().exchanges().await, 1);
 }
 

@@ -63,7 +63,7 @@ async fn refuses_a_session_key_from_a_client_wherever_it_stands() {
     let (client, simulator) = (gateway.client(), gateway.simulator());
     let issued = simulator.code(APP).await;
     let key = "tiihtNczf5v6AKRyjwEUhQ==";
-    for name in ["session_key", "sessionKey"] {
+    for name in ["session_key", "sessionKey", "SESSION_KEY", "sessionkey"] {
         for extra in [
             json!({ name: key }),
             json!({ "extra": { name: key } }),
