@@ -35,7 +35,7 @@ pub struct ClientConfig {
     pub max_in_flight_per_app: usize,
     /// After so many calls of one app in a row that failed altogether ([`ExchangeError::Timeout`],
     /// [`ExchangeError::Unavailable`], [`ExchangeError::BadResponse`]), its calls fail at once for one to two seconds;
-    /// then one call tries. Default: 20.
+    /// then one call tries. Default: 50: behind a hanging WeChat they are in flight together.
     pub breaker_threshold: u32,
 }
 
@@ -46,7 +46,7 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(1),
             total_timeout: Duration::from_secs(2),
             max_in_flight_per_app: 256,
-            breaker_threshold: 20,
+            breaker_threshold: 50,
         }
     }
 }
