@@ -128,41 +128,27 @@ fn leave(
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let status = response.status().as_u16();
     let (method, duration_ms) = (response.request().method().as_str(), milliseconds(duration));
-    match source {
-        Some((code, text)) if code.is_alarm() => {
-            tracing::error!(
+    let code = source.map(|(code, _)| code.name());
+    let text = source.map(|(_, text)| text.as_str()).filter(|text| !text.is_empty());
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
                 request.id = id,
                 http.route = route,
                 http.method = method,
                 http.status = status,
                 duration_ms,
-                error.code = code.name(),
+                error.code = code,
                 error.source = text,
-                "request failed"
-            );
-        }
-        Some((code, text)) => {
-            tracing::info!(
-                request.id = id,
-                http.route = route,
-                http.method = method,
-                http.status = status,
-                duration_ms,
-                error.code = code.name(),
-                error.source = text,
-                "request refused"
-            );
-        }
-        None => {
-            tracing::info!(
-                request.id = id,
-                http.route = route,
-                http.method = method,
-                http.status = status,
-                duration_ms,
                 "request"
-            );
-        }
+            )
+        };
+    }
+    // Only what somebody here has to mend is an error in the log.
+    if source.is_some_and(|(code, _)| code.is_alarm()) {
+        line!(error);
+    } else {
+        line!(info);
     }
     gateway.metrics.request(route, status, duration);
     let headers = response.headers_mut();
