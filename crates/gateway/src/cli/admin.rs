@@ -71,8 +71,14 @@ pub(super) struct SecretArgs {
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// The AppSecret, from the environment.
-    #[arg(long = "secret-from-env", env = "WXGATE_APP_SECRET", hide_env_values = true, hide = true)]
-    secret: Option<String>,
+    #[arg(long = "secret-from-env", env = "WXGATE_APP_SECRET", hide_env_values = true, hide = true, value_parser = in_custody)]
+    secret: Option<Secret<String>>,
+}
+
+/// From the first moment, so that no Debug of the arguments can show it.
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that could fail")]
+fn in_custody(text: &str) -> Result<Secret<String>, std::convert::Infallible> {
+    Ok(Secret::new(text.to_owned()))
 }
 
 impl SecretArgs {
@@ -85,7 +91,7 @@ impl SecretArgs {
                 text
             }
             (Some(path), _) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?,
-            (None, Some(text)) => text.clone(),
+            (None, Some(text)) => return Ok(AppSecret::parse(text)?),
             (None, None) => {
                 return Err("give the AppSecret with --secret-file FILE, --secret-file - (standard input) or in WXGATE_APP_SECRET".into());
             }

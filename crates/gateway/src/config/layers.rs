@@ -48,8 +48,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Every key with its winning value and that value's source.
-#[derive(Clone, Debug)]
+/// Every key with its winning value and that value's source. Not `Debug`: some of the values are secrets.
+#[derive(Clone)]
 pub(crate) struct Layers {
     values: BTreeMap<String, (Value, Source)>,
     problems: Vec<Problem>,
