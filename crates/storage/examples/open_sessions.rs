@@ -99,6 +99,8 @@ async fn somebody(storage: &Storage) -> (TenantScope, NewSession) {
             private: Secret::new(random.bytes::<138>().to_vec()),
             public_jwk: "{}".to_owned(),
             created_at: now,
+            activated_at: None,
+            retired_at: None,
         },
     };
     let tenant = tx.tenants().create(tenant).await.unwrap();

@@ -4,7 +4,10 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Select, UpdateM
 use wxgate_crypto::MacKey;
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
-use crate::entity::{app, data_key, signing_key, union_group, user};
+use crate::entity::{
+    app, audience, data_key, forward_auth_policy, revocation, revocation_counter, service_client, signing_key,
+    union_group, user,
+};
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
 use crate::repo::union_groups::TenantUnionGroups;
@@ -25,7 +28,18 @@ macro_rules! tenant_owned {
     )*};
 }
 
-tenant_owned!(app, data_key, signing_key, union_group, user);
+tenant_owned!(
+    app,
+    audience,
+    data_key,
+    forward_auth_policy,
+    revocation,
+    revocation_counter,
+    service_client,
+    signing_key,
+    union_group,
+    user
+);
 
 /// A query over the rows of a tenant.
 #[expect(clippy::disallowed_methods, reason = "the one place where a finder gets its tenant")]

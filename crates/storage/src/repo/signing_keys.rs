@@ -23,6 +23,8 @@ pub(crate) fn of_row(row: signing_key::Model, keys: &TenantKeys) -> Result<Store
             .ok_or_else(|| StorageError::inconsistent("signing_key", "state"))?,
         public_jwk: row.public_jwk,
         created_at: Timestamp::from_millis(row.created_at),
+        activated_at: row.activated_at.map(Timestamp::from_millis),
+        retired_at: row.retired_at.map(Timestamp::from_millis),
     })
 }
 
@@ -42,5 +44,7 @@ pub(crate) fn to_row(
         private: Set(private.into_bytes()),
         public_jwk: Set(key.public_jwk.clone()),
         created_at: Set(key.created_at.millis()),
+        activated_at: Set(key.activated_at.map(Timestamp::millis)),
+        retired_at: Set(key.retired_at.map(Timestamp::millis)),
     }
 }

@@ -132,6 +132,8 @@ pub(crate) fn signing_key(random: &Random) -> StoredSigningKey {
         state: SigningKeyState::Active,
         private: Secret::new(random.bytes::<138>().to_vec()),
         created_at: START,
+        activated_at: None,
+        retired_at: None,
     }
 }
 

@@ -1,0 +1,138 @@
+//! The whole life of a session, and whom its tokens convince: refresh, revocations, key rotation, service clients,
+//! audiences, forward-auth policies.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::ConnectionTrait;
+
+use crate::table::{big, bytes, create, document, id, index, key, key_of, optional, reference, text, unique, word};
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for column in session_columns() {
+            add_column(manager, "session", column).await?;
+        }
+        for column in signing_key_columns() {
+            add_column(manager, "signing_key", column).await?;
+        }
+        revocation(manager).await?;
+        service_client(manager).await?;
+        audience(manager).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in ["forward_auth_policy", "audience", "service_client", "revocation", "revocation_counter"] {
+            manager.drop_table(Table::drop().table(table).to_owned()).await?;
+        }
+        for column in ["retired_at", "activated_at"] {
+            drop_column(manager, "signing_key", column).await?;
+        }
+        for column in ["contested", "contested_generation", "client", "access_until"] {
+            drop_column(manager, "session", column).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Until when an access token of the session can live; who refreshed it last, as a keyed digest of network and user
+/// agent; and how many turns in a row somebody else repeated.
+fn session_columns() -> [ColumnDef; 4] {
+    [
+        ColumnDef::new("access_until").big_integer().not_null().default(0).to_owned(),
+        optional(ColumnDef::new("client").var_binary(16).to_owned()),
+        optional(ColumnDef::new("contested_generation").integer().to_owned()),
+        ColumnDef::new("contested").integer().not_null().default(0).to_owned(),
+    ]
+}
+
+/// When a key began to sign, and when it ceased.
+fn signing_key_columns() -> [ColumnDef; 2] {
+    ["activated_at", "retired_at"].map(|name| optional(ColumnDef::new(name).big_integer().to_owned()))
+}
+
+/// What ended, numbered within each tenant by the locked row of its counter. `pruned` is the highest number that is gone.
+async fn revocation(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(manager, "revocation_counter", |table| {
+        table.col(key(id("tenant_id"))).col(big("seq")).col(big("pruned")).foreign_key(&mut reference(
+            "revocation_counter",
+            &["tenant_id"],
+            "tenant",
+            &["id"],
+        ));
+    })
+    .await?;
+    let tenants = Query::select().column("id").expr(Expr::val(0_i64)).expr(Expr::val(0_i64)).from("tenant").to_owned();
+    let mut counters = Query::insert();
+    counters.into_table("revocation_counter").columns(["tenant_id", "seq", "pruned"]);
+    counters.select_from(tenants).map_err(|error| DbErr::Migration(error.to_string()))?;
+    manager.get_connection().execute(&counters).await?;
+    create(manager, "revocation", |table| {
+        table
+            .col(id("tenant_id"))
+            .col(big("seq"))
+            .col(word("kind"))
+            .col(bytes("subject", 64))
+            .col(word("effect"))
+            .col(big("at"))
+            .col(optional(ColumnDef::new("expires_at").big_integer().to_owned()))
+            .primary_key(&mut key_of(&["tenant_id", "seq"]))
+            .foreign_key(&mut reference("revocation", &["tenant_id"], "tenant", &["id"]));
+    })
+    .await?;
+    index(manager, "revocation", &["tenant_id", "kind", "subject"]).await?;
+    index(manager, "revocation", &["expires_at"]).await
+}
+
+/// Downstream services with a secret of their own; during a rotation the one before still counts for a while.
+async fn service_client(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(manager, "service_client", |table| {
+        table
+            .col(key(bytes("id", 26)))
+            .col(id("tenant_id"))
+            .col(text("name", 200))
+            .col(bytes("secret_digest", 32))
+            .col(optional(ColumnDef::new("previous_digest").var_binary(32).to_owned()))
+            .col(optional(ColumnDef::new("previous_until").big_integer().to_owned()))
+            .col(document("policy"))
+            .col(big("created_at"))
+            .foreign_key(&mut reference("service_client", &["tenant_id"], "tenant", &["id"]));
+    })
+    .await?;
+    unique(manager, "service_client", &["tenant_id", "name"]).await
+}
+
+/// Names of services, each owned by one tenant; and what a proxy may ask of a token, by name.
+async fn audience(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(manager, "audience", |table| {
+        table.col(key(bytes("name", 200))).col(id("tenant_id")).col(big("created_at")).foreign_key(&mut reference(
+            "audience",
+            &["tenant_id"],
+            "tenant",
+            &["id"],
+        ));
+    })
+    .await?;
+    index(manager, "audience", &["tenant_id"]).await?;
+    create(manager, "forward_auth_policy", |table| {
+        table
+            .col(key(bytes("name", 64)))
+            .col(id("tenant_id"))
+            .col(bytes("audience", 200))
+            .col(document("scopes"))
+            .col(big("created_at"))
+            .foreign_key(&mut reference("forward_auth_policy", &["tenant_id"], "tenant", &["id"]));
+    })
+    .await?;
+    index(manager, "forward_auth_policy", &["tenant_id"]).await
+}
+
+async fn add_column(manager: &SchemaManager<'_>, table: &'static str, column: ColumnDef) -> Result<(), DbErr> {
+    manager.alter_table(Table::alter().table(table).add_column(column).to_owned()).await
+}
+
+async fn drop_column(manager: &SchemaManager<'_>, table: &'static str, column: &'static str) -> Result<(), DbErr> {
+    manager.alter_table(Table::alter().table(table).drop_column(column).to_owned()).await
+}
