@@ -53,10 +53,26 @@ pub enum ChangeKind {
     SigningKey,
     /// A tenant's data keys.
     DataKey,
+    /// A service client: its secret or policy, or it is gone.
+    ServiceClient,
+    /// An audience.
+    Audience,
+    /// A forward-auth policy.
+    ForwardAuthPolicy,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 6] = [Self::Tenant, Self::App, Self::UnionGroup, Self::User, Self::SigningKey, Self::DataKey];
+    const ALL: [Self; 9] = [
+        Self::Tenant,
+        Self::App,
+        Self::UnionGroup,
+        Self::User,
+        Self::SigningKey,
+        Self::DataKey,
+        Self::ServiceClient,
+        Self::Audience,
+        Self::ForwardAuthPolicy,
+    ];
 
     /// The word in storage.
     pub fn as_str(self) -> &'static str {
@@ -67,6 +83,9 @@ impl ChangeKind {
             Self::User => "user",
             Self::SigningKey => "signing_key",
             Self::DataKey => "data_key",
+            Self::ServiceClient => "service_client",
+            Self::Audience => "audience",
+            Self::ForwardAuthPolicy => "forward_auth_policy",
         }
     }
 

@@ -21,6 +21,12 @@ pub use connect::{DatabaseUrl, Engine, MalformedUrl};
 pub use error::{StartError, StorageError};
 pub use open_session::OpenSessionError;
 pub use repo::apps::{AllApps, NewApp, StoredApp, TenantApps};
+pub use repo::audiences::{OwnedAudience, TenantAudiences};
+pub use repo::forward_auth_policies::{
+    AllForwardAuthPolicies, NewForwardAuthPolicy, StoredForwardAuthPolicy, TenantForwardAuthPolicies,
+};
+pub use repo::identities::{KnownIdentity, TenantUsers};
+pub use repo::service_clients::{AllServiceClients, TenantServiceClients};
 pub use repo::tenants::{NewTenant, Tenants};
 pub use repo::union_groups::{TenantUnionGroups, UnionGroup};
 pub use scope::TenantScope;

@@ -17,6 +17,8 @@ use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
 use crate::open_session::{SessionBatcher, SessionWriter};
 use crate::repo::apps::AllApps;
+use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
+use crate::repo::service_clients::AllServiceClients;
 use crate::repo::tenants::Tenants;
 use crate::scope::TenantScope;
 use crate::tx::{self, Tx};
@@ -297,6 +299,16 @@ impl Storage {
     /// The apps of all tenants, by WeChat's appid.
     pub fn apps(&self) -> AllApps {
         AllApps::new(self.clone())
+    }
+
+    /// The service clients of all tenants, by id.
+    pub fn service_clients(&self) -> AllServiceClients {
+        AllServiceClients::new(self.clone())
+    }
+
+    /// The forward-auth policies of all tenants, by name.
+    pub fn forward_auth_policies(&self) -> AllForwardAuthPolicies {
+        AllForwardAuthPolicies::new(self.clone())
     }
 
     /// Begins a transaction of administrative writes. Nothing of it is seen before [`Tx::commit`].

@@ -9,6 +9,9 @@ use crate::changes::ChangeKind;
 use crate::connect::Engine;
 use crate::error::StorageError;
 use crate::repo::apps::TxApps;
+use crate::repo::audiences::TxAudiences;
+use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
+use crate::repo::service_clients::TxServiceClients;
 use crate::repo::tenants::TxTenants;
 use crate::repo::union_groups::TxUnionGroups;
 use crate::repo::users::TxUsers;
@@ -99,6 +102,21 @@ impl<'a> TxScope<'a> {
     /// The tenant's union groups.
     pub fn union_groups(&self) -> TxUnionGroups<'a> {
         TxUnionGroups::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's audiences.
+    pub fn audiences(&self) -> TxAudiences<'a> {
+        TxAudiences::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's service clients.
+    pub fn service_clients(&self) -> TxServiceClients<'a> {
+        TxServiceClients::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's forward-auth policies.
+    pub fn forward_auth_policies(&self) -> TxForwardAuthPolicies<'a> {
+        TxForwardAuthPolicies::new(self.tx, self.tenant)
     }
 
     /// The tenant's users.

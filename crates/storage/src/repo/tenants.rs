@@ -1,6 +1,6 @@
 //! Tenants.
 
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use wxgate_domain::{Slug, StoredSigningKey, Tenant, TenantId, TenantPolicy, TenantStatus, Timestamp};
 
 use super::{ascii, signing_keys, unsigned};
@@ -131,12 +131,36 @@ impl<'a> TxTenants<'a> {
     /// # Errors
     /// [`StorageError::NotFound`] if there is no such tenant.
     pub async fn set_status(&self, id: TenantId, status: TenantStatus) -> Result<(), StorageError> {
+        self.locked(id).await?;
+        self.update(id, tenant::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() }).await
+    }
+
+    /// Changes what a tenant tunes: `change` gets the policy as it is and gives it as it is to be, under the row's lock.
+    ///
+    /// # Errors
+    /// What `change` fails with; [`StorageError::NotFound`] if there is no such tenant; [`StorageError::Inconsistent`] if a
+    /// value is out of its bounds.
+    pub async fn set_policy<E: From<StorageError>>(
+        &self,
+        id: TenantId,
+        change: impl FnOnce(TenantPolicy) -> Result<TenantPolicy, E>,
+    ) -> Result<Tenant, E> {
+        let tenant = of_row(self.locked(id).await?)?;
+        let policy = change(tenant.policy)?.checked().map_err(|_| StorageError::inconsistent("tenant", "policy"))?;
+        self.update(id, tenant::ActiveModel { policy: Set(policy.to_json()), ..Default::default() }).await?;
+        Ok(Tenant { policy, ..tenant })
+    }
+
+    async fn locked(&self, id: TenantId) -> Result<tenant::Model, StorageError> {
+        #[expect(clippy::disallowed_methods, reason = "a tenant is found by its own id")]
+        let row = tenant::Entity::find_by_id(id.uuid()).lock_exclusive().one(&self.0.tx).await;
+        row.map_err(StorageError::from)?.ok_or(StorageError::NotFound)
+    }
+
+    async fn update(&self, id: TenantId, change: tenant::ActiveModel) -> Result<(), StorageError> {
         #[expect(clippy::disallowed_methods, reason = "a tenant is found by its own id")]
         let update = tenant::Entity::update_many().filter(tenant::Column::Id.eq(id.uuid()));
-        let update = update.set(tenant::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() });
-        if update.exec(&self.0.tx).await?.rows_affected == 0 {
-            return Err(StorageError::NotFound);
-        }
+        update.set(change).exec(&self.0.tx).await?;
         self.0.record(ChangeKind::Tenant, id, Some(id.uuid())).await
     }
 }
