@@ -59,10 +59,12 @@ pub enum ChangeKind {
     Audience,
     /// A forward-auth policy.
     ForwardAuthPolicy,
+    /// Something ended, was blocked or may act again: there are new entries in the tenant's feed.
+    Revocation,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Tenant,
         Self::App,
         Self::UnionGroup,
@@ -72,6 +74,7 @@ impl ChangeKind {
         Self::ServiceClient,
         Self::Audience,
         Self::ForwardAuthPolicy,
+        Self::Revocation,
     ];
 
     /// The word in storage.
@@ -86,6 +89,7 @@ impl ChangeKind {
             Self::ServiceClient => "service_client",
             Self::Audience => "audience",
             Self::ForwardAuthPolicy => "forward_auth_policy",
+            Self::Revocation => "revocation",
         }
     }
 
@@ -103,9 +107,20 @@ pub(crate) async fn record(
     row: Option<Uuid>,
     now: Timestamp,
 ) -> Result<(), StorageError> {
+    record_of(tx, kind, Some(tenant), row, now).await
+}
+
+/// The same for what concerns all tenants.
+pub(crate) async fn record_of(
+    tx: &DatabaseTransaction,
+    kind: ChangeKind,
+    tenant: Option<TenantId>,
+    row: Option<Uuid>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     let row = change::ActiveModel {
         seq: Set(next_seq(tx).await?),
-        tenant_id: Set(Some(tenant.uuid())),
+        tenant_id: Set(tenant.map(TenantId::uuid)),
         kind: Set(kind.as_str().to_owned()),
         row_id: Set(row),
         at: Set(now.millis()),
@@ -144,6 +159,7 @@ pub(crate) async fn poll(core: Arc<Core>, mut last: i64, mut stop: watch::Receiv
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             _ = tick.tick() => {}
+            () = core.news.notified() => {}
         }
         let result = catch_up(&core, &mut last).await;
         if let Err(error) = &result

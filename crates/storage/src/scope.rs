@@ -13,6 +13,7 @@ use crate::repo::apps::TenantApps;
 use crate::repo::audiences::TenantAudiences;
 use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
 use crate::repo::identities::TenantUsers;
+use crate::repo::revocations::TenantRevocations;
 use crate::repo::service_clients::TenantServiceClients;
 use crate::repo::union_groups::TenantUnionGroups;
 use crate::repo::{signing_keys, users};
@@ -105,6 +106,11 @@ impl TenantScope {
     /// The tenant's users, by what WeChat calls them.
     pub fn users(&self) -> TenantUsers {
         TenantUsers::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's feed of what ended.
+    pub fn revocations(&self) -> TenantRevocations {
+        TenantRevocations::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's signing keys with their private parts, newest first.

@@ -6,21 +6,22 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 use wxgate_crypto::{MasterKeyRing, Random};
-use wxgate_domain::{Clock, TenantId};
+use wxgate_domain::{Clock, Revocation, TenantId};
 
 use crate::changes::{self, Change};
 use crate::connect::{self, DatabaseUrl, Engine};
 use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
-use crate::open_session::{SessionBatcher, SessionWriter};
 use crate::repo::apps::AllApps;
 use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
 use crate::repo::service_clients::AllServiceClients;
 use crate::repo::tenants::Tenants;
+use crate::repo::{instance, revocations};
 use crate::scope::TenantScope;
+use crate::sessions::{SessionBatcher, SessionWriter};
 use crate::tx::{self, Tx};
 use crate::{MigrationStatus, migrate, start_check, sweep};
 
@@ -136,6 +137,8 @@ pub(crate) struct Core {
     pub(crate) observer: BatchObserver,
     pub(crate) keys: KeyCache,
     pub(crate) changes: broadcast::Sender<Change>,
+    /// This process wrote a change that is not to wait for the next look at the log.
+    pub(crate) news: Notify,
 }
 
 impl Core {
@@ -188,6 +191,7 @@ impl Storage {
             observer: config.observer,
             keys: KeyCache::new(),
             changes: broadcast::Sender::new(changes::BACKLOG),
+            news: Notify::new(),
         };
         let running = Running { stop: watch::Sender::new(false), tasks: Mutex::default(), sessions: OnceLock::new() };
         Ok(Self { core: Arc::new(core), running: Arc::new(running) })
@@ -309,6 +313,23 @@ impl Storage {
     /// The forward-auth policies of all tenants, by name.
     pub fn forward_auth_policies(&self) -> AllForwardAuthPolicies {
         AllForwardAuthPolicies::new(self.clone())
+    }
+
+    /// The entries of all tenants' feeds that still matter, in the order of tenant and number, at most `limit` of them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn revocations(&self, limit: u64) -> Result<Vec<(TenantId, Revocation)>, StorageError> {
+        revocations::all(&self.core, limit).await
+    }
+
+    /// Notes that this database was restored from a backup: all refresh tokens and feed cursors of before are void, and all
+    /// sessions are over. The new restore epoch.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the database never served.
+    pub async fn restored(&self) -> Result<u32, StorageError> {
+        instance::restored(&self.core).await
     }
 
     /// Begins a transaction of administrative writes. Nothing of it is seen before [`Tx::commit`].

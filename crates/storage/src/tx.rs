@@ -11,6 +11,7 @@ use crate::error::StorageError;
 use crate::repo::apps::TxApps;
 use crate::repo::audiences::TxAudiences;
 use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
+use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
 use crate::repo::tenants::TxTenants;
 use crate::repo::union_groups::TxUnionGroups;
@@ -66,7 +67,9 @@ impl Tx {
     /// # Errors
     /// [`StorageError::Busy`] if the database could not; [`StorageError::Unavailable`] if nobody knows.
     pub async fn commit(self) -> Result<(), StorageError> {
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await?;
+        self.core.news.notify_one();
+        Ok(())
     }
 
     /// Logs a change, to be seen with the transaction.
@@ -117,6 +120,11 @@ impl<'a> TxScope<'a> {
     /// The tenant's forward-auth policies.
     pub fn forward_auth_policies(&self) -> TxForwardAuthPolicies<'a> {
         TxForwardAuthPolicies::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's feed of what ended.
+    pub fn revocations(&self) -> TxRevocations<'a> {
+        TxRevocations::new(self.tx, self.tenant)
     }
 
     /// The tenant's users.

@@ -5,7 +5,7 @@ use wxgate_domain::{Slug, StoredSigningKey, Tenant, TenantId, TenantPolicy, Tena
 
 use super::{ascii, signing_keys, unsigned};
 use crate::changes::ChangeKind;
-use crate::entity::{data_key, signing_key, tenant};
+use crate::entity::{data_key, revocation_counter, signing_key, tenant};
 use crate::error::StorageError;
 use crate::keys;
 use crate::storage::Storage;
@@ -120,6 +120,9 @@ impl<'a> TxTenants<'a> {
         tenant::Entity::insert(row).exec_without_returning(tx).await?;
         let (data_keys, seal) = keys::create(&core.master_keys, &core.random, created.id, now);
         data_key::Entity::insert_many(data_keys).exec_without_returning(tx).await?;
+        let counter =
+            revocation_counter::ActiveModel { tenant_id: Set(created.id.uuid()), seq: Set(0), pruned: Set(0) };
+        revocation_counter::Entity::insert(counter).exec_without_returning(tx).await?;
         let signing = signing_keys::to_row(&new.signing_key, created.id, &seal, &core.random);
         signing_key::Entity::insert(signing).exec_without_returning(tx).await?;
         self.0.record(ChangeKind::Tenant, created.id, Some(created.id.uuid())).await?;

@@ -17,7 +17,7 @@ async fn log_in(
         unionid: unionid.map(|unionid| unionid.parse().unwrap()),
         session_key: SessionKey::from_bytes(database.random.bytes()),
     };
-    let new = NewSession::of(app, tenant.sessions_epoch, identity, database.clock.now());
+    let new = NewSession::of(app, tenant, identity, database.clock.now());
     storage.tenant(tenant.id).open_session(new).await.unwrap()
 }
 
