@@ -61,6 +61,7 @@ support::on_every_engine!(
     crate::policies::two_changes_of_one_policy_are_both_kept,
     crate::sealing::no_secret_lies_open,
     crate::sealing::a_seal_opens_only_in_its_own_row,
+    crate::policies::the_feed_hears_once_of_what_may_not_act,
     crate::service_clients::a_client_reads_back_with_its_digest_and_without_its_secret,
     crate::service_clients::a_secret_that_was_rotated_counts_for_a_day,
     crate::service_clients::a_client_that_was_removed_is_gone,

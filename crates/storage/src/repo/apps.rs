@@ -4,10 +4,11 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Se
 use uuid::Uuid;
 use wxgate_crypto::{Place, Sealed, Secret};
 use wxgate_domain::{
-    App, AppId, AppPolicy, AppSecret, AppStatus, Credential, Tenant, TenantId, TenantStatus, Timestamp, UnionGroupId,
-    WechatAppid,
+    App, AppId, AppPolicy, AppSecret, AppStatus, Credential, RevokedSubject, Tenant, TenantId, TenantStatus, Timestamp,
+    UnionGroupId, WechatAppid,
 };
 
+use super::revocations::NewRevocation;
 use super::{ascii, audiences, tenants, unsigned};
 use crate::changes::ChangeKind;
 use crate::entity::{app, tenant, union_group};
@@ -242,12 +243,17 @@ impl<'a> TxApps<'a> {
         audiences::must_be_owned(self.tx, self.tenant, &others.collect::<Vec<_>>()).await
     }
 
-    /// Enables or disables an app.
+    /// Enables or disables an app, and tells the feed. Nothing happens if it stands so already.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such app.
     pub async fn set_status(&self, appid: &WechatAppid, status: AppStatus) -> Result<(), StorageError> {
         let row = self.locked(appid).await?;
+        if row.status == status.as_str() {
+            return Ok(());
+        }
+        let news = NewRevocation::of_status(RevokedSubject::App(appid.clone()), status == AppStatus::Enabled);
+        self.tx.tenant(self.tenant).revocations().record(&[news]).await?;
         self.update(row.id, app::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() }).await
     }
 

@@ -1,8 +1,9 @@
 //! Tenants.
 
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
-use wxgate_domain::{Slug, StoredSigningKey, Tenant, TenantId, TenantPolicy, TenantStatus, Timestamp};
+use wxgate_domain::{RevokedSubject, Slug, StoredSigningKey, Tenant, TenantId, TenantPolicy, TenantStatus, Timestamp};
 
+use super::revocations::NewRevocation;
 use super::{ascii, signing_keys, unsigned};
 use crate::changes::ChangeKind;
 use crate::entity::{data_key, revocation_counter, signing_key, tenant};
@@ -129,12 +130,18 @@ impl<'a> TxTenants<'a> {
         Ok(created)
     }
 
-    /// Suspends or resumes a tenant.
+    /// Suspends or resumes a tenant, and tells the feed. Nothing happens if it stands so already.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if there is no such tenant.
     pub async fn set_status(&self, id: TenantId, status: TenantStatus) -> Result<(), StorageError> {
-        self.locked(id).await?;
+        let row = self.locked(id).await?;
+        if row.status == status.as_str() {
+            return Ok(());
+        }
+        let subject = RevokedSubject::Tenant(ascii(row.slug, "tenant", "slug")?);
+        let news = NewRevocation::of_status(subject, status == TenantStatus::Active);
+        self.0.tenant(id).revocations().record(&[news]).await?;
         self.update(id, tenant::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() }).await
     }
 

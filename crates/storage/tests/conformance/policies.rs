@@ -1,6 +1,6 @@
-//! What tenants and apps tune, changed while they serve.
+//! What tenants and apps tune, and whether they may act, changed while they serve.
 
-use wxgate_domain::{AppPolicy, TenantPolicy};
+use wxgate_domain::{AppPolicy, AppStatus, RevocationEffect, RevokedSubject, TenantPolicy, TenantStatus};
 use wxgate_storage::{Storage, StorageError};
 
 use crate::support::{TestDatabase, app, tenant};
@@ -68,5 +68,33 @@ pub(crate) async fn two_changes_of_one_policy_are_both_kept(database: TestDataba
     );
     let policy = storage.tenants().get(acme.id).await.unwrap().policy;
     assert_eq!((policy.max_sessions, policy.access_token_seconds, policy.refresh_grace_seconds), (3, 61, 7));
+    storage.stop().await;
+}
+
+pub(crate) async fn the_feed_hears_once_of_what_may_not_act(database: TestDatabase) {
+    let storage = database.started().await;
+    let acme = tenant(&storage, "acme").await;
+    let shop = app(&storage, &acme, "wx1").await.appid;
+    for (app, tenant) in [
+        (AppStatus::Disabled, TenantStatus::Suspended),
+        (AppStatus::Disabled, TenantStatus::Suspended),
+        (AppStatus::Enabled, TenantStatus::Active),
+        (AppStatus::Enabled, TenantStatus::Active),
+    ] {
+        let tx = storage.begin().await.unwrap();
+        tx.tenant(acme.id).apps().set_status(&shop, app).await.unwrap();
+        tx.tenants().set_status(acme.id, tenant).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let entries = storage.tenant(acme.id).revocations().page(None, 10).await.unwrap().entries;
+    let told: Vec<_> = entries.iter().map(|entry| (entry.seq, entry.subject.clone(), entry.effect)).collect();
+    let (app, tenant) = (RevokedSubject::App(shop), RevokedSubject::Tenant(acme.slug));
+    let expected = [
+        (1, app.clone(), RevocationEffect::Blocked),
+        (2, tenant.clone(), RevocationEffect::Blocked),
+        (3, app, RevocationEffect::Lifted),
+        (4, tenant, RevocationEffect::Lifted),
+    ];
+    assert_eq!(told, expected);
     storage.stop().await;
 }
