@@ -2,14 +2,18 @@
 
 mod admin;
 mod app;
+mod audience;
 mod config;
 mod dev;
 mod migrate;
+mod policy;
 mod print;
 mod serve;
+mod service_client;
 mod sim;
 mod tenant;
 mod union_group;
+mod user;
 
 use std::process::ExitCode;
 
@@ -34,6 +38,10 @@ enum Command {
     Tenant(tenant::TenantCommand),
     App(app::AppCommand),
     UnionGroup(union_group::UnionGroupCommand),
+    Audience(audience::AudienceCommand),
+    Policy(policy::PolicyCommand),
+    ServiceClient(service_client::ServiceClientCommand),
+    User(user::UserCommand),
 }
 
 /// An error for the person at the keyboard.
@@ -58,6 +66,10 @@ pub(crate) fn run() -> ExitCode {
             Command::Tenant(command) => command.run().await,
             Command::App(command) => command.run().await,
             Command::UnionGroup(command) => command.run().await,
+            Command::Audience(command) => command.run().await,
+            Command::Policy(command) => command.run().await,
+            Command::ServiceClient(command) => command.run().await,
+            Command::User(command) => command.run().await,
         }
     });
     match outcome {
