@@ -3,6 +3,7 @@
 pub mod app;
 pub mod identity;
 pub mod ids;
+pub mod key_rotation;
 pub mod policy;
 pub mod refresh;
 pub mod session;
@@ -14,6 +15,7 @@ pub mod user;
 pub use app::{App, AppSecret, AppStatus, Credential};
 pub use identity::WechatIdentity;
 pub use ids::{AppId, LoginCode, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId, UserId, WechatAppid};
+pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
 pub use policy::{AppPolicy, TenantPolicy};
 pub use refresh::RefreshToken;
 pub use session::{NewSession, OpenedSession};
