@@ -21,6 +21,7 @@ pub use connect::{DatabaseUrl, Engine, MalformedUrl};
 pub use error::{StartError, StorageError};
 pub use open_session::OpenSessionError;
 pub use repo::apps::{AllApps, NewApp, StoredApp, TenantApps};
+pub use repo::signing_keys::{AllSigningKeys, TenantRing, TxSigningKeys};
 pub use repo::tenants::{NewTenant, Tenants};
 pub use repo::union_groups::{TenantUnionGroups, UnionGroup};
 pub use scope::TenantScope;

@@ -17,6 +17,7 @@ use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
 use crate::open_session::{SessionBatcher, SessionWriter};
 use crate::repo::apps::AllApps;
+use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
 use crate::scope::TenantScope;
 use crate::tx::{self, Tx};
@@ -297,6 +298,11 @@ impl Storage {
     /// The apps of all tenants, by WeChat's appid.
     pub fn apps(&self) -> AllApps {
         AllApps::new(self.clone())
+    }
+
+    /// The signing keys of all tenants, as rotation sees them.
+    pub fn signing_keys(&self) -> AllSigningKeys {
+        AllSigningKeys::new(self.clone())
     }
 
     /// Begins a transaction of administrative writes. Nothing of it is seen before [`Tx::commit`].
