@@ -45,13 +45,13 @@ pub(crate) async fn a_key_goes_through_its_states(database: TestDatabase) {
 
     database.clock.advance(90 * DAY);
     let promoted_at = database.clock.now();
-    let mut hears = storage.changes();
+    let mut changes = storage.changes();
     let tx = storage.begin().await.unwrap();
     let keys = tx.tenant(acme.id).signing_keys();
     keys.promote(&second.kid).await.unwrap();
     keys.publish(made.clone()).await.unwrap();
     tx.commit().await.unwrap();
-    let heard = async { while hears.recv().await.unwrap().kind != ChangeKind::SigningKey {} };
+    let heard = async { while changes.recv().await.unwrap().kind != ChangeKind::SigningKey {} };
     tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap();
 
     let keys = ring(&storage, acme.id).await.keys;
