@@ -75,6 +75,16 @@ impl TenantPolicy {
         Duration::from_secs(self.refresh_idle_seconds.into())
     }
 
+    /// How long a session lives at most.
+    pub fn refresh_absolute(&self) -> Duration {
+        Duration::from_secs(self.refresh_absolute_seconds.into())
+    }
+
+    /// How long the previous refresh token still gets the same successor.
+    pub fn refresh_grace(&self) -> Duration {
+        Duration::from_secs(self.refresh_grace_seconds.into())
+    }
+
     /// How far a watermark may be from now.
     pub fn user_data_window(&self) -> Duration {
         Duration::from_secs(self.user_data_window_seconds.into())
