@@ -98,6 +98,14 @@ impl Clock {
         }
     }
 
+    /// The moment that a database server told, for what several processes must agree on; a manual clock overrules it.
+    pub fn or_told(&self, told: Timestamp) -> Timestamp {
+        match self {
+            Self::System => told,
+            Self::Manual(_) => self.now(),
+        }
+    }
+
     /// Moves a manual clock forward; the system's clock takes no orders.
     pub fn advance(&self, duration: Duration) {
         if let Self::Manual(now) = self {

@@ -117,7 +117,7 @@ async fn somebody(storage: &Storage) -> (TenantScope, NewSession) {
     tx.commit().await.unwrap();
     let session_key = SessionKey::from_bytes(random.bytes());
     let identity = WechatIdentity { openid: "nobody".parse().unwrap(), unionid: None, session_key };
-    (storage.tenant(tenant.id), NewSession::of(&app, tenant.sessions_epoch, identity, now))
+    (storage.tenant(tenant.id), NewSession::of(&app, &tenant, identity, now))
 }
 
 /// `callers` tasks open `sessions` sessions together.

@@ -53,10 +53,13 @@ pub enum ChangeKind {
     SigningKey,
     /// A tenant's data keys.
     DataKey,
+    /// Something ended, was blocked or may act again: there are new entries in the tenant's feed.
+    Revocation,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 6] = [Self::Tenant, Self::App, Self::UnionGroup, Self::User, Self::SigningKey, Self::DataKey];
+    const ALL: [Self; 7] =
+        [Self::Tenant, Self::App, Self::UnionGroup, Self::User, Self::SigningKey, Self::DataKey, Self::Revocation];
 
     /// The word in storage.
     pub fn as_str(self) -> &'static str {
@@ -67,6 +70,7 @@ impl ChangeKind {
             Self::User => "user",
             Self::SigningKey => "signing_key",
             Self::DataKey => "data_key",
+            Self::Revocation => "revocation",
         }
     }
 
@@ -84,9 +88,20 @@ pub(crate) async fn record(
     row: Option<Uuid>,
     now: Timestamp,
 ) -> Result<(), StorageError> {
+    record_of(tx, kind, Some(tenant), row, now).await
+}
+
+/// The same for what concerns all tenants.
+pub(crate) async fn record_of(
+    tx: &DatabaseTransaction,
+    kind: ChangeKind,
+    tenant: Option<TenantId>,
+    row: Option<Uuid>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     let row = change::ActiveModel {
         seq: Set(next_seq(tx).await?),
-        tenant_id: Set(Some(tenant.uuid())),
+        tenant_id: Set(tenant.map(TenantId::uuid)),
         kind: Set(kind.as_str().to_owned()),
         row_id: Set(row),
         at: Set(now.millis()),
@@ -125,6 +140,7 @@ pub(crate) async fn poll(core: Arc<Core>, mut last: i64, mut stop: watch::Receiv
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             _ = tick.tick() => {}
+            () = core.news.notified() => {}
         }
         let result = catch_up(&core, &mut last).await;
         if let Err(error) = &result

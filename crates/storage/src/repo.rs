@@ -2,6 +2,8 @@
 
 pub(crate) mod apps;
 pub(crate) mod instance;
+pub(crate) mod revocations;
+pub(crate) mod sessions;
 pub(crate) mod signing_keys;
 pub(crate) mod tenants;
 pub(crate) mod union_groups;

@@ -10,6 +10,7 @@ use crate::entity::{
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
+use crate::repo::revocations::TenantRevocations;
 use crate::repo::union_groups::TenantUnionGroups;
 use crate::repo::{signing_keys, users};
 use crate::storage::Storage;
@@ -79,6 +80,11 @@ impl TenantScope {
     /// The tenant's union groups.
     pub fn union_groups(&self) -> TenantUnionGroups {
         TenantUnionGroups::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's feed of what ended.
+    pub fn revocations(&self) -> TenantRevocations {
+        TenantRevocations::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's signing keys with their private parts, newest first.

@@ -6,20 +6,21 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 use wxgate_crypto::{MasterKeyRing, Random};
-use wxgate_domain::{Clock, TenantId};
+use wxgate_domain::{Clock, Revocation, TenantId};
 
 use crate::changes::{self, Change};
 use crate::connect::{self, DatabaseUrl, Engine};
 use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
-use crate::open_session::{SessionBatcher, SessionWriter};
 use crate::repo::apps::AllApps;
 use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
+use crate::repo::{instance, revocations};
 use crate::scope::TenantScope;
+use crate::sessions::{SessionBatcher, SessionWriter};
 use crate::tx::{self, Tx};
 use crate::{MigrationStatus, migrate, start_check, sweep};
 
@@ -135,6 +136,8 @@ pub(crate) struct Core {
     pub(crate) observer: BatchObserver,
     pub(crate) keys: KeyCache,
     pub(crate) changes: broadcast::Sender<Change>,
+    /// This process wrote a change that is not to wait for the next look at the log.
+    pub(crate) news: Notify,
 }
 
 impl Core {
@@ -187,6 +190,7 @@ impl Storage {
             observer: config.observer,
             keys: KeyCache::new(),
             changes: broadcast::Sender::new(changes::BACKLOG),
+            news: Notify::new(),
         };
         let running = Running { stop: watch::Sender::new(false), tasks: Mutex::default(), sessions: OnceLock::new() };
         Ok(Self { core: Arc::new(core), running: Arc::new(running) })
@@ -303,6 +307,23 @@ impl Storage {
     /// The signing keys of all tenants, as rotation sees them.
     pub fn signing_keys(&self) -> AllSigningKeys {
         AllSigningKeys::new(self.clone())
+    }
+
+    /// The entries of all tenants' feeds that still matter, in the order of tenant and number, at most `limit` of them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn revocations(&self, limit: u64) -> Result<Vec<(TenantId, Revocation)>, StorageError> {
+        revocations::all(&self.core, limit).await
+    }
+
+    /// Notes that this database was restored from a backup: all refresh tokens and feed cursors of before are void, and all
+    /// sessions are over. The new restore epoch.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the database never served.
+    pub async fn restored(&self) -> Result<u32, StorageError> {
+        instance::restored(&self.core).await
     }
 
     /// Begins a transaction of administrative writes. Nothing of it is seen before [`Tx::commit`].

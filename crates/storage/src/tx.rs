@@ -9,6 +9,7 @@ use crate::changes::ChangeKind;
 use crate::connect::Engine;
 use crate::error::StorageError;
 use crate::repo::apps::TxApps;
+use crate::repo::revocations::TxRevocations;
 use crate::repo::signing_keys::TxSigningKeys;
 use crate::repo::tenants::TxTenants;
 use crate::repo::union_groups::TxUnionGroups;
@@ -64,7 +65,9 @@ impl Tx {
     /// # Errors
     /// [`StorageError::Busy`] if the database could not; [`StorageError::Unavailable`] if nobody knows.
     pub async fn commit(self) -> Result<(), StorageError> {
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await?;
+        self.core.news.notify_one();
+        Ok(())
     }
 
     /// Logs a change, to be seen with the transaction.
@@ -105,6 +108,11 @@ impl<'a> TxScope<'a> {
     /// The tenant's union groups.
     pub fn union_groups(&self) -> TxUnionGroups<'a> {
         TxUnionGroups::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's feed of what ended.
+    pub fn revocations(&self) -> TxRevocations<'a> {
+        TxRevocations::new(self.tx, self.tenant)
     }
 
     /// The tenant's users.

@@ -135,7 +135,7 @@ impl Logins {
         self.limits
             .openid(&app.app, &exchanged.identity.openid)
             .map_err(|wait| LoginError::TooManySessions { retry_after: wait.0 })?;
-        let new = NewSession::of(&app.app, app.tenant.sessions_epoch(), exchanged.identity, self.clock.now());
+        let new = NewSession::of(&app.app, &app.tenant.tenant, exchanged.identity, self.clock.now());
         Ok(self.storage.tenant(app.tenant.id()).open_session(new).await?)
     }
 }

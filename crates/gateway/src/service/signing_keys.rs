@@ -1,7 +1,10 @@
 //! Keeps every tenant's signing keys turning, and does what an operator asks of them.
 
-use wxgate_domain::{Clock, KeyMoveError, KeyStep, Kid, SigningAlgorithm, StoredSigningKey, TenantId, key_rotation};
-use wxgate_storage::{Storage, StorageError, TenantRing};
+use wxgate_domain::{
+    Clock, KeyMoveError, KeyStep, Kid, RevocationEffect, RevokedSubject, SigningAlgorithm, StoredSigningKey, TenantId,
+    Timestamp, key_rotation,
+};
+use wxgate_storage::{NewRevocation, Storage, StorageError, TenantRing};
 use wxgate_token::{KeyError, SigningKey};
 
 /// Keys that are made for one decision at most: a policy that changes its algorithm again and again is not waited for.
@@ -111,6 +114,10 @@ impl SigningKeys {
                 made = Some(self.make(algorithm).await?);
                 continue;
             }
+            if let Some(kid) = stolen {
+                // Counters are locked in one order by everybody: the feed's before that of changes.
+                tx.tenant(tenant).revocations().record(&[ended(kid, self.clock.now())]).await?;
+            }
             for step in &steps {
                 match step {
                     KeyStep::Publish(_) => {
@@ -136,6 +143,15 @@ impl SigningKeys {
         let now = self.clock.now();
         let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, now)).await;
         made.unwrap_or(Err(KeyError::Generate))
+    }
+}
+
+/// The entry by which verifiers that cache the key set hear of it at once.
+fn ended(kid: &Kid, now: Timestamp) -> NewRevocation {
+    NewRevocation {
+        subject: RevokedSubject::Key(kid.clone()),
+        effect: RevocationEffect::Ended,
+        expires: Some(now.plus(key_rotation::VERIFIES_ON)),
     }
 }
 

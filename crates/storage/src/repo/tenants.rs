@@ -5,7 +5,7 @@ use wxgate_domain::{SigningKeyState, Slug, StoredSigningKey, Tenant, TenantId, T
 
 use super::{ascii, signing_keys, unsigned};
 use crate::changes::ChangeKind;
-use crate::entity::{data_key, signing_key, tenant};
+use crate::entity::{data_key, revocation_counter, signing_key, tenant};
 use crate::error::StorageError;
 use crate::keys;
 use crate::storage::Storage;
@@ -134,6 +134,9 @@ impl<'a> TxTenants<'a> {
         tenant::Entity::insert(row).exec_without_returning(tx).await?;
         let (data_keys, seal) = keys::create(&core.master_keys, &core.random, created.id, now);
         data_key::Entity::insert_many(data_keys).exec_without_returning(tx).await?;
+        let counter =
+            revocation_counter::ActiveModel { tenant_id: Set(created.id.uuid()), seq: Set(0), pruned: Set(0) };
+        revocation_counter::Entity::insert(counter).exec_without_returning(tx).await?;
         let signing = [(new.signing_key, SigningKeyState::Active), (new.next_key, SigningKeyState::Next)];
         let signing = signing.map(|(key, state)| {
             signing_keys::to_row(&StoredSigningKey { state, ..key }, created.id, &seal, &core.random)

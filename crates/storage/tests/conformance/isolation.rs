@@ -103,7 +103,7 @@ pub(crate) async fn another_tenant_opens_and_replays_nothing(database: TestDatab
         unionid: None,
         session_key: SessionKey::from_bytes(database.random.bytes()),
     };
-    let new = NewSession::of(&shop, acme.sessions_epoch, identity.clone(), now);
+    let new = NewSession::of(&shop, &acme, identity.clone(), now);
     let (owner, other) = (storage.tenant(acme.id), storage.tenant(umbrella.id));
 
     let refused = other.open_session(new.clone()).await.unwrap_err();

@@ -176,6 +176,10 @@ async fn a_stolen_key_is_gone_at_once_and_cached_verifiers_take_its_successor() 
     let fresh = Verifier::of(&after, START);
     assert_eq!(house.verify(&old, &fresh.keys), Err(VerifyError::UnknownKey));
     assert_eq!(after.jwks().len(), 2, "somebody stands by again");
+    let feed = house.storage.tenant(house.tenant.id).revocations().page(None, 10).await.unwrap();
+    let [entry] = &feed.entries[..] else { panic!("{feed:?}") };
+    assert_eq!((&entry.subject, entry.effect), (&RevokedSubject::Key(stolen.clone()), RevocationEffect::Ended));
+    assert!(entry.expires.unwrap() > START.plus(claims::MAX_LIFE));
 
     let unknown = house.keys().retire(house.tenant.id, &stolen).await.unwrap_err();
     assert!(matches!(unknown, SigningKeyError::Move(KeyMoveError::Unknown)), "{unknown}");

@@ -1,0 +1,86 @@
+//! Sessions outside the hot path: a user's devices, and the end of all of them at once.
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend};
+use uuid::Uuid;
+use wxgate_domain::{EndReason, RevocationEffect, RevokedSubject, SessionId, TenantId, Timestamp, UserId, WechatAppid};
+
+use super::ascii;
+use super::revocations::NewRevocation;
+use crate::error::StorageError;
+use crate::scope::TenantScope;
+use crate::sql::{get, id, statement, time};
+
+/// Most devices that are listed.
+const MOST: u64 = 1_000;
+
+/// A live session, as its user sees it: one login on one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveSession {
+    /// The session.
+    pub id: SessionId,
+    /// The mini-program that was logged in to.
+    pub appid: WechatAppid,
+    /// When.
+    pub opened_at: Timestamp,
+    /// When it was refreshed last; `None` if never.
+    pub refreshed_at: Option<Timestamp>,
+}
+
+impl TenantScope {
+    /// The live sessions of a user, newest first, at most 1,000. Those that idled for too long may still be among them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn live_sessions(&self, user: UserId) -> Result<Vec<LiveSession>, StorageError> {
+        let text = format!(
+            r#"SELECT s.id, a.appid, s.opened_at, s.refreshed_at FROM session s
+            JOIN "user" u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+            JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
+            JOIN tenant t ON t.id = s.tenant_id
+            WHERE s.tenant_id = ? AND s.user_id = ? AND s.ended_at IS NULL
+            AND s.user_epoch = u.sessions_epoch AND s.app_epoch = a.sessions_epoch AND s.tenant_epoch = t.sessions_epoch
+            ORDER BY s.opened_at DESC, s.id DESC LIMIT {MOST}"#
+        );
+        let rows = self.read(&text, &[id(self.tenant.uuid()), id(user.uuid())]).await?;
+        let live = rows.iter().map(|row| {
+            Ok(LiveSession {
+                id: get::<Uuid>(row, 0)?.into(),
+                appid: ascii(get(row, 1)?, "app", "appid")?,
+                opened_at: Timestamp::from_millis(get(row, 2)?),
+                refreshed_at: get::<Option<i64>>(row, 3)?.map(Timestamp::from_millis),
+            })
+        });
+        live.collect()
+    }
+}
+
+/// Ends all sessions of a user whose row is locked; what to tell the feed of them.
+pub(crate) async fn end_all_of_user(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    user: UserId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<Vec<NewRevocation>, StorageError> {
+    let backend = tx.get_database_backend();
+    let lock = if backend == DbBackend::Sqlite { "" } else { "FOR UPDATE" };
+    let of_user = "tenant_id = ? AND user_id = ? AND ended_at IS NULL";
+    let read = format!("SELECT id, access_until FROM session WHERE {of_user} ORDER BY id {lock}");
+    let owner = [id(tenant.uuid()), id(user.uuid())];
+    let rows = tx.query_all_raw(statement(backend, &read, owner.to_vec())).await?;
+    let end = format!("UPDATE session SET ended_at = ?, end_reason = ? WHERE {of_user}");
+    let values = [vec![time(now), reason.as_str().into()], owner.to_vec()].concat();
+    tx.execute_raw(statement(backend, &end, values)).await?;
+    let mut news = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let until = Timestamp::from_millis(get(row, 1)?);
+        if until > now {
+            news.push(NewRevocation {
+                subject: RevokedSubject::Session(get::<Uuid>(row, 0)?.into()),
+                effect: RevocationEffect::Ended,
+                expires: Some(until),
+            });
+        }
+    }
+    Ok(news)
+}
