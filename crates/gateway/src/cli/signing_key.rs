@@ -39,11 +39,8 @@ enum Action {
         tenant: Slug,
     },
     /// Emergency: a key that was stolen signs and verifies nothing any more, from now on.
-    ///
-    /// Every token that it signed is refused. If it is the one that signs, the next key takes over at once, and users
-    /// go on with their refresh tokens.
     #[command(
-        after_help = "Example:\n  wxgate signing-key retire --tenant acme kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+        after_help = "Example:\n  wxgate signing-key retire --tenant acme kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k\n\nEvery token that it signed is refused. If it is the one that signs, the next key takes over at once, and users go\non with their refresh tokens."
     )]
     Retire {
         /// The tenant.
