@@ -3,7 +3,7 @@
 use wxgate_crypto::{Random, Secret};
 use wxgate_domain::{OpenedSession, RefreshToken, Timestamp};
 use wxgate_storage::Storage;
-use wxgate_token::{Grant, issue};
+use wxgate_token::{Grant, Subject, issue};
 
 use super::directory::ActiveApp;
 use super::login::LoginError;
@@ -35,17 +35,16 @@ impl Tokens {
     ) -> Result<Issued, LoginError> {
         let (policy, tenant) = (&app.app.policy, &app.tenant.tenant);
         let scope = policy.scope();
-        let grant = Grant {
-            app: &app.app.appid,
-            tenant: &tenant.slug,
-            audiences: &policy.audiences,
-            scope: &scope,
+        let subject = Subject::User {
             user: session.user.id,
             session: session.id,
+            app: &app.app.appid,
+            audiences: &policy.audiences,
             openid: policy.openid_claim.then_some(&session.openid),
             unionid: session.unionid.as_ref().filter(|_| policy.unionid_claim),
-            life: tenant.policy.access_token_life(),
         };
+        let life = tenant.policy.access_token_life();
+        let grant = Grant { tenant: &tenant.slug, subject, scope: &scope, life };
         let access = issue(&app.tenant.ring, &app.tenant.issuer, &grant, now, &self.random)?;
         let storage = self.storage.tenant(tenant.id);
         let key = storage.refresh_mac_key(session.mac_key).await?;
