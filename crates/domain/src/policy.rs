@@ -1,10 +1,12 @@
 //! What a tenant or an app may tune. Safety has parameters, never an off switch: each value has bounds.
 
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audience::{Audience, Scope};
 use crate::signing_key::SigningAlgorithm;
 
 /// What a tenant tunes. Stored as one JSON text; unknown keys are refused, absent ones take their default.
@@ -31,7 +33,7 @@ pub struct TenantPolicy {
     pub signing_key_days: u32,
 }
 
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 const DAY: u32 = 86_400;
 
 impl Default for TenantPolicy {
@@ -95,7 +97,11 @@ impl TenantPolicy {
         Duration::from_hours(24 * u64::from(self.signing_key_days))
     }
 
-    fn checked(self) -> Result<Self, MalformedPolicy> {
+    /// The policy, if every value is within its bounds.
+    ///
+    /// # Errors
+    /// Which value is not.
+    pub fn checked(self) -> Result<Self, MalformedPolicy> {
         within("version", self.version, VERSION..=VERSION)?;
         within("access_token_seconds", self.access_token_seconds, 60..=DAY)?;
         within("refresh_idle_seconds", self.refresh_idle_seconds, 3_600..=365 * DAY)?;
@@ -114,9 +120,9 @@ impl TenantPolicy {
 pub struct AppPolicy {
     /// The format of this text.
     pub version: u32,
-    /// Audiences of the app's access tokens, beside the issuer; empty means the appid.
+    /// Audiences of the app's access tokens, beside the issuer, at most 20; empty means the appid. The tenant owns each.
     pub audiences: Vec<String>,
-    /// Scopes of the app's access tokens.
+    /// Scopes of the app's access tokens, at most 20.
     pub scopes: Vec<String>,
     /// Whether access tokens carry the openid.
     pub openid_claim: bool,
@@ -165,23 +171,35 @@ impl AppPolicy {
         self.scopes.join(" ")
     }
 
-    fn checked(self) -> Result<Self, MalformedPolicy> {
+    /// The policy, if every value is within its bounds.
+    ///
+    /// # Errors
+    /// Which value is not.
+    pub fn checked(self) -> Result<Self, MalformedPolicy> {
         within("version", self.version, VERSION..=VERSION)?;
         within("requests_per_second", self.requests_per_second, 1..=100_000)?;
         within("request_burst", self.request_burst, 1..=100_000)?;
         within("logins_per_minute", self.logins_per_minute, 1..=1_000)?;
-        let plain = |text: &String| (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        let listed = |list: &[String]| list.len() <= 20 && list.iter().all(plain);
-        (listed(&self.audiences) && listed(&self.scopes)).then_some(self).ok_or(MalformedPolicy("audiences or scopes"))
+        listed::<Audience>("audiences", &self.audiences)?;
+        listed::<Scope>("scopes", &self.scopes)?;
+        Ok(self)
     }
+}
+
+/// At most 20 texts, each once and each of this kind.
+fn listed<T: FromStr>(name: &'static str, list: &[String]) -> Result<(), MalformedPolicy> {
+    let once = |at: usize, text: &String| !list.iter().take(at).any(|before| before == text);
+    let fits =
+        list.len() <= 20 && list.iter().enumerate().all(|(at, text)| once(at, text) && text.parse::<T>().is_ok());
+    fits.then_some(()).ok_or(MalformedPolicy(name))
 }
 
 /// A policy text that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed policy: {0} is unknown or out of bounds")]
-pub struct MalformedPolicy(&'static str);
+pub struct MalformedPolicy(pub(crate) &'static str);
 
-fn within(name: &'static str, value: u32, bounds: RangeInclusive<u32>) -> Result<(), MalformedPolicy> {
+pub(crate) fn within(name: &'static str, value: u32, bounds: RangeInclusive<u32>) -> Result<(), MalformedPolicy> {
     bounds.contains(&value).then_some(()).ok_or(MalformedPolicy(name))
 }
 
@@ -208,7 +226,13 @@ mod tests {
         ] {
             assert!(TenantPolicy::from_json(wrong).is_err(), "{wrong}");
         }
-        for wrong in [r#"{"request_burst":0}"#, r#"{"scopes":["a b"]}"#, r#"{"audiences":[""]}"#] {
+        for wrong in [
+            r#"{"request_burst":0}"#,
+            r#"{"scopes":["a b"]}"#,
+            r#"{"scopes":["a","a"]}"#,
+            r#"{"audiences":[""]}"#,
+            r#"{"audiences":["https://login.example.com/t/acme"]}"#,
+        ] {
             assert!(AppPolicy::from_json(wrong).is_err(), "{wrong}");
         }
     }

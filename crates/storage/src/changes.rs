@@ -53,13 +53,29 @@ pub enum ChangeKind {
     SigningKey,
     /// A tenant's data keys.
     DataKey,
+    /// A service client: its secret or policy, or it is gone.
+    ServiceClient,
+    /// An audience.
+    Audience,
+    /// A forward-auth policy.
+    ForwardAuthPolicy,
     /// Something ended, was blocked or may act again: there are new entries in the tenant's feed.
     Revocation,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 7] =
-        [Self::Tenant, Self::App, Self::UnionGroup, Self::User, Self::SigningKey, Self::DataKey, Self::Revocation];
+    const ALL: [Self; 10] = [
+        Self::Tenant,
+        Self::App,
+        Self::UnionGroup,
+        Self::User,
+        Self::SigningKey,
+        Self::DataKey,
+        Self::ServiceClient,
+        Self::Audience,
+        Self::ForwardAuthPolicy,
+        Self::Revocation,
+    ];
 
     /// The word in storage.
     pub fn as_str(self) -> &'static str {
@@ -70,6 +86,9 @@ impl ChangeKind {
             Self::User => "user",
             Self::SigningKey => "signing_key",
             Self::DataKey => "data_key",
+            Self::ServiceClient => "service_client",
+            Self::Audience => "audience",
+            Self::ForwardAuthPolicy => "forward_auth_policy",
             Self::Revocation => "revocation",
         }
     }

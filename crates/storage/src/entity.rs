@@ -2,6 +2,9 @@
 //!
 //! No relations: rows are joined by their tenant in `scope`, never by an id alone.
 
+pub(crate) mod identity;
+pub(crate) mod union_member;
+
 /// The one row about the whole database.
 pub(crate) mod instance {
     use sea_orm::entity::prelude::*;

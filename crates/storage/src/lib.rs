@@ -26,7 +26,13 @@ pub use error::{StartError, StorageError};
 pub use open_session::OpenSessionError;
 pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};
 pub use repo::apps::{AllApps, NewApp, StoredApp, TenantApps};
+pub use repo::audiences::{OwnedAudience, TenantAudiences};
+pub use repo::forward_auth_policies::{
+    AllForwardAuthPolicies, NewForwardAuthPolicy, StoredForwardAuthPolicy, TenantForwardAuthPolicies,
+};
+pub use repo::identities::{KnownIdentity, TenantUsers};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
+pub use repo::service_clients::{AllServiceClients, TenantServiceClients};
 pub use repo::sessions::LiveSession;
 pub use repo::signing_keys::{AllSigningKeys, TenantRing, TxSigningKeys};
 pub use repo::tenants::{NewTenant, Tenants};

@@ -5,12 +5,16 @@ use wxgate_crypto::MacKey;
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, data_key, forward_auth_policy, revocation, revocation_counter, service_client, signing_key,
-    union_group, user,
+    app, audience, data_key, forward_auth_policy, identity, revocation, revocation_counter, service_client,
+    signing_key, union_group, union_member, user,
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
+use crate::repo::audiences::TenantAudiences;
+use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
+use crate::repo::identities::TenantUsers;
 use crate::repo::revocations::TenantRevocations;
+use crate::repo::service_clients::TenantServiceClients;
 use crate::repo::union_groups::TenantUnionGroups;
 use crate::repo::{signing_keys, users};
 use crate::storage::Storage;
@@ -34,11 +38,13 @@ tenant_owned!(
     audience,
     data_key,
     forward_auth_policy,
+    identity,
     revocation,
     revocation_counter,
     service_client,
     signing_key,
     union_group,
+    union_member,
     user
 );
 
@@ -80,6 +86,26 @@ impl TenantScope {
     /// The tenant's union groups.
     pub fn union_groups(&self) -> TenantUnionGroups {
         TenantUnionGroups::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's audiences.
+    pub fn audiences(&self) -> TenantAudiences {
+        TenantAudiences::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's service clients.
+    pub fn service_clients(&self) -> TenantServiceClients {
+        TenantServiceClients::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's forward-auth policies.
+    pub fn forward_auth_policies(&self) -> TenantForwardAuthPolicies {
+        TenantForwardAuthPolicies::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's users, by what WeChat calls them.
+    pub fn users(&self) -> TenantUsers {
+        TenantUsers::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's feed of what ended.

@@ -16,6 +16,8 @@ use crate::connect::{self, DatabaseUrl, Engine};
 use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
 use crate::repo::apps::AllApps;
+use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
+use crate::repo::service_clients::AllServiceClients;
 use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
 use crate::repo::{instance, revocations};
@@ -307,6 +309,16 @@ impl Storage {
     /// The signing keys of all tenants, as rotation sees them.
     pub fn signing_keys(&self) -> AllSigningKeys {
         AllSigningKeys::new(self.clone())
+    }
+
+    /// The service clients of all tenants, by id.
+    pub fn service_clients(&self) -> AllServiceClients {
+        AllServiceClients::new(self.clone())
+    }
+
+    /// The forward-auth policies of all tenants, by name.
+    pub fn forward_auth_policies(&self) -> AllForwardAuthPolicies {
+        AllForwardAuthPolicies::new(self.clone())
     }
 
     /// The entries of all tenants' feeds that still matter, in the order of tenant and number, at most `limit` of them.

@@ -9,7 +9,10 @@ use crate::changes::ChangeKind;
 use crate::connect::Engine;
 use crate::error::StorageError;
 use crate::repo::apps::TxApps;
+use crate::repo::audiences::TxAudiences;
+use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
 use crate::repo::revocations::TxRevocations;
+use crate::repo::service_clients::TxServiceClients;
 use crate::repo::signing_keys::TxSigningKeys;
 use crate::repo::tenants::TxTenants;
 use crate::repo::union_groups::TxUnionGroups;
@@ -108,6 +111,21 @@ impl<'a> TxScope<'a> {
     /// The tenant's union groups.
     pub fn union_groups(&self) -> TxUnionGroups<'a> {
         TxUnionGroups::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's audiences.
+    pub fn audiences(&self) -> TxAudiences<'a> {
+        TxAudiences::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's service clients.
+    pub fn service_clients(&self) -> TxServiceClients<'a> {
+        TxServiceClients::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's forward-auth policies.
+    pub fn forward_auth_policies(&self) -> TxForwardAuthPolicies<'a> {
+        TxForwardAuthPolicies::new(self.tx, self.tenant)
     }
 
     /// The tenant's feed of what ended.

@@ -31,6 +31,14 @@ pub struct NewRevocation {
     pub expires: Option<Timestamp>,
 }
 
+impl NewRevocation {
+    /// That tokens of an app or a tenant are refused from now on, or no longer.
+    pub(crate) fn of_status(subject: RevokedSubject, may_act: bool) -> Self {
+        let effect = if may_act { RevocationEffect::Lifted } else { RevocationEffect::Blocked };
+        Self { subject, effect, expires: None }
+    }
+}
+
 /// How long a lifted block is told of: longer than any follower may be behind.
 const LIFTED: Duration = Duration::from_hours(48);
 

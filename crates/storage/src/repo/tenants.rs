@@ -1,8 +1,11 @@
 //! Tenants.
 
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
-use wxgate_domain::{SigningKeyState, Slug, StoredSigningKey, Tenant, TenantId, TenantPolicy, TenantStatus, Timestamp};
+use wxgate_domain::{
+    RevokedSubject, SigningKeyState, Slug, StoredSigningKey, Tenant, TenantId, TenantPolicy, TenantStatus, Timestamp,
+};
 
+use super::revocations::NewRevocation;
 use super::{ascii, signing_keys, unsigned};
 use crate::changes::ChangeKind;
 use crate::entity::{data_key, revocation_counter, signing_key, tenant};
@@ -146,17 +149,41 @@ impl<'a> TxTenants<'a> {
         Ok(created)
     }
 
-    /// Suspends or resumes a tenant.
+    /// Suspends or resumes a tenant, and tells the feed. Nothing happens if it stands so already.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if there is no such tenant.
     pub async fn set_status(&self, id: TenantId, status: TenantStatus) -> Result<(), StorageError> {
+        let row = locked(&self.0.tx, id).await?;
+        if row.status == status.as_str() {
+            return Ok(());
+        }
+        let subject = RevokedSubject::Tenant(ascii(row.slug, "tenant", "slug")?);
+        let news = NewRevocation::of_status(subject, status == TenantStatus::Active);
+        self.0.tenant(id).revocations().record(&[news]).await?;
+        self.update(id, tenant::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() }).await
+    }
+
+    /// Changes what a tenant tunes: `change` gets the policy as it is and gives it as it is to be, under the row's lock.
+    ///
+    /// # Errors
+    /// What `change` fails with; [`StorageError::NotFound`] if there is no such tenant; [`StorageError::Inconsistent`] if a
+    /// value is out of its bounds.
+    pub async fn set_policy<E: From<StorageError>>(
+        &self,
+        id: TenantId,
+        change: impl FnOnce(TenantPolicy) -> Result<TenantPolicy, E>,
+    ) -> Result<Tenant, E> {
+        let tenant = of_row(locked(&self.0.tx, id).await?)?;
+        let policy = change(tenant.policy)?.checked().map_err(|_| StorageError::inconsistent("tenant", "policy"))?;
+        self.update(id, tenant::ActiveModel { policy: Set(policy.to_json()), ..Default::default() }).await?;
+        Ok(Tenant { policy, ..tenant })
+    }
+
+    async fn update(&self, id: TenantId, change: tenant::ActiveModel) -> Result<(), StorageError> {
         #[expect(clippy::disallowed_methods, reason = "a tenant is found by its own id")]
         let update = tenant::Entity::update_many().filter(tenant::Column::Id.eq(id.uuid()));
-        let update = update.set(tenant::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() });
-        if update.exec(&self.0.tx).await?.rows_affected == 0 {
-            return Err(StorageError::NotFound);
-        }
+        update.set(change).exec(&self.0.tx).await?;
         self.0.record(ChangeKind::Tenant, id, Some(id.uuid())).await
     }
 }

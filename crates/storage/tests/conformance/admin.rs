@@ -22,6 +22,7 @@ pub(crate) async fn what_was_written_comes_back(database: TestDatabase) {
     let tx = storage.begin().await.unwrap();
     let acme = tx.tenants().create(new).await.unwrap();
     let group = tx.tenant(acme.id).union_groups().add("Acme Open Platform").await.unwrap();
+    tx.tenant(acme.id).audiences().add(&"orders".parse().unwrap()).await.unwrap();
     let mut wanted = new_app("wxShop_1-2");
     wanted.union_group = Some(group.id);
     wanted.policy = AppPolicy { openid_claim: true, audiences: vec!["orders".to_owned()], ..AppPolicy::default() };

@@ -28,8 +28,10 @@ pub(crate) async fn a_change_reaches_another_process(database: TestDatabase) {
     let tx = writer.begin().await.unwrap();
     tx.tenants().set_status(acme.id, TenantStatus::Suspended).await.unwrap();
     tx.commit().await.unwrap();
-    let change = next(&mut hears).await;
-    assert_eq!((change.kind, change.seq), (ChangeKind::Tenant, 3));
+    for (kind, seq) in [(ChangeKind::Revocation, 3), (ChangeKind::Tenant, 4)] {
+        let change = next(&mut hears).await;
+        assert_eq!((change.kind, change.seq), (kind, seq));
+    }
     for storage in [writer, reader, late] {
         storage.stop().await;
     }

@@ -1,10 +1,12 @@
 //! Every method of a tenant's scope, asked as another tenant.
 
-use wxgate_crypto::user_data::SessionKey;
-use wxgate_domain::{AppStatus, NewSession, Profile, UserStatus, WechatIdentity};
-use wxgate_storage::{NewApp, OpenSessionError, StorageError};
+use std::time::Duration;
 
-use crate::support::{TestDatabase, app, app_in_group, new_app, tenant, union_group};
+use wxgate_crypto::user_data::SessionKey;
+use wxgate_domain::{AppStatus, NewSession, Profile, ServiceClientPolicy, UserStatus, WechatIdentity};
+use wxgate_storage::{NewApp, NewForwardAuthPolicy, OpenSessionError, StorageError};
+
+use crate::support::{TestDatabase, app, app_in_group, audience, new_app, service_client, tenant, union_group};
 use crate::support_rows as rows;
 
 pub(crate) async fn another_tenant_sees_nothing(database: TestDatabase) {
@@ -68,6 +70,50 @@ pub(crate) async fn another_tenant_changes_nothing(database: TestDatabase) {
     let user = storage.tenant(acme.id).user(ada).await.unwrap().unwrap();
     assert_eq!((user.status, user.profile), (UserStatus::Active, Profile::default()));
     raw.close().await.unwrap();
+    storage.stop().await;
+}
+
+pub(crate) async fn another_tenant_has_no_say_in_who_is_trusted(database: TestDatabase) {
+    let storage = database.started().await;
+    let (acme, umbrella) = (tenant(&storage, "acme").await, tenant(&storage, "umbrella").await);
+    let shop = app(&storage, &acme, "wx1").await;
+    audience(&storage, &acme, "orders").await;
+    let (client, secret) = service_client(&storage, &acme, "Orders").await;
+    let tx = storage.begin().await.unwrap();
+    let policy = |name: &str| NewForwardAuthPolicy {
+        name: name.parse().unwrap(),
+        audience: "orders".parse().unwrap(),
+        scopes: vec![],
+    };
+    tx.tenant(acme.id).forward_auth_policies().add(policy("shop")).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let other = storage.tenant(umbrella.id);
+    assert!(other.audiences().list().await.unwrap().is_empty());
+    assert_eq!(other.audiences().first_not_owned(&["orders"]).await.unwrap().as_deref(), Some("orders"));
+    assert!(other.service_clients().list().await.unwrap().is_empty());
+    assert!(other.service_clients().with_secrets().await.unwrap().is_empty());
+    assert!(other.forward_auth_policies().list().await.unwrap().is_empty());
+
+    let tx = storage.begin().await.unwrap();
+    let other = tx.tenant(umbrella.id);
+    let known = ServiceClientPolicy { audiences: vec!["orders".parse().unwrap()], ..ServiceClientPolicy::default() };
+    let refused = [
+        other.service_clients().rotate(&client.id, Duration::ZERO).await.map(drop).unwrap_err(),
+        other.service_clients().remove(&client.id).await.unwrap_err(),
+        other.service_clients().add("Theirs", known).await.map(drop).unwrap_err(),
+        other.forward_auth_policies().add(policy("theirs")).await.map(drop).unwrap_err(),
+        other.apps().set_policy(&shop.appid, Ok::<_, StorageError>).await.map(drop).unwrap_err(),
+    ];
+    let taken = other.audiences().add(&"orders".parse().unwrap()).await.unwrap_err();
+    tx.commit().await.unwrap();
+    assert!(refused.iter().all(|error| *error == StorageError::NotFound), "{refused:?}");
+    assert!(matches!(taken, StorageError::NotUnique { .. }), "{taken}");
+
+    let found = storage.tenant(acme.id).service_clients().with_secrets().await.unwrap();
+    assert_eq!(found[0].0, client);
+    assert!(found[0].1.accept(&secret.digest(), database.clock.now()));
+    assert_eq!(storage.apps().find(&shop.appid).await.unwrap().unwrap().app.policy, shop.policy);
     storage.stop().await;
 }
 
