@@ -3,6 +3,7 @@
 mod admin;
 mod configuration;
 mod policies;
+mod signing_keys;
 mod start;
 mod trust;
 mod users;
@@ -19,7 +20,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 40] = [
+const COMMANDS: [&[&str]; 44] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -60,6 +61,10 @@ const COMMANDS: [&[&str]; 40] = [
     &["user", "find"],
     &["user", "block"],
     &["user", "unblock"],
+    &["signing-key"],
+    &["signing-key", "list"],
+    &["signing-key", "rotate"],
+    &["signing-key", "retire"],
 ];
 
 /// A folder with a configuration and a master key, as an operator would write them.

@@ -15,5 +15,6 @@ mod limits;
 mod login;
 mod many_apps;
 mod restart;
+mod signing_keys;
 mod tutorial_client;
 mod wechat_faults;

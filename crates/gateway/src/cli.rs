@@ -10,6 +10,7 @@ mod policy;
 mod print;
 mod serve;
 mod service_client;
+mod signing_key;
 mod sim;
 mod tenant;
 mod union_group;
@@ -42,6 +43,7 @@ enum Command {
     Policy(policy::PolicyCommand),
     ServiceClient(service_client::ServiceClientCommand),
     User(user::UserCommand),
+    SigningKey(signing_key::SigningKeyCommand),
 }
 
 /// An error for the person at the keyboard.
@@ -70,6 +72,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Policy(command) => command.run().await,
             Command::ServiceClient(command) => command.run().await,
             Command::User(command) => command.run().await,
+            Command::SigningKey(command) => command.run().await,
         }
     });
     match outcome {

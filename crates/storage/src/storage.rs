@@ -18,6 +18,7 @@ use crate::keys::KeyCache;
 use crate::repo::apps::AllApps;
 use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
 use crate::repo::service_clients::AllServiceClients;
+use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
 use crate::repo::{instance, revocations};
 use crate::scope::TenantScope;
@@ -303,6 +304,11 @@ impl Storage {
     /// The apps of all tenants, by WeChat's appid.
     pub fn apps(&self) -> AllApps {
         AllApps::new(self.clone())
+    }
+
+    /// The signing keys of all tenants, as rotation sees them.
+    pub fn signing_keys(&self) -> AllSigningKeys {
+        AllSigningKeys::new(self.clone())
     }
 
     /// The service clients of all tenants, by id.

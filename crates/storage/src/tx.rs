@@ -13,6 +13,7 @@ use crate::repo::audiences::TxAudiences;
 use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
 use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
+use crate::repo::signing_keys::TxSigningKeys;
 use crate::repo::tenants::TxTenants;
 use crate::repo::union_groups::TxUnionGroups;
 use crate::repo::users::TxUsers;
@@ -100,6 +101,11 @@ impl<'a> TxScope<'a> {
     /// The tenant's apps.
     pub fn apps(&self) -> TxApps<'a> {
         TxApps::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's signing keys.
+    pub fn signing_keys(&self) -> TxSigningKeys<'a> {
+        TxSigningKeys::new(self.tx, self.tenant)
     }
 
     /// The tenant's union groups.

@@ -21,6 +21,8 @@ mod policies;
 mod sealing;
 #[path = "conformance/service_clients.rs"]
 mod service_clients;
+#[path = "conformance/signing_keys.rs"]
+mod signing_keys;
 #[path = "conformance/start.rs"]
 mod start;
 #[path = "conformance/sweep.rs"]
@@ -65,6 +67,10 @@ support::on_every_engine!(
     crate::service_clients::a_client_reads_back_with_its_digest_and_without_its_secret,
     crate::service_clients::a_secret_that_was_rotated_counts_for_a_day,
     crate::service_clients::a_client_that_was_removed_is_gone,
+    crate::signing_keys::a_key_goes_through_its_states,
+    crate::signing_keys::nodes_that_keep_a_ring_at_once_do_it_once,
+    crate::signing_keys::a_step_that_does_not_fit_changes_nothing,
+    crate::signing_keys::all_rings_are_read_in_pages,
     crate::start::a_development_database_never_goes_live,
     crate::start::a_wrong_master_key_is_refused_and_named,
     crate::start::a_second_master_key_may_stand_beside,

@@ -78,6 +78,9 @@ struct PolicyChange {
     /// How far the watermark of user data may be from now, 60 to 86400.
     #[arg(long, value_name = "N")]
     user_data_window_seconds: Option<u32>,
+    /// How long a signing key signs before the next one takes over, 2 to 365.
+    #[arg(long, value_name = "N")]
+    signing_key_days: Option<u32>,
     /// How the next signing key signs: ES256, EdDSA or RS256.
     #[arg(long, value_name = "A")]
     algorithm: Option<SigningAlgorithm>,
@@ -93,6 +96,7 @@ impl PolicyChange {
             refresh_absolute_seconds: self.refresh_absolute_seconds.unwrap_or(policy.refresh_absolute_seconds),
             refresh_grace_seconds: self.refresh_grace_seconds.unwrap_or(policy.refresh_grace_seconds),
             max_sessions: self.max_sessions.unwrap_or(policy.max_sessions),
+            signing_key_days: self.signing_key_days.unwrap_or(policy.signing_key_days),
             user_data_window_seconds: self.user_data_window_seconds.unwrap_or(policy.user_data_window_seconds),
         }
     }

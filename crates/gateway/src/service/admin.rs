@@ -15,6 +15,8 @@ use wxgate_token::KeyError;
 pub(crate) use apps::AppToAdd;
 pub(crate) use users::WhichUser;
 
+use super::signing_keys::SigningKeys;
+
 /// Longest name for people, in characters.
 const MAX_NAME: usize = 200;
 
@@ -65,6 +67,13 @@ pub(crate) enum AdminError {
     Key(#[from] KeyError),
     #[error("the database refused")]
     Storage(#[from] StorageError),
+}
+
+impl Admin {
+    /// The moves of signing keys.
+    pub(crate) fn signing_keys(&self) -> SigningKeys {
+        SigningKeys { storage: self.storage.clone(), clock: self.clock.clone() }
+    }
 }
 
 fn checked(name: String) -> Result<String, AdminError> {

@@ -1,6 +1,6 @@
 //! Tenants.
 
-use wxgate_domain::{MalformedPolicy, SigningAlgorithm, SigningKeyState, Slug, Tenant, TenantPolicy, TenantStatus};
+use wxgate_domain::{MalformedPolicy, SigningAlgorithm, Slug, Tenant, TenantPolicy, TenantStatus};
 use wxgate_storage::NewTenant;
 use wxgate_token::SigningKey;
 
@@ -20,7 +20,7 @@ impl Admin {
         }
     }
 
-    /// Creates a tenant; its first signing key signs at once.
+    /// Creates a tenant; its first signing key signs at once, the second one stands by.
     pub(crate) async fn add_tenant(
         &self,
         slug: Slug,
@@ -28,11 +28,11 @@ impl Admin {
         algorithm: SigningAlgorithm,
     ) -> Result<Tenant, AdminError> {
         let name = checked(name)?;
-        let mut signing_key = SigningKey::generate(algorithm, self.clock.now())?;
-        signing_key.state = SigningKeyState::Active;
+        let now = self.clock.now();
+        let (signing_key, next_key) = (SigningKey::generate(algorithm, now)?, SigningKey::generate(algorithm, now)?);
         let policy = TenantPolicy { algorithm, ..TenantPolicy::default() };
         let tx = self.storage.begin().await?;
-        let new = NewTenant { slug: slug.clone(), name, policy, signing_key };
+        let new = NewTenant { slug: slug.clone(), name, policy, signing_key, next_key };
         let tenant = tx.tenants().create(new).await;
         let tenant = tenant.map_err(|error| taken(error, AdminError::TenantTaken(slug)))?;
         tx.commit().await?;
