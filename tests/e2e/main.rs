@@ -14,6 +14,7 @@ mod leaks;
 mod limits;
 mod login;
 mod many_apps;
+mod refresh;
 mod restart;
 mod tutorial_client;
 mod wechat_faults;

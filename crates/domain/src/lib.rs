@@ -21,7 +21,6 @@ pub use policy::{AppPolicy, TenantPolicy};
 pub use refresh::RefreshToken;
 pub use revocation::{Revocation, RevocationEffect, RevokedSet, RevokedSetFull, RevokedSubject};
 pub use rotation::{Decision, EndReason, Presented, Presenter, Refusal, SessionState, Standing};
-pub use session::{NewSession, OpenedSession};
 pub use session::{NewSession, OpenedSession, RefreshedSession};
 pub use signing_key::{Kid, SigningAlgorithm, SigningKeyState, StoredSigningKey};
 pub use tenant::{Tenant, TenantStatus};
