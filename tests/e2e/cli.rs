@@ -2,6 +2,7 @@
 
 mod admin;
 mod configuration;
+mod signing_keys;
 mod start;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 25] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -38,6 +39,10 @@ const COMMANDS: [&[&str]; 21] = [
     &["union-group"],
     &["union-group", "add"],
     &["union-group", "list"],
+    &["signing-key"],
+    &["signing-key", "list"],
+    &["signing-key", "rotate"],
+    &["signing-key", "retire"],
 ];
 
 /// A folder with a configuration and a master key, as an operator would write them.

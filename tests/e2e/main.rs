@@ -16,5 +16,6 @@ mod login;
 mod many_apps;
 mod refresh;
 mod restart;
+mod signing_keys;
 mod tutorial_client;
 mod wechat_faults;

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod identity;
 pub mod ids;
+pub mod key_rotation;
 pub mod policy;
 pub mod refresh;
 pub mod revocation;
@@ -17,6 +18,7 @@ pub use app::{App, AppSecret, AppStatus, Credential};
 pub use identity::WechatIdentity;
 pub use ids::{AppId, LoginCode, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId, UserId, WechatAppid};
 pub use ids::{MalformedId, ServiceClientId};
+pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
 pub use policy::{AppPolicy, TenantPolicy};
 pub use refresh::RefreshToken;
 pub use revocation::{Revocation, RevocationEffect, RevokedSet, RevokedSetFull, RevokedSubject};

@@ -27,6 +27,8 @@ pub struct TenantPolicy {
     pub max_sessions: u32,
     /// How far a watermark of user data may be from now, in seconds (60 to 86,400).
     pub user_data_window_seconds: u32,
+    /// How long a signing key signs before the next one takes over, in days (2 to 365).
+    pub signing_key_days: u32,
 }
 
 const VERSION: u32 = 1;
@@ -43,6 +45,7 @@ impl Default for TenantPolicy {
             refresh_grace_seconds: 30,
             max_sessions: 20,
             user_data_window_seconds: 600,
+            signing_key_days: 90,
         }
     }
 }
@@ -87,6 +90,11 @@ impl TenantPolicy {
         Duration::from_secs(self.user_data_window_seconds.into())
     }
 
+    /// How long a signing key signs.
+    pub fn signing_key_life(&self) -> Duration {
+        Duration::from_hours(24 * u64::from(self.signing_key_days))
+    }
+
     fn checked(self) -> Result<Self, MalformedPolicy> {
         within("version", self.version, VERSION..=VERSION)?;
         within("access_token_seconds", self.access_token_seconds, 60..=DAY)?;
@@ -95,6 +103,7 @@ impl TenantPolicy {
         within("refresh_grace_seconds", self.refresh_grace_seconds, 0..=60)?;
         within("max_sessions", self.max_sessions, 1..=100)?;
         within("user_data_window_seconds", self.user_data_window_seconds, 60..=DAY)?;
+        within("signing_key_days", self.signing_key_days, 2..=365)?;
         Ok(self)
     }
 }
@@ -189,7 +198,14 @@ mod tests {
 
     #[test]
     fn unknown_keys_versions_and_values_out_of_bounds_are_refused() {
-        for wrong in ["", "7", r#"{"lax":true}"#, r#"{"version":2}"#, r#"{"refresh_grace_seconds":61}"#] {
+        for wrong in [
+            "",
+            "7",
+            r#"{"lax":true}"#,
+            r#"{"version":2}"#,
+            r#"{"refresh_grace_seconds":61}"#,
+            r#"{"signing_key_days":1}"#,
+        ] {
             assert!(TenantPolicy::from_json(wrong).is_err(), "{wrong}");
         }
         for wrong in [r#"{"request_burst":0}"#, r#"{"scopes":["a b"]}"#, r#"{"audiences":[""]}"#] {

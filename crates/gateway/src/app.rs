@@ -16,7 +16,7 @@ use wxgate_domain::Clock;
 use wxgate_storage::Storage;
 use wxgate_wechat_client::{Client, ClientConfig};
 
-use crate::background::{Readiness, forget_full_buckets};
+use crate::background::{Readiness, forget_full_buckets, keep_signing_keys};
 use crate::config::{Config, Wechat};
 use crate::http::boundary::Listener;
 use crate::http::server::serve;
@@ -26,6 +26,7 @@ use crate::service::directory::Directory;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
 use crate::service::refresh::Refreshes;
+use crate::service::signing_keys::SigningKeys;
 use crate::service::tokens::Tokens;
 use crate::service::user_data::UserData;
 
@@ -112,6 +113,7 @@ impl App {
         tokio::spawn(directory.clone().follow_changes());
         tokio::spawn(readiness.clone().watch(storage.clone()));
         tokio::spawn(forget_full_buckets(limits.clone()));
+        tokio::spawn(keep_signing_keys(SigningKeys { storage: storage.clone(), clock: clock.clone() }));
 
         let trusted_proxies = config.http.trusted_proxies.clone();
         let gateway = Gateway {

@@ -7,6 +7,7 @@ mod dev;
 mod migrate;
 mod print;
 mod serve;
+mod signing_key;
 mod sim;
 mod tenant;
 mod union_group;
@@ -34,6 +35,7 @@ enum Command {
     Tenant(tenant::TenantCommand),
     App(app::AppCommand),
     UnionGroup(union_group::UnionGroupCommand),
+    SigningKey(signing_key::SigningKeyCommand),
 }
 
 /// An error for the person at the keyboard.
@@ -58,6 +60,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Tenant(command) => command.run().await,
             Command::App(command) => command.run().await,
             Command::UnionGroup(command) => command.run().await,
+            Command::SigningKey(command) => command.run().await,
         }
     });
     match outcome {

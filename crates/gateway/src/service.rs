@@ -6,5 +6,6 @@ pub(crate) mod directory;
 pub(crate) mod limits;
 pub(crate) mod login;
 pub(crate) mod refresh;
+pub(crate) mod signing_keys;
 pub(crate) mod tokens;
 pub(crate) mod user_data;

@@ -28,6 +28,7 @@ pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};
 pub use repo::apps::{AllApps, NewApp, StoredApp, TenantApps};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
 pub use repo::sessions::LiveSession;
+pub use repo::signing_keys::{AllSigningKeys, TenantRing, TxSigningKeys};
 pub use repo::tenants::{NewTenant, Tenants};
 pub use repo::union_groups::{TenantUnionGroups, UnionGroup};
 pub use scope::TenantScope;

@@ -1,6 +1,6 @@
 //! The reads of one tenant. This is where a query gets its tenant, and the only way to a tenant's rows.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Select, UpdateMany};
+use sea_orm::{ColumnTrait, DeleteMany, EntityTrait, QueryFilter, QueryOrder, Select, UpdateMany};
 use wxgate_crypto::MacKey;
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
@@ -52,6 +52,12 @@ pub(crate) fn of_tenant<E: TenantOwned>(tenant: TenantId) -> Select<E> {
 #[expect(clippy::disallowed_methods, reason = "the one place where an update gets its tenant")]
 pub(crate) fn update_of_tenant<E: TenantOwned>(tenant: TenantId) -> UpdateMany<E> {
     E::update_many().filter(E::TENANT.eq(tenant.uuid()))
+}
+
+/// A removal of rows of a tenant.
+#[expect(clippy::disallowed_methods, reason = "the one place where a removal gets its tenant")]
+pub(crate) fn delete_of_tenant<E: TenantOwned>(tenant: TenantId) -> DeleteMany<E> {
+    E::delete_many().filter(E::TENANT.eq(tenant.uuid()))
 }
 
 /// Everything that belongs to one tenant. Asked as another tenant, the same rows do not exist.

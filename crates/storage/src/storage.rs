@@ -16,6 +16,7 @@ use crate::connect::{self, DatabaseUrl, Engine};
 use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
 use crate::repo::apps::AllApps;
+use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
 use crate::repo::{instance, revocations};
 use crate::scope::TenantScope;
@@ -301,6 +302,11 @@ impl Storage {
     /// The apps of all tenants, by WeChat's appid.
     pub fn apps(&self) -> AllApps {
         AllApps::new(self.clone())
+    }
+
+    /// The signing keys of all tenants, as rotation sees them.
+    pub fn signing_keys(&self) -> AllSigningKeys {
+        AllSigningKeys::new(self.clone())
     }
 
     /// The entries of all tenants' feeds that still matter, in the order of tenant and number, at most `limit` of them.

@@ -10,6 +10,7 @@ use crate::connect::Engine;
 use crate::error::StorageError;
 use crate::repo::apps::TxApps;
 use crate::repo::revocations::TxRevocations;
+use crate::repo::signing_keys::TxSigningKeys;
 use crate::repo::tenants::TxTenants;
 use crate::repo::union_groups::TxUnionGroups;
 use crate::repo::users::TxUsers;
@@ -97,6 +98,11 @@ impl<'a> TxScope<'a> {
     /// The tenant's apps.
     pub fn apps(&self) -> TxApps<'a> {
         TxApps::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's signing keys.
+    pub fn signing_keys(&self) -> TxSigningKeys<'a> {
+        TxSigningKeys::new(self.tx, self.tenant)
     }
 
     /// The tenant's union groups.

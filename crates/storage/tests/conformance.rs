@@ -13,6 +13,8 @@ mod isolation;
 mod migrations;
 #[path = "conformance/sealing.rs"]
 mod sealing;
+#[path = "conformance/signing_keys.rs"]
+mod signing_keys;
 #[path = "conformance/start.rs"]
 mod start;
 #[path = "conformance/sweep.rs"]
@@ -45,6 +47,10 @@ support::on_every_engine!(
     crate::migrations::a_newer_schema_is_refused,
     crate::sealing::no_secret_lies_open,
     crate::sealing::a_seal_opens_only_in_its_own_row,
+    crate::signing_keys::a_key_goes_through_its_states,
+    crate::signing_keys::nodes_that_keep_a_ring_at_once_do_it_once,
+    crate::signing_keys::a_step_that_does_not_fit_changes_nothing,
+    crate::signing_keys::all_rings_are_read_in_pages,
     crate::start::a_development_database_never_goes_live,
     crate::start::a_wrong_master_key_is_refused_and_named,
     crate::start::a_second_master_key_may_stand_beside,

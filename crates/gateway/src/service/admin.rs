@@ -1,11 +1,12 @@
 //! What an operator does: tenants, union groups, apps.
 
 use wxgate_domain::{
-    App, AppPolicy, AppSecret, AppStatus, Clock, SigningAlgorithm, SigningKeyState, Slug, Tenant, TenantPolicy,
-    WechatAppid,
+    App, AppPolicy, AppSecret, AppStatus, Clock, SigningAlgorithm, Slug, Tenant, TenantPolicy, WechatAppid,
 };
 use wxgate_storage::{NewApp, NewTenant, Storage, StorageError, UnionGroup};
 use wxgate_token::{KeyError, SigningKey};
+
+use super::signing_keys::SigningKeys;
 
 /// Longest name for people, in characters.
 const MAX_NAME: usize = 200;
@@ -55,7 +56,12 @@ impl Admin {
         self.storage.tenants().find(slug).await?.ok_or_else(|| AdminError::NoTenant(slug.clone()))
     }
 
-    /// Creates a tenant; its first signing key signs at once.
+    /// The moves of signing keys.
+    pub(crate) fn signing_keys(&self) -> SigningKeys {
+        SigningKeys { storage: self.storage.clone(), clock: self.clock.clone() }
+    }
+
+    /// Creates a tenant; its first signing key signs at once, the second one stands by.
     pub(crate) async fn add_tenant(
         &self,
         slug: Slug,
@@ -63,11 +69,11 @@ impl Admin {
         algorithm: SigningAlgorithm,
     ) -> Result<Tenant, AdminError> {
         let name = checked(name)?;
-        let mut signing_key = SigningKey::generate(algorithm, self.clock.now())?;
-        signing_key.state = SigningKeyState::Active;
+        let now = self.clock.now();
+        let (signing_key, next_key) = (SigningKey::generate(algorithm, now)?, SigningKey::generate(algorithm, now)?);
         let policy = TenantPolicy { algorithm, ..TenantPolicy::default() };
         let tx = self.storage.begin().await?;
-        let new = NewTenant { slug: slug.clone(), name, policy, signing_key };
+        let new = NewTenant { slug: slug.clone(), name, policy, signing_key, next_key };
         let tenant = tx.tenants().create(new).await;
         let tenant = tenant.map_err(|error| taken(error, AdminError::TenantTaken(slug)))?;
         tx.commit().await?;

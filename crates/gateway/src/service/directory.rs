@@ -7,7 +7,7 @@ use moka::Expiry;
 use moka::future::Cache;
 use tokio::sync::broadcast::error::RecvError;
 use wxgate_domain::{App, AppId, AppStatus, Credential, Slug, Tenant, TenantId, TenantStatus, WechatAppid};
-use wxgate_storage::{Storage, StorageError};
+use wxgate_storage::{ChangeKind, Storage, StorageError};
 use wxgate_token::{Issuer, Jwks, KeyRing};
 
 /// How long a row is believed without asking again; changes are heard of much earlier.
@@ -180,6 +180,8 @@ impl Directory {
         let mut changes = self.storage.changes();
         loop {
             match changes.recv().await {
+                // A revocation changes no row that stands here, and every logout is one.
+                Ok(change) if change.kind == ChangeKind::Revocation => continue,
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             }

@@ -1,7 +1,7 @@
 //! Tenants.
 
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
-use wxgate_domain::{Slug, StoredSigningKey, Tenant, TenantId, TenantPolicy, TenantStatus, Timestamp};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use wxgate_domain::{SigningKeyState, Slug, StoredSigningKey, Tenant, TenantId, TenantPolicy, TenantStatus, Timestamp};
 
 use super::{ascii, signing_keys, unsigned};
 use crate::changes::ChangeKind;
@@ -20,8 +20,10 @@ pub struct NewTenant {
     pub name: String,
     /// What it tunes.
     pub policy: TenantPolicy,
-    /// Its first signing key.
+    /// Its first signing key, which signs at once.
     pub signing_key: StoredSigningKey,
+    /// The key that stands by, published from the beginning.
+    pub next_key: StoredSigningKey,
 }
 
 /// The tenants, for operators and for addresses.
@@ -80,13 +82,25 @@ pub(crate) async fn by_id<C: sea_orm::ConnectionTrait>(db: &C, id: TenantId) -> 
     tenant::Entity::find_by_id(id.uuid()).one(db).await
 }
 
+/// The row of a tenant, locked until the transaction ends.
+pub(crate) async fn locked(tx: &DatabaseTransaction, id: TenantId) -> Result<tenant::Model, StorageError> {
+    #[expect(clippy::disallowed_methods, reason = "a tenant is found by its own id")]
+    let row = tenant::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
+    row.ok_or(StorageError::NotFound)
+}
+
+/// A tenant's policy as it is stored.
+pub(crate) fn policy(text: &str) -> Result<TenantPolicy, StorageError> {
+    TenantPolicy::from_json(text).map_err(|_| StorageError::inconsistent("tenant", "policy"))
+}
+
 pub(crate) fn of_row(row: tenant::Model) -> Result<Tenant, StorageError> {
     Ok(Tenant {
         id: row.id.into(),
         slug: ascii(row.slug, "tenant", "slug")?,
         name: row.name,
         status: TenantStatus::from_word(&row.status).ok_or_else(|| StorageError::inconsistent("tenant", "status"))?,
-        policy: TenantPolicy::from_json(&row.policy).map_err(|_| StorageError::inconsistent("tenant", "policy"))?,
+        policy: policy(&row.policy)?,
         sessions_epoch: unsigned(row.sessions_epoch, "tenant", "sessions_epoch")?,
         created_at: Timestamp::from_millis(row.created_at),
     })
@@ -101,7 +115,7 @@ impl<'a> TxTenants<'a> {
         Self(tx)
     }
 
-    /// Creates an active tenant with its data keys and its first signing key.
+    /// Creates an active tenant with its data keys and its first two signing keys.
     ///
     /// # Errors
     /// [`StorageError::NotUnique`] (`uq_tenant_slug`) if the slug was ever used.
@@ -132,8 +146,11 @@ impl<'a> TxTenants<'a> {
         let counter =
             revocation_counter::ActiveModel { tenant_id: Set(created.id.uuid()), seq: Set(0), pruned: Set(0) };
         revocation_counter::Entity::insert(counter).exec_without_returning(tx).await?;
-        let signing = signing_keys::to_row(&new.signing_key, created.id, &seal, &core.random);
-        signing_key::Entity::insert(signing).exec_without_returning(tx).await?;
+        let signing = [(new.signing_key, SigningKeyState::Active), (new.next_key, SigningKeyState::Next)];
+        let signing = signing.map(|(key, state)| {
+            signing_keys::to_row(&StoredSigningKey { state, ..key }, created.id, &seal, &core.random)
+        });
+        signing_key::Entity::insert_many(signing).exec_without_returning(tx).await?;
         self.0.record(ChangeKind::Tenant, created.id, Some(created.id.uuid())).await?;
         Ok(created)
     }

@@ -139,11 +139,13 @@ pub(crate) fn signing_key(random: &Random) -> StoredSigningKey {
 
 /// What a new tenant of this slug looks like.
 pub(crate) fn new_tenant(slug: &str) -> NewTenant {
+    let random = Random::system().unwrap();
     NewTenant {
         slug: slug.parse().unwrap(),
         name: format!("Tenant {slug}"),
         policy: TenantPolicy::default(),
-        signing_key: signing_key(&Random::system().unwrap()),
+        signing_key: signing_key(&random),
+        next_key: signing_key(&random),
     }
 }
 
