@@ -21,10 +21,12 @@ use crate::config::{Config, Wechat};
 use crate::http::boundary::Listener;
 use crate::http::server::serve;
 use crate::metrics::Metrics;
+use crate::service::clients::Clients;
 use crate::service::codes::Codes;
 use crate::service::directory::Directory;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
+use crate::service::oauth::OAuth;
 use crate::service::refresh::Refreshes;
 use crate::service::signing_keys::SigningKeys;
 use crate::service::tokens::Tokens;
@@ -45,6 +47,8 @@ pub(crate) struct Gateway {
     pub(crate) directory: Directory,
     pub(crate) logins: Logins,
     pub(crate) refreshes: Refreshes,
+    pub(crate) clients: Clients,
+    pub(crate) oauth: OAuth,
     pub(crate) readiness: Readiness,
     pub(crate) trusted_proxies: Vec<IpNet>,
 }
@@ -110,6 +114,14 @@ impl App {
             metrics: metrics.clone(),
             tasks: tasks.clone(),
         };
+        let clients = Clients::new(directory.clone(), limits.clone(), metrics.clone(), (clock.clone(), &random));
+        let oauth = OAuth {
+            clock: clock.clone(),
+            random: random.clone(),
+            storage: storage.clone(),
+            directory: directory.clone(),
+            refreshes: refreshes.clone(),
+        };
         tokio::spawn(directory.clone().follow_changes());
         tokio::spawn(readiness.clone().watch(storage.clone()));
         tokio::spawn(forget_full_buckets(limits.clone()));
@@ -124,6 +136,8 @@ impl App {
             directory,
             logins,
             refreshes,
+            clients,
+            oauth,
             readiness: readiness.clone(),
             trusted_proxies,
         };

@@ -9,6 +9,7 @@ mod health;
 mod jwks;
 mod login;
 mod metrics;
+pub(crate) mod oauth;
 mod refresh;
 pub(crate) mod routes;
 pub(crate) mod server;

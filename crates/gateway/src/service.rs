@@ -1,10 +1,12 @@
 //! The use cases. No HTTP here: what comes in and goes out are the domain's types.
 
 pub(crate) mod admin;
+pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod directory;
 pub(crate) mod limits;
 pub(crate) mod login;
+pub(crate) mod oauth;
 pub(crate) mod refresh;
 pub(crate) mod signing_keys;
 pub(crate) mod tokens;

@@ -6,6 +6,7 @@ use actix_web::{FromRequest, HttpResponse, Resource, Responder, guard, web};
 
 use super::code::Code;
 use super::error::ApiError;
+use super::oauth::{introspect, revoke, token};
 use super::{discovery, health, jwks, login, metrics, refresh, tutorial};
 
 /// Mini-programs, browsers and downstream services.
@@ -17,6 +18,9 @@ pub(super) fn public(routes: &mut web::ServiceConfig) {
         .service(get_or_post("/apps/{appid}/user/wxlogin", tutorial::answer))
         .service(get("/t/{tenant}/.well-known/openid-configuration", discovery::openid))
         .service(get("/.well-known/oauth-authorization-server/t/{tenant}", discovery::oauth))
+        .service(post("/t/{tenant}/oauth/token", token::post))
+        .service(post("/t/{tenant}/oauth/introspect", introspect::post))
+        .service(post("/t/{tenant}/oauth/revoke", revoke::post))
         .service(get("/t/{tenant}/jwks.json", jwks::of_tenant))
         .service(get("/.well-known/jwks.json", jwks::shared))
         .service(get("/livez", health::live))
