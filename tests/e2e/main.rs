@@ -14,6 +14,7 @@ mod leaks;
 mod limits;
 mod login;
 mod many_apps;
+mod refresh;
 mod restart;
 mod signing_keys;
 mod tutorial_client;

@@ -25,6 +25,7 @@ use crate::service::codes::Codes;
 use crate::service::directory::Directory;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
+use crate::service::refresh::Refreshes;
 use crate::service::signing_keys::SigningKeys;
 use crate::service::tokens::Tokens;
 use crate::service::user_data::UserData;
@@ -43,6 +44,7 @@ pub(crate) struct Gateway {
     pub(crate) limits: Arc<Limits>,
     pub(crate) directory: Directory,
     pub(crate) logins: Logins,
+    pub(crate) refreshes: Refreshes,
     pub(crate) readiness: Readiness,
     pub(crate) trusted_proxies: Vec<IpNet>,
 }
@@ -89,13 +91,21 @@ impl App {
         let directory = Directory::new(storage.clone(), &config.public_url, &config.jwks_tenants);
         let readiness = Readiness::new();
         let tasks = TaskTracker::new();
+        let tokens = Tokens { storage: storage.clone(), random: random.clone() };
+        let refreshes = Refreshes {
+            clock: clock.clone(),
+            storage: storage.clone(),
+            directory: directory.clone(),
+            tokens: tokens.clone(),
+            metrics: metrics.clone(),
+        };
         let logins = Logins {
             clock: clock.clone(),
             storage: storage.clone(),
             wechat: wechat(&config.wechat)?,
             codes: Codes::new(CODES, &random),
             limits: limits.clone(),
-            tokens: Tokens { storage: storage.clone(), random: random.clone() },
+            tokens: tokens.clone(),
             user_data: UserData { clock: clock.clone(), storage: storage.clone(), metrics: metrics.clone() },
             metrics: metrics.clone(),
             tasks: tasks.clone(),
@@ -113,6 +123,7 @@ impl App {
             limits,
             directory,
             logins,
+            refreshes,
             readiness: readiness.clone(),
             trusted_proxies,
         };

@@ -9,6 +9,7 @@ mod health;
 mod jwks;
 mod login;
 mod metrics;
+mod refresh;
 pub(crate) mod routes;
 pub(crate) mod server;
 mod tutorial;

@@ -5,6 +5,7 @@ pub(crate) mod codes;
 pub(crate) mod directory;
 pub(crate) mod limits;
 pub(crate) mod login;
+pub(crate) mod refresh;
 pub(crate) mod signing_keys;
 pub(crate) mod tokens;
 pub(crate) mod user_data;

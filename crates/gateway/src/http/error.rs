@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::code::{Action, Code};
 use crate::service::directory::DirectoryError;
 use crate::service::login::LoginError;
+use crate::service::refresh::RefreshError;
 
 /// An error of our API.
 #[derive(Debug)]
@@ -52,6 +53,9 @@ impl ApiError {
         response.insert_header((header::CONTENT_TYPE, media_type));
         if let Some(seconds) = self.retry_after {
             response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if let Some(challenge) = self.code.challenge() {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
         response.body(body)
     }
@@ -100,6 +104,21 @@ impl From<DirectoryError> for ApiError {
             DirectoryError::Disabled => Code::AppDisabled.into(),
             DirectoryError::Unavailable => Self::from(Code::Overloaded).retry_after(1),
         }
+    }
+}
+
+impl From<RefreshError> for ApiError {
+    fn from(error: RefreshError) -> Self {
+        let code = match &error {
+            RefreshError::Invalid => Code::RefreshInvalid,
+            RefreshError::Reused => Code::RefreshReused,
+            RefreshError::Ended(_) => Code::SessionEnded,
+            RefreshError::UserBlocked => Code::UserBlocked,
+            RefreshError::AppDisabled => Code::AppDisabled,
+            RefreshError::Overloaded => return Self::caused(Code::Overloaded, error).retry_after(1),
+            RefreshError::Internal(_) => Code::Internal,
+        };
+        Self::caused(code, error)
     }
 }
 

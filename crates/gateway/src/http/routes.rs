@@ -6,12 +6,13 @@ use actix_web::{FromRequest, HttpResponse, Resource, Responder, guard, web};
 
 use super::code::Code;
 use super::error::ApiError;
-use super::{discovery, health, jwks, login, metrics, tutorial};
+use super::{discovery, health, jwks, login, metrics, refresh, tutorial};
 
 /// Mini-programs, browsers and downstream services.
 pub(super) fn public(routes: &mut web::ServiceConfig) {
     routes
         .service(post("/v1/apps/{appid}/login", login::post))
+        .service(post("/v1/token/refresh", refresh::post))
         .service(get_or_post("/user/wxlogin", tutorial::answer))
         .service(get_or_post("/apps/{appid}/user/wxlogin", tutorial::answer))
         .service(get("/t/{tenant}/.well-known/openid-configuration", discovery::openid))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use moka::Expiry;
 use moka::future::Cache;
 use tokio::sync::broadcast::error::RecvError;
-use wxgate_domain::{App, AppStatus, Credential, Slug, Tenant, TenantId, TenantStatus, WechatAppid};
+use wxgate_domain::{App, AppId, AppStatus, Credential, Slug, Tenant, TenantId, TenantStatus, WechatAppid};
 use wxgate_storage::{ChangeKind, Storage, StorageError};
 use wxgate_token::{Issuer, Jwks, KeyRing};
 
@@ -43,11 +43,6 @@ impl KnownTenant {
     pub(crate) fn id(&self) -> TenantId {
         self.tenant.id
     }
-
-    /// The epoch that new sessions begin with.
-    pub(crate) fn sessions_epoch(&self) -> u32 {
-        self.tenant.sessions_epoch
-    }
 }
 
 /// Finds apps and tenants.
@@ -59,6 +54,9 @@ pub(crate) struct Directory {
     shared: Arc<[Slug]>,
     apps: Cache<WechatAppid, Option<Arc<FoundApp>>>,
     tenants: Cache<Slug, Option<Arc<KnownTenant>>>,
+    /// The names of what rows and refresh tokens call by our ids. They never change, so they are never forgotten early.
+    appids: Cache<(TenantId, AppId), Option<WechatAppid>>,
+    slugs: Cache<TenantId, Option<Slug>>,
 }
 
 struct FoundApp {
@@ -86,6 +84,8 @@ impl Directory {
             shared: shared.into(),
             apps: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
             tenants: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
+            appids: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
+            slugs: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
         }
     }
 
@@ -117,6 +117,33 @@ impl Directory {
             return Ok(found);
         }
         Box::pin(self.tenants.try_get_with_by_ref(slug, self.load_tenant(slug))).await.map_err(|error| *error)
+    }
+
+    /// The app of this id, if it may act.
+    pub(crate) async fn active_app_of(&self, tenant: TenantId, app: AppId) -> Result<Arc<ActiveApp>, DirectoryError> {
+        let appid = if let Some(appid) = self.appids.get(&(tenant, app)).await {
+            appid
+        } else {
+            let load = async { Ok(self.storage.tenant(tenant).apps().appid(app).await?) };
+            let loaded = Box::pin(self.appids.try_get_with((tenant, app), load)).await;
+            loaded.map_err(|error: Arc<DirectoryError>| *error)?
+        };
+        self.active_app(&appid.ok_or(DirectoryError::Unknown)?).await
+    }
+
+    /// The tenant of this id.
+    pub(crate) async fn tenant_of(&self, tenant: TenantId) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
+        let slug = if let Some(slug) = self.slugs.get(&tenant).await {
+            slug
+        } else {
+            let load = async { Ok(self.storage.tenants().slug(tenant).await?) };
+            let loaded = Box::pin(self.slugs.try_get_with(tenant, load)).await;
+            loaded.map_err(|error: Arc<DirectoryError>| *error)?
+        };
+        match slug {
+            Some(slug) => self.tenant(&slug).await,
+            None => Ok(None),
+        }
     }
 
     /// The keys of the tenants that the operator named, as one set.

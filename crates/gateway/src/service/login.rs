@@ -17,7 +17,7 @@ use wxgate_wechat_client::{Client, ExchangeError, RejectedClass, SecretSlot};
 use super::codes::{Admission, Codes, Lead, Outcome};
 use super::directory::ActiveApp;
 use super::limits::{Counted, Limits};
-use super::tokens::{Issued, Tokens};
+use super::tokens::{Issued, Tokens, Turn};
 use super::user_data::{UserData, UserDataRequest};
 use crate::metrics::Metrics;
 
@@ -88,7 +88,7 @@ impl Logins {
             Some(data) => Some(self.user_data.open(app, &mut session, &data).await?),
             None => None,
         };
-        let tokens = self.tokens.issue(app, &session, self.clock.now()).await?;
+        let tokens = self.tokens.issue(app, Turn::first(&session, app), self.clock.now()).await?;
         Ok(Login { session, tokens, user_data })
     }
 

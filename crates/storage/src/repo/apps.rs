@@ -145,6 +145,16 @@ impl TenantApps {
         rows.into_iter().map(of_row).collect()
     }
 
+    /// WeChat's id of the app of this id.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn appid(&self, id: AppId) -> Result<Option<WechatAppid>, StorageError> {
+        let query = || of_tenant::<app::Entity>(self.tenant).filter(app::Column::Id.eq(id.uuid()));
+        let row = self.storage.core.read(|db| async move { query().one(&db).await }).await?;
+        row.map(|row| ascii(row.appid, "app", "appid")).transpose()
+    }
+
     /// The one of this appid.
     ///
     /// # Errors

@@ -61,6 +61,15 @@ impl Tenants {
         row.map(of_row).transpose()
     }
 
+    /// The name in addresses of the tenant of this id.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn slug(&self, id: TenantId) -> Result<Option<Slug>, StorageError> {
+        let row = self.0.core.read(|db| async move { by_id(&db, id).await }).await?;
+        row.map(|row| ascii(row.slug, "tenant", "slug")).transpose()
+    }
+
     /// The tenant of this id.
     ///
     /// # Errors
