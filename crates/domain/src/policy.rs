@@ -58,7 +58,7 @@ impl TenantPolicy {
     /// # Errors
     /// Not JSON, an unknown key or version, or a value outside its bounds.
     pub fn from_json(text: &str) -> Result<Self, MalformedPolicy> {
-        let policy: Self = serde_json::from_str(text).map_err(|_| MalformedPolicy("the text"))?;
+        let policy: Self = serde_json::from_str(text).map_err(|_| MalformedPolicy::Text)?;
         policy.checked()
     }
 
@@ -157,7 +157,7 @@ impl AppPolicy {
     /// # Errors
     /// Not JSON, an unknown key or version, or a value outside its bounds.
     pub fn from_json(text: &str) -> Result<Self, MalformedPolicy> {
-        let policy: Self = serde_json::from_str(text).map_err(|_| MalformedPolicy("the text"))?;
+        let policy: Self = serde_json::from_str(text).map_err(|_| MalformedPolicy::Text)?;
         policy.checked()
     }
 
@@ -191,16 +191,33 @@ fn listed<T: FromStr>(name: &'static str, list: &[String]) -> Result<(), Malform
     let once = |at: usize, text: &String| !list.iter().take(at).any(|before| before == text);
     let fits =
         list.len() <= 20 && list.iter().enumerate().all(|(at, text)| once(at, text) && text.parse::<T>().is_ok());
-    fits.then_some(()).ok_or(MalformedPolicy(name))
+    fits.then_some(()).ok_or(MalformedPolicy::List(name))
 }
 
-/// A policy text that cannot be used.
+/// A policy that cannot be used, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("malformed policy: {0} is unknown or out of bounds")]
-pub struct MalformedPolicy(pub(crate) &'static str);
+pub enum MalformedPolicy {
+    /// The text is no such policy: not JSON, an unknown key, or a value of another kind.
+    #[error("not a policy of this version")]
+    Text,
+    /// A number is out of its bounds.
+    #[error("{name} must be {least} to {most}")]
+    Bounds {
+        /// Its name.
+        name: &'static str,
+        /// The smallest that it can be.
+        least: u32,
+        /// And the largest.
+        most: u32,
+    },
+    /// A list is too long, or has an entry twice or one that cannot be.
+    #[error("{0} must be at most 20 well-formed entries, each once")]
+    List(&'static str),
+}
 
 pub(crate) fn within(name: &'static str, value: u32, bounds: RangeInclusive<u32>) -> Result<(), MalformedPolicy> {
-    bounds.contains(&value).then_some(()).ok_or(MalformedPolicy(name))
+    let (least, most) = (*bounds.start(), *bounds.end());
+    bounds.contains(&value).then_some(()).ok_or(MalformedPolicy::Bounds { name, least, most })
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl ServiceClientPolicy {
     /// # Errors
     /// Not JSON, an unknown key or version, a malformed name, or a list that is too long.
     pub fn from_json(text: &str) -> Result<Self, MalformedPolicy> {
-        let policy: Self = serde_json::from_str(text).map_err(|_| MalformedPolicy("the text"))?;
+        let policy: Self = serde_json::from_str(text).map_err(|_| MalformedPolicy::Text)?;
         policy.checked()
     }
 
@@ -109,7 +109,7 @@ impl ServiceClientPolicy {
 /// At most [`LONGEST`] entries, each once.
 fn listed<T: PartialEq>(name: &'static str, list: &[T]) -> Result<(), MalformedPolicy> {
     let once = || list.iter().enumerate().all(|(at, entry)| !list.iter().take(at).any(|before| before == entry));
-    (list.len() <= LONGEST && once()).then_some(()).ok_or(MalformedPolicy(name))
+    (list.len() <= LONGEST && once()).then_some(()).ok_or(MalformedPolicy::List(name))
 }
 
 /// A service client's secret: `wxs_` and 43 characters of base64url, 32 random bytes. It cannot be printed.

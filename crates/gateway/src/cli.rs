@@ -2,15 +2,19 @@
 
 mod admin;
 mod app;
+mod audience;
 mod config;
 mod dev;
 mod migrate;
+mod policy;
 mod print;
 mod serve;
+mod service_client;
 mod signing_key;
 mod sim;
 mod tenant;
 mod union_group;
+mod user;
 
 use std::process::ExitCode;
 
@@ -35,6 +39,10 @@ enum Command {
     Tenant(tenant::TenantCommand),
     App(app::AppCommand),
     UnionGroup(union_group::UnionGroupCommand),
+    Audience(audience::AudienceCommand),
+    Policy(policy::PolicyCommand),
+    ServiceClient(service_client::ServiceClientCommand),
+    User(user::UserCommand),
     SigningKey(signing_key::SigningKeyCommand),
 }
 
@@ -60,6 +68,10 @@ pub(crate) fn run() -> ExitCode {
             Command::Tenant(command) => command.run().await,
             Command::App(command) => command.run().await,
             Command::UnionGroup(command) => command.run().await,
+            Command::Audience(command) => command.run().await,
+            Command::Policy(command) => command.run().await,
+            Command::ServiceClient(command) => command.run().await,
+            Command::User(command) => command.run().await,
             Command::SigningKey(command) => command.run().await,
         }
     });

@@ -33,7 +33,7 @@ pub use repo::forward_auth_policies::{
 pub use repo::identities::{KnownIdentity, TenantUsers};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
 pub use repo::service_clients::{AllServiceClients, TenantServiceClients};
-pub use repo::sessions::LiveSession;
+pub use repo::sessions::{ActingSession, LiveSession};
 pub use repo::signing_keys::{AllSigningKeys, TenantRing, TxSigningKeys};
 pub use repo::tenants::{NewTenant, Tenants};
 pub use repo::union_groups::{TenantUnionGroups, UnionGroup};

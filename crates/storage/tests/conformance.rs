@@ -1,6 +1,8 @@
 //! One suite, all engines: what every engine must do alike.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used, reason = "a test may")]
 
+#[path = "conformance/acting.rs"]
+mod acting;
 #[path = "conformance/admin.rs"]
 mod admin;
 #[path = "conformance/audiences.rs"]
@@ -34,6 +36,7 @@ mod support;
 mod support_rows;
 
 support::on_every_engine!(
+    crate::acting::a_session_acts_while_all_of_user_app_and_tenant_may,
     crate::admin::what_was_written_comes_back,
     crate::admin::an_appid_belongs_to_one_tenant,
     crate::admin::slugs_and_group_names_are_taken_once,

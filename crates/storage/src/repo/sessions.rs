@@ -2,7 +2,10 @@
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend};
 use uuid::Uuid;
-use wxgate_domain::{EndReason, RevocationEffect, RevokedSubject, SessionId, TenantId, Timestamp, UserId, WechatAppid};
+use wxgate_domain::{
+    AppStatus, EndReason, RevocationEffect, RevokedSubject, SessionId, TenantId, TenantStatus, Timestamp,
+};
+use wxgate_domain::{UserId, UserStatus, WechatAppid};
 
 use super::ascii;
 use super::revocations::NewRevocation;
@@ -26,7 +29,38 @@ pub struct LiveSession {
     pub refreshed_at: Option<Timestamp>,
 }
 
+/// Whose a session is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActingSession {
+    /// The user.
+    pub user: UserId,
+    /// The mini-program that was logged in to.
+    pub appid: WechatAppid,
+}
+
 impl TenantScope {
+    /// A session that may act now: it is not over, its user is not blocked, its app is enabled, and the tenant is active.
+    /// One read of their rows, for whoever must not believe a token alone.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn acting_session(&self, session: SessionId) -> Result<Option<ActingSession>, StorageError> {
+        let text = r#"SELECT s.user_id, a.appid FROM session s
+            JOIN "user" u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+            JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
+            JOIN tenant t ON t.id = s.tenant_id
+            WHERE s.id = ? AND s.tenant_id = ? AND s.ended_at IS NULL
+            AND s.user_epoch = u.sessions_epoch AND s.app_epoch = a.sessions_epoch AND s.tenant_epoch = t.sessions_epoch
+            AND u.status = ? AND a.status = ? AND t.status = ?"#;
+        let statuses = [UserStatus::Active.as_str(), AppStatus::Enabled.as_str(), TenantStatus::Active.as_str()];
+        let values = [id(session.uuid()), id(self.tenant.uuid())].into_iter().chain(statuses.map(Into::into));
+        let rows = self.read(text, &values.collect::<Vec<_>>()).await?;
+        let acting = rows.first().map(|row| {
+            Ok(ActingSession { user: get::<Uuid>(row, 0)?.into(), appid: ascii(get(row, 1)?, "app", "appid")? })
+        });
+        acting.transpose()
+    }
+
     /// The live sessions of a user, newest first, at most 1,000. Those that idled for too long may still be among them.
     ///
     /// # Errors
