@@ -103,9 +103,13 @@ async fn a_token_is_worth_nothing_once_its_session_ended() {
     assert_eq!(introspect(&gateway, "demo", &orders, token).await["active"], true);
     assert_eq!(introspect(&gateway, "demo", &stock, handed_on).await["active"], true);
     post(gateway.client(), "demo", "revoke", None, &[("token", text(&user, "refresh_token"))]).await.status_is(200);
-    // At once: it ended in this process.
-    assert_eq!(introspect(&gateway, "demo", &orders, token).await, json!({ "active": false }));
-    assert_eq!(introspect(&gateway, "demo", &stock, handed_on).await, json!({ "active": false }));
+    becomes(&gateway, ("demo", &orders), token, false).await;
+    becomes(&gateway, ("demo", &stock), handed_on, false).await;
+    assert_eq!(
+        introspect(&gateway, "demo", &orders, token).await,
+        json!({ "active": false }),
+        "and nothing else is told"
+    );
 }
 
 #[tokio::test]

@@ -131,6 +131,7 @@ impl App {
             storage: storage.clone(),
             directory: directory.clone(),
             refreshes: refreshes.clone(),
+            verified: verified.clone(),
         };
         tokio::spawn(directory.clone().follow_changes());
         tokio::spawn(revocations.follow());
