@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod account;
 mod cli;
 mod codes;
 mod decryption;
