@@ -5,6 +5,7 @@ pub(crate) mod code;
 mod discovery;
 pub(crate) mod error;
 mod extract;
+mod forward_auth;
 mod health;
 mod jwks;
 mod login;

@@ -4,7 +4,8 @@
 //! whoever has seen one has seen all before it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
@@ -99,6 +100,30 @@ impl ChangeKind {
     }
 }
 
+/// When the log was last read to its end, by a clock that nobody sets.
+pub(crate) struct Heard {
+    since: Instant,
+    millis: AtomicU64,
+}
+
+impl Heard {
+    /// Read at this moment.
+    pub(crate) fn now() -> Self {
+        Self { since: Instant::now(), millis: AtomicU64::new(0) }
+    }
+
+    /// How long ago that was.
+    pub(crate) fn age(&self) -> Duration {
+        self.since.elapsed().saturating_sub(Duration::from_millis(self.millis.load(Ordering::Acquire)))
+    }
+
+    /// It was read to its end by a reading that began at `started`.
+    fn to_the_end(&self, started: Instant) {
+        let millis = started.duration_since(self.since).as_millis();
+        self.millis.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Release);
+    }
+}
+
 /// Logs a change in the transaction that makes it.
 pub(crate) async fn record(
     tx: &DatabaseTransaction,
@@ -161,11 +186,15 @@ pub(crate) async fn poll(core: Arc<Core>, mut last: i64, mut stop: watch::Receiv
             _ = tick.tick() => {}
             () = core.news.notified() => {}
         }
+        let started = Instant::now();
         let result = catch_up(&core, &mut last).await;
         if let Err(error) = &result
             && healthy
         {
             tracing::warn!(%error, "the log of changes cannot be read; caches may be up to a minute old");
+        }
+        if result.is_ok() {
+            core.heard.to_the_end(started);
         }
         healthy = result.is_ok();
     }

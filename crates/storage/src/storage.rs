@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use wxgate_crypto::{MasterKeyRing, Random};
 use wxgate_domain::{Clock, Revocation, TenantId};
 
-use crate::changes::{self, Change};
+use crate::changes::{self, Change, Heard};
 use crate::connect::{self, DatabaseUrl, Engine};
 use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
@@ -138,6 +138,7 @@ pub(crate) struct Core {
     pub(crate) observer: BatchObserver,
     pub(crate) keys: KeyCache,
     pub(crate) changes: broadcast::Sender<Change>,
+    pub(crate) heard: Heard,
     /// This process wrote a change that is not to wait for the next look at the log.
     pub(crate) news: Notify,
 }
@@ -192,6 +193,7 @@ impl Storage {
             observer: config.observer,
             keys: KeyCache::new(),
             changes: broadcast::Sender::new(changes::BACKLOG),
+            heard: Heard::now(),
             news: Notify::new(),
         };
         let running = Running { stop: watch::Sender::new(false), tasks: Mutex::default(), sessions: OnceLock::new() };
@@ -351,6 +353,12 @@ impl Storage {
     /// A receiver that lags has missed changes: it must forget everything that it remembers.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.core.changes.subscribe()
+    }
+
+    /// How long ago the log of changes was last read to its end: whoever received everything until now knows all that
+    /// was committed before that.
+    pub fn changes_age(&self) -> Duration {
+        self.core.heard.age()
     }
 }
 

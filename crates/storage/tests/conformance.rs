@@ -51,6 +51,7 @@ support::on_every_engine!(
     crate::audiences::a_policy_names_only_what_its_tenant_owns,
     crate::changes::a_change_reaches_another_process,
     crate::changes::numbers_have_no_gaps_under_concurrent_writers,
+    crate::changes::a_log_that_cannot_be_read_grows_old,
     crate::identities::a_user_is_found_by_what_wechat_calls_them,
     crate::ids::ids_that_differ_by_case_stay_apart,
     crate::isolation::another_tenant_sees_nothing,

@@ -86,6 +86,8 @@ codes! {
     AppNotAuthorized 403 "APP_NOT_AUTHORIZED" Some(Action::Stop), "The mini-program is not authorised to this platform.";
     UserBlocked 403 "USER_BLOCKED" Some(Action::Stop), "The user may not log in.";
     StepUpRequired 403 "STEP_UP_REQUIRED" Some(Action::NewCode), "A fresh login code of the same user must come with this.";
+    ScopeInsufficient 403 "SCOPE_INSUFFICIENT" Some(Action::Stop), "The access token does not allow this.";
+    PolicyUnknown 403 "POLICY_UNKNOWN" None, "No such forward-auth policy.";
     HostRefused 403 "HOST_REFUSED" None, "This listener answers under its own address only.";
     AppUnknown 404 "APP_UNKNOWN" None, "No such mini-program.";
     NotFound 404 "NOT_FOUND" None, "Nothing is here.";
@@ -112,10 +114,11 @@ impl Code {
         StatusCode::from_u16(self.status_number()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// What a 401 asks for, `WWW-Authenticate` (RFC 6750 section 3).
+    /// What a 401, or a 403 for want of scope, asks for, `WWW-Authenticate` (RFC 6750 section 3).
     pub(crate) fn challenge(self) -> Option<&'static str> {
         match self {
             Self::TokenExpired => Some(r#"Bearer error="invalid_token", error_description="expired""#),
+            Self::ScopeInsufficient => Some(r#"Bearer error="insufficient_scope""#),
             _ if self.status() == StatusCode::UNAUTHORIZED => Some(r#"Bearer error="invalid_token""#),
             _ => None,
         }

@@ -5,12 +5,14 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use wxgate_token::VerifyError;
 
 use super::code::{Action, Code};
 use crate::service::account::AccountError;
 use crate::service::directory::DirectoryError;
 use crate::service::login::LoginError;
 use crate::service::refresh::RefreshError;
+use crate::service::verified::Refused;
 
 /// An error of our API.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(crate) struct ApiError {
     pub(crate) action: Option<Action>,
     /// Seconds after which it makes sense to come back.
     pub(crate) retry_after: Option<u32>,
+    /// What `WWW-Authenticate` asks for.
+    challenge: Option<&'static str>,
     /// What happened, for the operator only.
     pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -32,6 +36,11 @@ impl ApiError {
     /// The same error with a time to come back.
     pub(crate) fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// An error that asks for something else than its code does.
+    pub(crate) fn challenging(code: Code, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..Self::from(code) }
     }
 
     /// The body of RFC 9457, as every route but the tutorial's answers.
@@ -55,7 +64,7 @@ impl ApiError {
         if let Some(seconds) = self.retry_after {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
-        if let Some(challenge) = self.code.challenge() {
+        if let Some(challenge) = self.challenge {
             response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
         response.body(body)
@@ -77,7 +86,7 @@ struct Problem<'a> {
 
 impl From<Code> for ApiError {
     fn from(code: Code) -> Self {
-        Self { code, action: code.action(), retry_after: None, source: None }
+        Self { code, action: code.action(), retry_after: None, challenge: code.challenge(), source: None }
     }
 }
 
@@ -123,6 +132,17 @@ impl From<AccountError> for ApiError {
             AccountError::Storage(_) => Code::Internal,
         };
         Self::caused(code, error)
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(error: Refused) -> Self {
+        match error {
+            Refused::Token(VerifyError::Expired) => Code::TokenExpired.into(),
+            Refused::Token(_) | Refused::Revoked => Self::caused(Code::TokenInvalid, error),
+            Refused::Scope => Code::ScopeInsufficient.into(),
+            Refused::NotKnown(_) | Refused::Directory(_) => Self::caused(Code::Overloaded, error).retry_after(1),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use actix_web::{FromRequest, HttpResponse, Resource, Responder, guard, web};
 
 use super::code::Code;
 use super::error::ApiError;
-use super::{discovery, health, jwks, login, logout, me, metrics, refresh, sessions, tutorial};
+use super::{discovery, forward_auth, health, jwks, login, logout, me, metrics, refresh, sessions, tutorial};
 
 /// Mini-programs, browsers and downstream services.
 pub(super) fn public(routes: &mut web::ServiceConfig) {
@@ -23,6 +23,7 @@ pub(super) fn public(routes: &mut web::ServiceConfig) {
         .service(get("/.well-known/oauth-authorization-server/t/{tenant}", discovery::oauth))
         .service(get("/t/{tenant}/jwks.json", jwks::of_tenant))
         .service(get("/.well-known/jwks.json", jwks::shared))
+        .service(web::resource(["/forward-auth/{policy}", "/forward-auth/{policy}/{rest}*"]).to(forward_auth::decide))
         .service(get("/livez", health::live))
         .service(get("/readyz", health::ready))
         .default_service(web::to(not_found));
@@ -73,7 +74,7 @@ where
     endpoint(path, "DELETE", &[Method::DELETE], handler)
 }
 
-fn get_or_patch<F, G, Args, GArgs>(path: &str, get: F, patch: G) -> Resource
+fn get_or_patch<F, G, Args, GArgs>(path: &str, read: F, change: G) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -82,8 +83,8 @@ where
     GArgs: FromRequest + 'static,
     G::Output: Responder + 'static,
 {
-    let takes_patch = web::route().guard(guard::Patch()).to(patch);
-    endpoint(path, "GET, HEAD, PATCH", &[Method::GET, Method::HEAD], get).route(takes_patch)
+    let takes_patch = web::route().guard(guard::Patch()).to(change);
+    endpoint(path, "GET, HEAD, PATCH", &[Method::GET, Method::HEAD], read).route(takes_patch)
 }
 
 /// One address; other methods than its own are told which ones it takes (RFC 9110 section 15.5.6).

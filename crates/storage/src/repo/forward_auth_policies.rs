@@ -1,11 +1,13 @@
 //! Forward-auth policies: what a proxy may ask of a token, by name.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Set};
+use std::collections::{BTreeSet, HashMap};
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use wxgate_domain::{Audience, ForwardAuthPolicy, PolicyName, Scope, Tenant, TenantId, Timestamp};
 
 use super::{ascii, audiences, tenants};
 use crate::changes::ChangeKind;
-use crate::entity::forward_auth_policy;
+use crate::entity::{forward_auth_policy, tenant};
 use crate::error::StorageError;
 use crate::scope::of_tenant;
 use crate::storage::Storage;
@@ -49,6 +51,30 @@ pub struct AllForwardAuthPolicies(Storage);
 impl AllForwardAuthPolicies {
     pub(crate) fn new(storage: Storage) -> Self {
         Self(storage)
+    }
+
+    /// The policies of all tenants by name, at most `limit`, whatever their tenants' status.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn list(&self, limit: u64) -> Result<Vec<StoredForwardAuthPolicy>, StorageError> {
+        #[expect(clippy::disallowed_methods, reason = "a gateway decides for the proxies of all tenants")]
+        let query = || forward_auth_policy::Entity::find().order_by_asc(forward_auth_policy::Column::Name).limit(limit);
+        let core = &self.0.core;
+        let rows = core.read(|db| async move { query().all(&db).await }).await?;
+        let ids: BTreeSet<_> = rows.iter().map(|row| row.tenant_id).collect();
+        #[expect(clippy::disallowed_methods, reason = "tenants are found by their own ids")]
+        let owners = || tenant::Entity::find().filter(tenant::Column::Id.is_in(ids.iter().copied()));
+        let owners = &owners;
+        let owners = core.read(|db| async move { owners().all(&db).await }).await?;
+        let owners: HashMap<_, _> =
+            owners.into_iter().map(|row| Ok((row.id, tenants::of_row(row)?))).collect::<Result<_, StorageError>>()?;
+        let stored = rows.into_iter().map(|row| {
+            let tenant = owners.get(&row.tenant_id).cloned();
+            let tenant = tenant.ok_or_else(|| StorageError::inconsistent("forward_auth_policy", "tenant_id"))?;
+            Ok(StoredForwardAuthPolicy { policy: of_row(row)?, tenant })
+        });
+        stored.collect()
     }
 
     /// The policy of this name, whatever its tenant's status.

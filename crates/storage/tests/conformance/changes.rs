@@ -54,3 +54,22 @@ pub(crate) async fn numbers_have_no_gaps_under_concurrent_writers(database: Test
     }
     storage.stop().await;
 }
+
+pub(crate) async fn a_log_that_cannot_be_read_grows_old(database: TestDatabase) {
+    async fn until(so: impl Fn() -> bool) {
+        let wait = async {
+            while !so() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap();
+    }
+    let storage = database.started().await;
+    let mut receiver = storage.changes();
+    let acme = tenant(&storage, "acme").await;
+    assert_eq!(next(&mut receiver).await.tenant, Some(acme.id));
+    until(|| storage.changes_age() < Duration::from_secs(1)).await;
+    storage.stop().await;
+    let before = storage.changes_age();
+    until(|| storage.changes_age() > before).await;
+}

@@ -47,6 +47,9 @@ pub(crate) async fn a_client_reads_back_with_its_digest_and_without_its_secret(d
     assert!(!digests.accept(&ClientSecret::digest_of(orders.id.as_str()), database.clock.now()));
     let found = storage.forward_auth_policies().find(&shop.name).await.unwrap().unwrap();
     assert_eq!((&found.policy, &found.tenant.slug), (&shop, &acme.slug));
+    let all = storage.forward_auth_policies().list(10).await.unwrap();
+    assert_eq!(all.iter().map(|one| (&one.policy, &one.tenant.slug)).collect::<Vec<_>>(), [(&shop, &acme.slug)]);
+    assert!(storage.forward_auth_policies().list(0).await.unwrap().is_empty());
     assert_eq!(storage.tenant(acme.id).forward_auth_policies().list().await.unwrap(), std::slice::from_ref(&shop));
 
     // A name of a client is the tenant's, that of a policy everybody's.
