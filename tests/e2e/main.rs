@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod account;
 mod cli;
 mod codes;
 mod decryption;
@@ -15,6 +16,8 @@ mod leaks;
 mod limits;
 mod login;
 mod many_apps;
+mod refresh;
 mod restart;
+mod signing_keys;
 mod tutorial_client;
 mod wechat_faults;

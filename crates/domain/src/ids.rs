@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use wxgate_crypto::{Random, Secret};
+use wxgate_crypto::{Random, Secret, encoding};
 
 use crate::time::Timestamp;
 
@@ -141,11 +141,54 @@ impl FromStr for Slug {
     type Err = MalformedId;
 
     fn from_str(text: &str) -> Result<Self, MalformedId> {
-        let fits = (1..=62).contains(&text.len())
-            && !text.starts_with('-')
-            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        fits.then(|| Self(text.to_owned()))
+        is_name(text, 62)
+            .then(|| Self(text.to_owned()))
             .ok_or(MalformedId("1 to 62 of a-z, 0-9 and hyphens, and not begin with a hyphen"))
+    }
+}
+
+/// `[a-z0-9][a-z0-9-]*`, at most so long.
+pub(crate) fn is_name(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len())
+        && !text.starts_with('-')
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// A service client: a downstream service that asks wxgate something; `client_id` of its tokens.
+///
+/// `svc_` and 22 characters of base64url, 16 random bytes. No appid of WeChat's begins so.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ServiceClientId(String);
+
+impl ServiceClientId {
+    /// What every one of them begins with. It never changes.
+    pub const PREFIX: &str = "svc_";
+
+    /// A new id.
+    pub fn new(random: &Random) -> Self {
+        Self(format!("{}{}", Self::PREFIX, encoding::to_base64url(random.bytes::<16>())))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServiceClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ServiceClientId {
+    type Err = MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedId> {
+        let bytes = text.strip_prefix(Self::PREFIX).and_then(encoding::base64url);
+        let fits = bytes.is_some_and(|bytes| bytes.len() == 16);
+        fits.then(|| Self(text.to_owned())).ok_or(MalformedId("svc_ and 22 characters of base64url"))
     }
 }
 
@@ -194,6 +237,21 @@ mod tests {
         assert!("a".repeat(128).parse::<LoginCode>().is_ok());
         assert!("a".repeat(129).parse::<LoginCode>().is_err());
         assert!(!format!("{:?}", "0a1b2c".parse::<LoginCode>().unwrap()).contains("0a1b2c"));
+    }
+
+    #[test]
+    fn service_clients_have_one_spelling_that_no_other_id_shares() {
+        let random = Random::seeded(1);
+        let (one, other) = (ServiceClientId::new(&random), ServiceClientId::new(&random));
+        assert_ne!(one, other);
+        assert_eq!((one.as_str().len(), one.as_str().parse::<ServiceClientId>()), (26, Ok(one.clone())));
+        let bare = one.as_str().trim_start_matches("svc_");
+        // 16 bytes leave four unused bits in the last character: only one of sixteen spellings counts.
+        let unused = format!("svc_{}B", "A".repeat(21));
+        for wrong in [bare, "", "svc_", &format!("SVC_{bare}"), &format!("svc_{bare}="), &unused, "wx4f4bc4dec97d474b"]
+        {
+            assert!(wrong.parse::<ServiceClientId>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -6,10 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use wxgate_crypto::strict_json;
-use wxgate_domain::{OpenId, SessionId, Slug, Timestamp, UnionId, UserId, WechatAppid};
+use wxgate_domain::{Kid, OpenId, ServiceClientId, SessionId, Slug, Timestamp, UnionId, UserId, WechatAppid};
 
-/// `typ` of an access token (RFC 9068 section 2.1).
-pub(crate) const TYPE: &str = "at+jwt";
+use crate::actor::Actor;
 
 /// The longest life of an access token, the most that a tenant's policy allows. A token that claims more is not ours.
 pub const MAX_LIFE: Duration = Duration::from_hours(24);
@@ -18,25 +17,43 @@ pub const MAX_LIFE: Duration = Duration::from_hours(24);
 pub const MAX_LENGTH: usize = 8 * 1024;
 
 /// The end of year 9999, in seconds since 1970: nobody's clock is later.
-const LAST_SECOND: i64 = 253_402_300_799;
+pub(crate) const LAST_SECOND: i64 = 253_402_300_799;
 
 /// The names of all claims that a token can have.
-pub(crate) const NAMES: [&str; 12] =
-    ["iss", "sub", "aud", "client_id", "sid", "jti", "iat", "exp", "scope", "tenant", "openid", "unionid"];
+pub(crate) const NAMES: [&str; 14] = [
+    "iss",
+    "sub",
+    "aud",
+    "client_id",
+    "sid",
+    "jti",
+    "iat",
+    "exp",
+    "scope",
+    "tenant",
+    "openid",
+    "unionid",
+    "app",
+    "act",
+];
 
 /// What a verified access token says. Only [`verify`](crate::verify()) makes one for others.
+///
+/// There are three kinds. A **user's** token has `sid`, and `client_id` is the appid. A **service client's** own has its
+/// id as `sub` and `client_id`, and no `sid`. One that was **exchanged** (RFC 8693) has a user and `sid`, and names
+/// the service client in `client_id` and `act`, and the appid in `app`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Claims {
     /// Who issued it: the tenant's issuer.
     pub iss: String,
-    /// Whom it speaks of: a user's id, see [`Claims::user`].
+    /// Whom it speaks of: a user's id, see [`Claims::user`], or that of a service client.
     pub sub: String,
     /// Whom it is for. Always an array on the wire when we write it.
     pub aud: Vec<String>,
-    /// The client that asked for it: the mini-program's appid, see [`Claims::app`].
+    /// The client that asked for it: the mini-program's appid, see [`Claims::app`], or a service client's id.
     pub client_id: String,
-    /// The session it belongs to.
+    /// The session it belongs to; a service client's own token has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<SessionId>,
     /// The token's own id: 128 random bits.
@@ -59,6 +76,16 @@ pub struct Claims {
     /// The user's unionid, if the app opted in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unionid: Option<UnionId>,
+    /// The mini-program that the user logged in to, in an exchanged token; else see [`Claims::app`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<WechatAppid>,
+    /// Who acts for the user, in an exchanged token (RFC 8693 section 4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
+    /// The key that signed it: from the header, and no claim. Whoever keeps verified tokens must refuse those of a key
+    /// that was retired since.
+    #[serde(skip)]
+    pub kid: Kid,
 }
 
 impl Claims {
@@ -67,9 +94,20 @@ impl Claims {
         self.sub.parse().ok()
     }
 
-    /// The mini-program that the user logged in to; `None` if the client's id has not the shape of an appid.
+    /// The mini-program that the user logged in to, also after an exchange; `None` if there is none.
     pub fn app(&self) -> Option<WechatAppid> {
+        let client = || self.client_id.parse().ok().filter(|_| !self.is_of_service());
+        self.app.clone().or_else(client)
+    }
+
+    /// The service client that holds the token; `None` if a mini-program does.
+    pub fn client(&self) -> Option<ServiceClientId> {
         self.client_id.parse().ok()
+    }
+
+    /// Whether the holder is a service client and not a mini-program.
+    fn is_of_service(&self) -> bool {
+        self.client_id.starts_with(ServiceClientId::PREFIX)
     }
 
     /// Whether the token is for this audience.
@@ -91,8 +129,9 @@ impl Claims {
     ///
     /// Unknown claims are ignored (RFC 7519 section 4). Refused are duplicate claims (section 4 lets a reader choose;
     /// two readers that choose differently see two tokens), a missing or malformed one, and times that are no whole
-    /// seconds between 1970 and 9999 in order, or further apart than [`MAX_LIFE`].
-    pub(crate) fn read(payload: &[u8]) -> Result<Self, Malformed> {
+    /// seconds between 1970 and 9999 in order, or further apart than [`MAX_LIFE`], and claims of which no kind of token
+    /// has all.
+    pub(crate) fn read(payload: &[u8], kid: &Kid) -> Result<Self, Malformed> {
         let Ok(Value::Object(claims)) = strict_json::parse(payload) else { return Err(Malformed) };
         let read = Reader(claims);
         let claims = Self {
@@ -109,9 +148,27 @@ impl Claims {
             tenant: read.parsed("tenant")?,
             openid: read.optional("openid", Reader::parsed)?,
             unionid: read.optional("unionid", Reader::parsed)?,
+            app: read.optional("app", Reader::parsed)?,
+            act: read.optional("act", Reader::actor)?,
+            kid: kid.clone(),
         };
+        if !claims.are_of_one_kind() {
+            return Err(Malformed);
+        }
         let life = u64::try_from(claims.exp - claims.iat).map_err(|_| Malformed)?;
         (1..=MAX_LIFE.as_secs()).contains(&life).then_some(claims).ok_or(Malformed)
+    }
+
+    /// Whether they are a user's, a service client's, or exchanged, and not some of each.
+    fn are_of_one_kind(&self) -> bool {
+        match (&self.act, &self.app, self.is_of_service()) {
+            (None, None, false) => true,
+            (None, None, true) => self.client().is_some() && self.sub == self.client_id && self.sid.is_none(),
+            (Some(act), Some(_), true) => {
+                act.sub.as_str() == self.client_id && self.user().is_some() && self.sid.is_some()
+            }
+            _ => false,
+        }
     }
 }
 
@@ -137,6 +194,10 @@ impl Reader {
 
     fn parsed<T: FromStr>(&self, name: &str) -> Result<T, Malformed> {
         self.string(name)?.parse().map_err(|_| Malformed)
+    }
+
+    fn actor(&self, name: &str) -> Result<Actor, Malformed> {
+        self.0.get(name).and_then(Actor::read).ok_or(Malformed)
     }
 
     /// A text that is not empty.

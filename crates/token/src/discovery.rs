@@ -1,15 +1,29 @@
 //! The metadata documents by which others find the keys: OpenID Connect Discovery 1.0 and RFC 8414.
 //!
-//! They say what works and nothing else. There is no authorization endpoint and no OAuth token endpoint, so neither is
-//! named: RFC 8414 section 2 excuses the first where no grant uses it; OpenID Connect demands both on paper, but the
-//! readers that only look for keys (go-oidc, Spring, Istio, openid-client) do not, and other issuers without a login
-//! page (Kubernetes service accounts, GitHub Actions) leave them out too. An address that answers 404 would help nobody.
+//! They say what works and nothing else. There is no authorization endpoint, so none is named: RFC 8414 section 2 excuses
+//! it where no grant uses it; OpenID Connect demands it on paper, but the readers that only look for keys (go-oidc, Spring,
+//! Istio, openid-client) do not, and other issuers without a login page (Kubernetes service accounts, GitHub Actions)
+//! leave it out too. An address that answers 404 would help nobody. Scopes are not listed: each app has its own.
 
 use serde_json::{Value, json};
 use wxgate_domain::SigningAlgorithm;
 
 use crate::claims;
 use crate::issuer::Issuer;
+
+/// The grants of the token endpoint (RFC 6749 sections 4.4, 4.5 and 6, RFC 8693 section 2.1).
+pub const GRANT_TYPES: [&str; 4] = [
+    "urn:wxgate:grant:wechat-code",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+];
+
+/// How service clients prove who they are (RFC 6749 section 2.3.1).
+pub const SECRET_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+
+/// And mini-programs, which keep no secret, give their appid alone.
+const PUBLIC_OR_SECRET: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
 
 /// `{issuer}/.well-known/openid-configuration` (OpenID Connect Discovery 1.0 section 3).
 ///
@@ -42,6 +56,15 @@ pub fn authorization_server_metadata(issuer: &Issuer) -> Value {
         // Required, and may not be empty (section 3.2). `none` is the registered response type that yields nothing
         // (OAuth 2.0 Multiple Response Type Encoding Practices section 4), which is what an authorization request gets.
         "response_types_supported": ["none"],
+        "token_endpoint": issuer.token_endpoint(),
+        // If left out it would mean authorization_code and implicit.
+        "grant_types_supported": GRANT_TYPES,
+        "token_endpoint_auth_methods_supported": PUBLIC_OR_SECRET,
+        "introspection_endpoint": issuer.introspection_endpoint(),
+        "introspection_endpoint_auth_methods_supported": SECRET_METHODS,
+        // A refresh token is given back by whoever holds it, a service client's access token by the client.
+        "revocation_endpoint": issuer.revocation_endpoint(),
+        "revocation_endpoint_auth_methods_supported": PUBLIC_OR_SECRET,
     })
 }
 
@@ -65,20 +88,35 @@ mod tests {
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["ES256", "RS256"],
                 "claims_supported": [
-                    "iss", "sub", "aud", "client_id", "sid", "jti", "iat", "exp", "scope", "tenant", "openid", "unionid"
+                    "iss", "sub", "aud", "client_id", "sid", "jti", "iat", "exp", "scope", "tenant", "openid", "unionid",
+                    "app", "act",
                 ],
+                "token_endpoint": "https://auth.example.com/t/acme/oauth/token",
+                "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+                "grant_types_supported": [
+                    "urn:wxgate:grant:wechat-code", "refresh_token", "client_credentials",
+                    "urn:ietf:params:oauth:grant-type:token-exchange",
+                ],
+                "introspection_endpoint": "https://auth.example.com/t/acme/oauth/introspect",
+                "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+                "revocation_endpoint": "https://auth.example.com/t/acme/oauth/revoke",
+                "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
             })
         );
     }
 
     #[test]
-    fn no_endpoint_that_does_not_exist_is_named_and_no_list_is_empty() {
+    fn no_authorization_endpoint_is_named_and_no_list_is_empty() {
         let documents =
             [openid_configuration(&issuer(), &SigningAlgorithm::ALL), authorization_server_metadata(&issuer())];
         for document in documents {
+            assert!(document.get("authorization_endpoint").is_none());
             for (name, value) in document.as_object().unwrap() {
-                assert!(!name.ends_with("_endpoint"), "{name}");
                 assert!(value.as_array().is_none_or(|list| !list.is_empty()), "{name}");
+                assert!(
+                    !name.ends_with("_endpoint") || value.as_str().unwrap().starts_with(issuer().as_str()),
+                    "{name}"
+                );
             }
         }
     }

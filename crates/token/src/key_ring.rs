@@ -1,6 +1,7 @@
 //! A tenant's keys: one signs, all published ones verify.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use wxgate_crypto::strict_json;
@@ -11,14 +12,15 @@ use crate::public_key::PublicKey;
 use crate::signing_key::{KeyError, SigningKey};
 
 /// The largest JWK set that is read, in bytes: room for [`jwks::MAX_KEYS`] RSA keys.
-const MAX_SET: usize = 1024 * 1024;
+pub const MAX_SET: usize = 1024 * 1024;
 
 /// The keys of one tenant, opened: exactly one is active and signs; all of them, `next` and `retiring` too, verify.
 ///
-/// Only the active key's private part is parsed.
+/// Only the active key's private part is parsed; that of the next one when it is first asked for.
 #[derive(Debug)]
 pub struct KeyRing {
     active: SigningKey,
+    next: Vec<(StoredSigningKey, OnceLock<Result<SigningKey, KeyError>>)>,
     verifying: VerifyingKeys,
     jwks: Jwks,
 }
@@ -40,12 +42,27 @@ impl KeyRing {
             published.push((stored.created_at, public(stored, &active)?));
         }
         let verifying = VerifyingKeys::new(published.iter().map(|(_, key)| key.clone()))?;
-        Ok(Self { active, verifying, jwks: Jwks::new(published) })
+        let next = keys.iter().filter(|key| key.state == SigningKeyState::Next);
+        let next = next.map(|key| (key.clone(), OnceLock::new())).collect();
+        Ok(Self { active, next, verifying, jwks: Jwks::new(published) })
     }
 
     /// The key that signs.
     pub fn active(&self) -> &SigningKey {
         &self.active
+    }
+
+    /// The active key or a next one by its id. A next key signs the one thing that the active one cannot: that the
+    /// active one is retired. One that is retiring signs no more.
+    ///
+    /// # Errors
+    /// [`KeyError::Unknown`] if no such key signs, or why the next key cannot be parsed.
+    pub fn signing(&self, kid: &Kid) -> Result<&SigningKey, KeyError> {
+        if kid == self.active.kid() {
+            return Ok(&self.active);
+        }
+        let (stored, opened) = self.next.iter().find(|(stored, _)| stored.kid == *kid).ok_or(KeyError::Unknown)?;
+        opened.get_or_init(|| SigningKey::open(stored)).as_ref().map_err(|error| *error)
     }
 
     /// The keys as they are published.
@@ -114,6 +131,16 @@ impl VerifyingKeys {
         self.0.contains_key(kid)
     }
 
+    /// Whether every key of these is also in the other set: nothing that these verified is in doubt there.
+    pub fn are_all_in(&self, other: &Self) -> bool {
+        self.0.keys().all(|kid| other.contains(kid))
+    }
+
+    /// Forgets a key that must verify nothing more.
+    pub fn remove(&mut self, kid: &Kid) {
+        self.0.remove(kid);
+    }
+
     pub(crate) fn get(&self, kid: &Kid) -> Option<&PublicKey> {
         self.0.get(kid)
     }
@@ -144,6 +171,32 @@ mod tests {
         let ring = KeyRing::new(&[next.clone(), active.clone()]).unwrap();
         assert_eq!(*ring.active().kid(), active.kid);
         assert!([&next, &active].iter().all(|key| ring.verifying.contains(&key.kid)));
+    }
+
+    #[test]
+    fn the_active_and_the_next_key_sign_by_name_and_a_retiring_one_does_not() {
+        let keys = [SigningKeyState::Active, SigningKeyState::Next, SigningKeyState::Retiring].map(|s| stored(s, 1));
+        let ring = KeyRing::new(&keys).unwrap();
+        for key in &keys[..2] {
+            assert_eq!(*ring.signing(&key.kid).unwrap().kid(), key.kid);
+        }
+        assert_eq!(ring.signing(&keys[2].kid).unwrap_err(), KeyError::Unknown);
+        assert_eq!(ring.signing(&stored(SigningKeyState::Next, 1).kid).unwrap_err(), KeyError::Unknown);
+        // A next key that is damaged does no harm until it is asked to sign.
+        let [active, next, _] = keys;
+        let private = stored(SigningKeyState::Next, 1).private;
+        let ring = KeyRing::new(&[active, StoredSigningKey { private, ..next.clone() }]).unwrap();
+        assert_eq!(ring.signing(&next.kid).unwrap_err(), KeyError::Mismatch);
+    }
+
+    #[test]
+    fn a_removed_key_verifies_nothing_more() {
+        let keys = [SigningKeyState::Active, SigningKeyState::Next].map(|state| stored(state, 1));
+        let all = KeyRing::new(&keys).unwrap().verifying;
+        let mut fewer = all.clone();
+        fewer.remove(&keys[0].kid);
+        assert!(!fewer.contains(&keys[0].kid) && fewer.contains(&keys[1].kid));
+        assert!(fewer.are_all_in(&all) && !all.are_all_in(&fewer));
     }
 
     #[test]

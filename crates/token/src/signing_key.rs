@@ -1,4 +1,4 @@
-//! A private key that signs access tokens.
+//! A private key that signs access tokens and security events.
 
 use std::fmt;
 
@@ -8,20 +8,17 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use jsonwebtoken::Header;
-use wxgate_crypto::{Secret, encoding};
+use wxgate_crypto::Secret;
 use wxgate_domain::{Kid, SigningAlgorithm, SigningKeyState, StoredSigningKey, Timestamp};
 
-use crate::algorithm;
-use crate::claims::TYPE;
+use crate::jws::Headers;
 use crate::public_key::PublicKey;
 
 /// A key pair that was parsed once and is kept parsed: parsing at every signature costs more than half as much again.
 pub struct SigningKey {
     pair: Pair,
     public: PublicKey,
-    /// The JOSE header in base64url: the same for every token of this key.
-    header: String,
+    headers: Headers,
 }
 
 enum Pair {
@@ -43,7 +40,16 @@ impl SigningKey {
         let public = PublicKey::from_pair(algorithm, pair.public()).ok_or(KeyError::Generate)?;
         let public_jwk = serde_json::to_string(public.jwk()).map_err(|_| KeyError::Generate)?;
         let kid = public.kid().clone();
-        Ok(StoredSigningKey { kid, algorithm, state: SigningKeyState::Next, private, public_jwk, created_at: now })
+        Ok(StoredSigningKey {
+            kid,
+            algorithm,
+            state: SigningKeyState::Next,
+            private,
+            public_jwk,
+            created_at: now,
+            activated_at: None,
+            retired_at: None,
+        })
     }
 
     /// Parses a stored key.
@@ -58,11 +64,8 @@ impl SigningKey {
         if *public.kid() != stored.kid {
             return Err(KeyError::Mismatch);
         }
-        let mut header = Header::new(algorithm::jose(algorithm));
-        header.typ = Some(TYPE.to_owned());
-        header.kid = Some(stored.kid.as_str().to_owned());
-        let header = serde_json::to_vec(&header).map_err(|_| KeyError::Private)?;
-        Ok(Self { pair, public, header: encoding::to_base64url(header) })
+        let headers = Headers::new(algorithm, &stored.kid).map_err(|_| KeyError::Private)?;
+        Ok(Self { pair, public, headers })
     }
 
     /// The key's id, its RFC 7638 thumbprint.
@@ -79,9 +82,9 @@ impl SigningKey {
         &self.public
     }
 
-    /// The encoded JOSE header of every token that this key signs.
-    pub(crate) fn header(&self) -> &str {
-        &self.header
+    /// The encoded JOSE headers of what this key signs.
+    pub(crate) fn headers(&self) -> &Headers {
+        &self.headers
     }
 
     /// The signature in JWS form: r || s for ES256 (RFC 7518 section 3.4).
@@ -159,6 +162,9 @@ pub enum KeyError {
     /// Key, id and algorithm do not belong together.
     #[error("key, id and algorithm do not belong together")]
     Mismatch,
+    /// No such key signs: neither the active one nor the next.
+    #[error("no such key signs")]
+    Unknown,
     /// No key is active.
     #[error("no signing key is active")]
     NoActive,
@@ -175,6 +181,8 @@ pub enum KeyError {
 
 #[cfg(test)]
 mod tests {
+    use wxgate_crypto::encoding;
+
     use super::*;
 
     fn stored(algorithm: SigningAlgorithm) -> StoredSigningKey {
@@ -210,6 +218,14 @@ mod tests {
             assert_eq!((jwk["alg"].as_str(), jwk["use"].as_str()), (Some(algorithm.as_str()), Some("sig")));
             let printed = format!("{:?}", SigningKey::open(&stored).unwrap());
             assert_eq!(printed, format!("SigningKey({algorithm}, {})", stored.kid));
+        }
+    }
+
+    #[test]
+    fn no_two_tenants_are_given_the_same_key() {
+        for algorithm in [SigningAlgorithm::ES256, SigningAlgorithm::EdDSA] {
+            let keys: std::collections::HashSet<_> = (0..20).map(|_| stored(algorithm).kid).collect();
+            assert_eq!(keys.len(), 20, "a key that ships with the program is everybody's");
         }
     }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
 use wxgate_crypto::{encoding, strict_json};
-use wxgate_domain::{Clock, Kid, SigningAlgorithm, Timestamp};
+use wxgate_domain::{Clock, Timestamp};
 
-use crate::claims::{Claims, MAX_LENGTH, TYPE};
+use crate::claims::{Claims, MAX_LENGTH};
 use crate::issuer::Issuer;
+use crate::jws::{self, TokenType};
 use crate::key_ring::VerifyingKeys;
 
 /// How far two clocks may be apart.
@@ -36,95 +36,53 @@ pub fn verify(
     expected: &Expected<'_>,
     clock: &Clock,
 ) -> Result<Claims, VerifyError> {
-    let parts = Parts::split(token).ok_or(VerifyError::Malformed)?;
-    let header = Header::read(parts.header)?;
-    let key = keys.as_ref().get(&header.kid).ok_or(VerifyError::UnknownKey)?;
-    if header.algorithm != key.algorithm() {
-        return Err(VerifyError::Algorithm);
+    verify_for_any(token, keys, expected.issuer, &[expected.audience], clock)
+}
+
+/// [`verify`] for a service that has several audiences, such as the appids of several mini-programs: one is enough.
+///
+/// # Errors
+/// As [`verify`]; without any audience every token is refused.
+pub fn verify_for_any(
+    token: &str,
+    keys: &impl AsRef<VerifyingKeys>,
+    issuer: &Issuer,
+    audiences: &[impl AsRef<str>],
+    clock: &Clock,
+) -> Result<Claims, VerifyError> {
+    let (payload, kid) = jws::open(token, TokenType::AccessToken, MAX_LENGTH, keys.as_ref())?;
+    let claims = Claims::read(&payload, kid).map_err(|_| VerifyError::Claims)?;
+    if claims.iss != issuer.as_str() || claims.tenant != *issuer.tenant() {
+        return Err(VerifyError::Issuer);
     }
-    let signature = encoding::base64url(parts.signature).ok_or(VerifyError::Malformed)?;
-    if !key.verifies(parts.message.as_bytes(), &signature) {
-        return Err(VerifyError::Signature);
+    if !audiences.iter().any(|audience| claims.is_for(audience.as_ref())) {
+        return Err(VerifyError::Audience);
     }
-    let payload = encoding::base64url(parts.payload).ok_or(VerifyError::Malformed)?;
-    let claims = Claims::read(&payload).map_err(|_| VerifyError::Claims)?;
-    expected.check(&claims, clock.now())?;
+    within_its_time(&claims, clock.now())?;
     Ok(claims)
 }
 
-/// The three segments of a JWS in compact form (RFC 7515 section 7.1). A JWE has five and is none of ours.
-struct Parts<'a> {
-    header: &'a str,
-    payload: &'a str,
-    signature: &'a str,
-    /// What was signed: header and payload with the point between.
-    message: &'a str,
+/// The issuer that a token names, to find its keys by. Trust nothing of it: [`verify`] with this issuer is what says
+/// whether it is true. `None` for what is no token, or no issuer of wxgate's.
+pub fn claimed_issuer(token: &str) -> Option<Issuer> {
+    let payload = token.split('.').nth(1).filter(|_| token.len() <= MAX_LENGTH)?;
+    let payload = strict_json::parse(&encoding::base64url(payload)?).ok()?;
+    payload.get("iss")?.as_str()?.parse().ok()
 }
 
-impl<'a> Parts<'a> {
-    fn split(token: &'a str) -> Option<Self> {
-        let (message, signature) = token.rsplit_once('.').filter(|_| token.len() <= MAX_LENGTH)?;
-        let (header, payload) = message.split_once('.')?;
-        (!payload.contains('.')).then_some(Self { header, payload, signature, message })
+/// Whether the token is valid at this moment, give or take [`LEEWAY`]. Also for whoever keeps verified tokens.
+///
+/// # Errors
+/// [`VerifyError::NotYetValid`] or [`VerifyError::Expired`].
+pub fn within_its_time(claims: &Claims, now: Timestamp) -> Result<(), VerifyError> {
+    let begins = claims.iat.max(claims.nbf.unwrap_or_default());
+    if begins > now.plus(LEEWAY).seconds() {
+        return Err(VerifyError::NotYetValid);
     }
-}
-
-/// What the header says, as far as we listen.
-struct Header {
-    algorithm: SigningAlgorithm,
-    kid: Kid,
-}
-
-impl Header {
-    /// Reads the header; duplicate names are refused, unknown ones ignored.
-    fn read(encoded: &str) -> Result<Self, VerifyError> {
-        let bytes = encoding::base64url(encoded).ok_or(VerifyError::Malformed)?;
-        let Ok(Value::Object(header)) = strict_json::parse(&bytes) else { return Err(VerifyError::Malformed) };
-        // RFC 7515 section 4.1.11, RFC 7797: we understand no extension, and an unencoded payload is none of ours.
-        if header.contains_key("crit") || header.contains_key("b64") {
-            return Err(VerifyError::Malformed);
-        }
-        if !text(&header, "typ").is_some_and(is_access_token) {
-            return Err(VerifyError::Type);
-        }
-        // `none` in any spelling and every HMAC ends here: they are no algorithms of ours.
-        let algorithm = text(&header, "alg").and_then(|name| name.parse().ok()).ok_or(VerifyError::Algorithm)?;
-        let kid = text(&header, "kid").and_then(|kid| kid.parse().ok()).ok_or(VerifyError::Malformed)?;
-        Ok(Self { algorithm, kid })
+    if claims.exp <= now.minus(LEEWAY).seconds() {
+        return Err(VerifyError::Expired);
     }
-}
-
-fn text<'a>(header: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    header.get(name)?.as_str()
-}
-
-/// RFC 7515 section 4.1.9: a media type, compared without case, with or without `application/`.
-fn is_access_token(typ: &str) -> bool {
-    const PREFIX: &str = "application/";
-    let bare = match typ.get(..PREFIX.len()) {
-        Some(start) if start.eq_ignore_ascii_case(PREFIX) => typ.get(PREFIX.len()..).unwrap_or_default(),
-        _ => typ,
-    };
-    bare.eq_ignore_ascii_case(TYPE)
-}
-
-impl Expected<'_> {
-    fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), VerifyError> {
-        if claims.iss != self.issuer.as_str() || claims.tenant != *self.issuer.tenant() {
-            return Err(VerifyError::Issuer);
-        }
-        if !claims.is_for(self.audience) {
-            return Err(VerifyError::Audience);
-        }
-        let begins = claims.iat.max(claims.nbf.unwrap_or_default());
-        if begins > now.plus(LEEWAY).seconds() {
-            return Err(VerifyError::NotYetValid);
-        }
-        if claims.exp <= now.minus(LEEWAY).seconds() {
-            return Err(VerifyError::Expired);
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Why a token is refused.
@@ -133,8 +91,8 @@ pub enum VerifyError {
     /// Too long, not three segments of canonical base64url, not a header without surprises.
     #[error("not a token")]
     Malformed,
-    /// `typ` is missing or another: not an access token.
-    #[error("not an access token")]
+    /// `typ` is missing or another: not an access token, or not a security event where one is asked for.
+    #[error("a token of another type")]
     Type,
     /// The algorithm is none of ours, or not the key's.
     #[error("not the key's algorithm")]
@@ -145,7 +103,7 @@ pub enum VerifyError {
     /// The key did not sign this.
     #[error("the signature does not fit")]
     Signature,
-    /// A claim is missing, malformed or there twice, or the times are no times.
+    /// A claim is missing, malformed or there twice, the times are no times, or claims contradict each other.
     #[error("malformed claims")]
     Claims,
     /// Issued by another.
@@ -160,6 +118,9 @@ pub enum VerifyError {
     /// It has ended; everything else about it was right.
     #[error("expired")]
     Expired,
+    /// A security event that retires the very key that signed it. A thief of the key could say so too.
+    #[error("signed by the key that it retires")]
+    RetiredKey,
 }
 
 impl VerifyError {
@@ -176,6 +137,7 @@ impl VerifyError {
             Self::Audience => "audience",
             Self::NotYetValid => "not_yet_valid",
             Self::Expired => "expired",
+            Self::RetiredKey => "retired_key",
         }
     }
 }

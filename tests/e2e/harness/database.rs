@@ -1,5 +1,7 @@
 //! A database for one test, on each engine.
 
+use std::time::Duration;
+
 use sea_orm::{ConnectionTrait, Database};
 use wxgate_crypto::{Random, encoding};
 
@@ -47,6 +49,13 @@ impl TestDatabase {
             Self::Server { url, .. } => url.clone(),
         }
     }
+}
+
+/// Makes all signing keys in an SQLite file older: time goes by in a moment. A gateway may be running on it.
+pub(crate) async fn age_signing_keys(file: &std::path::Path, by: Duration) {
+    let earlier = |column: &str| format!("{column} = {column} - {}", by.as_millis());
+    let columns = ["created_at", "activated_at", "retired_at"].map(earlier).join(", ");
+    execute(&format!("sqlite://{}", file.display()), &format!("UPDATE signing_key SET {columns}")).await;
 }
 
 impl Drop for TestDatabase {

@@ -1,7 +1,7 @@
 //! Where backends find the keys.
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{Gateway, Reply};
 
@@ -21,11 +21,18 @@ async fn both_documents_lead_to_the_keys_and_promise_nothing_that_is_not_there()
         assert_eq!(reply.header("cache-control"), "public, max-age=300");
         assert_eq!(document["issuer"], issuer);
         assert_eq!(document["jwks_uri"], format!("{issuer}/jwks.json"));
-        // Whatever address a document names is served.
-        for address in document.as_object().unwrap().values().filter_map(Value::as_str) {
-            let Some(path) = address.strip_prefix(gateway.public_url()) else { continue };
-            let expected = if address == issuer { 404 } else { 200 };
+        // Whatever address a document names is served; an endpoint only to those who post.
+        for (name, address) in document.as_object().unwrap() {
+            let Some(path) = address.as_str().and_then(|it| it.strip_prefix(gateway.public_url())) else { continue };
+            let expected = match name.as_str() {
+                "issuer" => 404,
+                endpoint if endpoint.ends_with("_endpoint") => 405,
+                _ => 200,
+            };
             assert_eq!(gateway.client().get(path).await.status, expected, "{address}");
+        }
+        for endpoint in ["token", "introspection", "revocation"] {
+            assert!(document[format!("{endpoint}_endpoint")].is_string(), "{document}");
         }
     }
     let document = gateway.client().get("/t/demo/.well-known/openid-configuration").await.ok();

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::code::Code;
 use super::error::ApiError;
 use super::extract::client::Client;
-use super::tutorial;
+use super::{forward_auth, tutorial};
 use crate::app::Gateway;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -64,8 +64,9 @@ fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest, client
             if client.forwarded_by_stranger && gateway.metrics.untrusted_forwarded.inc() == 0 {
                 tracing::warn!("X-Forwarded-For comes from a peer that is not in http.trusted_proxies and is ignored");
             }
-            let probe = matches!(request.path(), "/livez" | "/readyz");
-            let limited = if probe { Ok(()) } else { gateway.limits.address(client.bucket()) };
+            // A proxy asks for everybody behind it, so its address says nothing of who is greedy.
+            let unlimited = matches!(request.path(), "/livez" | "/readyz") || forward_auth::is_route(request.path());
+            let limited = if unlimited { Ok(()) } else { gateway.limits.address(client.bucket()) };
             limited.map_err(|wait| ApiError::from(Code::RateLimited).retry_after(wait.0))
         }
         Listener::Admin { own_host_only } => {

@@ -1,5 +1,6 @@
 //! What a request proves before a handler sees it.
 
+pub(crate) mod bearer;
 pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod named_app;

@@ -5,7 +5,8 @@ use wxgate_domain::SigningAlgorithm;
 
 use super::*;
 use crate::claims;
-use crate::testing::{APPID, NOW, clock, grant, issuer, ring};
+use crate::testing::{APPID, NOW, app, client_grant, clock, exchanged_grant, grant, grant_for, granted, issuer, ring};
+use crate::testing::{client, session, user};
 use crate::{Expected, verify};
 
 fn payload(token: &AccessToken) -> Value {
@@ -18,12 +19,27 @@ fn header(token: &AccessToken) -> Value {
     serde_json::from_slice(&encoding::base64url(part).unwrap()).unwrap()
 }
 
+fn issued(ring: &KeyRing, grant: &Grant<'_>) -> AccessToken {
+    issue(ring, &issuer(), grant, NOW, &Random::seeded(1)).unwrap()
+}
+
+fn names(claims: &Value) -> HashSet<&str> {
+    claims.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
 #[test]
-fn a_token_says_what_the_grant_says() {
+fn a_users_token_says_what_the_grant_says() {
     let ring = ring(SigningAlgorithm::ES256);
     let (openid, unionid) = ("oABC".parse().unwrap(), "uDEF".parse().unwrap());
-    let grant = Grant { openid: Some(&openid), unionid: Some(&unionid), ..grant() };
-    let token = issue(&ring, &issuer(), &grant, NOW, &Random::seeded(1)).unwrap();
+    let grant = granted(Subject::User {
+        user: user(),
+        session: session(),
+        app: app(),
+        audiences: &[],
+        openid: Some(&openid),
+        unionid: Some(&unionid),
+    });
+    let token = issued(&ring, &grant);
 
     let expected = serde_json::json!({"typ": "at+jwt", "alg": "ES256", "kid": ring.active().kid().as_str()});
     assert_eq!(header(&token), expected);
@@ -37,8 +53,72 @@ fn a_token_says_what_the_grant_says() {
     assert_eq!((claims["tenant"].as_str(), claims["openid"].as_str()), (Some("acme"), Some("oABC")));
     assert_eq!(claims["unionid"], "uDEF");
     assert_eq!(encoding::base64url(claims["jti"].as_str().unwrap()).unwrap().len(), 16);
-    let names: HashSet<_> = claims.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, HashSet::from(claims::NAMES));
+    // Every claim that a token can have stands in the list that discovery publishes.
+    let exchanged = payload(&issued(&ring, &exchanged_grant(None, NOW.plus(MAX_LIFE))));
+    let all: HashSet<_> = names(&claims).union(&names(&exchanged)).copied().collect();
+    assert_eq!(all, HashSet::from(claims::NAMES));
+}
+
+#[test]
+fn a_service_clients_own_token_has_no_session_and_never_the_issuers_audience() {
+    let token = payload(&issued(&ring(SigningAlgorithm::EdDSA), &client_grant()));
+    assert_eq!((&token["sub"], &token["client_id"]), (&client().as_str().into(), &client().as_str().into()));
+    assert_eq!(token["aud"], serde_json::json!(["orders"]));
+    assert!(["sid", "act", "app", "openid"].iter().all(|name| token.get(name).is_none()), "{token}");
+}
+
+#[test]
+fn an_exchanged_token_keeps_user_session_and_app_and_names_who_acts() {
+    let ring = ring(SigningAlgorithm::EdDSA);
+    let ends_by = NOW.plus(MAX_LIFE);
+    let first = payload(&issued(&ring, &exchanged_grant(None, ends_by)));
+    assert_eq!((&first["sub"], &first["sid"]), (&user().to_string().into(), &session().to_string().into()));
+    assert_eq!((&first["client_id"], &first["app"]), (&client().as_str().into(), &APPID.into()));
+    assert_eq!((&first["aud"], &first["scope"]), (&serde_json::json!(["orders"]), &"user".into()));
+    assert_eq!(first["act"], serde_json::json!({"sub": client().as_str()}));
+
+    let before = Actor::in_front_of(&ServiceClientId::new(&Random::seeded(9)), None).unwrap();
+    let second = payload(&issued(&ring, &exchanged_grant(Some(&before), ends_by)));
+    assert_eq!(second["act"], serde_json::json!({"sub": client().as_str(), "act": {"sub": before.sub.as_str()}}));
+    let before = Actor::in_front_of(client(), Some(&before)).unwrap();
+    let third = issue(&ring, &issuer(), &exchanged_grant(Some(&before), ends_by), NOW, &Random::seeded(1));
+    assert_eq!(third.unwrap_err(), IssueError::Actors);
+}
+
+#[test]
+fn an_exchanged_token_never_outlives_the_one_it_comes_from() {
+    let ring = ring(SigningAlgorithm::EdDSA);
+    for left in [1, 60, 800, 809] {
+        // Half a second more than whole ones does not become a second.
+        let token = issued(&ring, &exchanged_grant(None, NOW.plus(Duration::from_millis(left * 1_000 + 400))));
+        assert_eq!(
+            (u64::from(token.expires_in), token.expires_at.seconds()),
+            (left, NOW.seconds() + left.cast_signed())
+        );
+    }
+    let own = issued(&ring, &exchanged_grant(None, NOW.plus(MAX_LIFE)));
+    assert!((810..=900).contains(&own.expires_in), "its own life is bounded and jittered too");
+    for ended in [NOW, NOW.minus(Duration::from_secs(1)), Timestamp::from_millis(i64::MIN)] {
+        let refused = issue(&ring, &issuer(), &exchanged_grant(None, ended), NOW, &Random::seeded(1));
+        assert_eq!(refused.unwrap_err(), IssueError::Life);
+    }
+}
+
+#[test]
+fn a_service_clients_token_is_refused_without_an_audience_or_for_the_issuer() {
+    let (ring, issuer) = (ring(SigningAlgorithm::EdDSA), issuer());
+    let own = issuer.as_str().to_owned();
+    for audiences in [vec![], vec![own.clone()], vec!["orders".to_owned(), own.clone()]] {
+        let grant = granted(Subject::Client { client: client(), audiences: &audiences });
+        assert_eq!(issue(&ring, &issuer, &grant, NOW, &Random::seeded(1)).unwrap_err(), IssueError::Audience);
+    }
+    for audience in ["", own.as_str()] {
+        let (user, session, ends_by) = (user(), session(), NOW.plus(MAX_LIFE));
+        let subject =
+            Subject::Exchanged { user, session, app: app(), client: client(), before: None, audience, ends_by };
+        let refused = issue(&ring, &issuer, &granted(subject), NOW, &Random::seeded(1));
+        assert_eq!(refused.unwrap_err(), IssueError::Audience);
+    }
 }
 
 #[test]
@@ -51,7 +131,7 @@ fn openid_and_unionid_are_absent_unless_the_app_opted_in() {
 fn the_issuer_is_always_an_audience_and_stands_there_once() {
     let ring = ring(SigningAlgorithm::EdDSA);
     let aud = |audiences: &[String]| {
-        let token = issue(&ring, &issuer(), &Grant { audiences, ..grant() }, NOW, &Random::seeded(1)).unwrap();
+        let token = issue(&ring, &issuer(), &grant_for(audiences), NOW, &Random::seeded(1)).unwrap();
         serde_json::from_value::<Vec<String>>(payload(&token)["aud"].clone()).unwrap()
     };
     let own = issuer().as_str().to_owned();
@@ -94,7 +174,7 @@ fn what_nobody_would_accept_is_not_issued() {
         assert_eq!(fails(&Grant { life, ..grant() }), IssueError::Life);
     }
     let audiences = vec!["a".repeat(1_000); 7];
-    assert_eq!(fails(&Grant { audiences: &audiences, ..grant() }), IssueError::TooLong);
+    assert_eq!(fails(&grant_for(&audiences)), IssueError::TooLong);
     let other = "other".parse().unwrap();
     assert_eq!(fails(&Grant { tenant: &other, ..grant() }), IssueError::Tenant);
 }

@@ -1,13 +1,15 @@
 use std::sync::LazyLock;
 
-use serde_json::json;
-use wxgate_crypto::{Digest, MacKey, Random, Secret};
-use wxgate_domain::{SigningKeyState, Slug};
+use serde_json::{Value, json};
+use wxgate_crypto::{Digest, MacKey, Random, Secret, encoding};
+use wxgate_domain::{ServiceClientId, SigningAlgorithm, SigningKeyState, Slug};
 
 use super::*;
-use crate::testing::{APPID, NOW, clock, grant, issuer, ring, signed, stored};
-use crate::{Grant, KeyRing, issue};
+use crate::testing::{APPID, NOW, app, client, client_grant, clock, exchanged_grant, grant, granted, issuer};
+use crate::testing::{ring, session, signed, stored, user};
+use crate::{Grant, KeyRing, Subject, issue};
 
+mod kinds;
 mod properties;
 
 static RING: LazyLock<KeyRing> = LazyLock::new(|| ring(SigningAlgorithm::ES256));
@@ -35,7 +37,7 @@ fn header() -> Value {
 
 fn payload() -> Value {
     json!({
-        "iss": issuer().as_str(), "sub": grant().user, "aud": [APPID], "client_id": APPID, "sid": grant().session,
+        "iss": issuer().as_str(), "sub": user(), "aud": [APPID], "client_id": APPID, "sid": session(),
         "jti": "AAAAAAAAAAAAAAAAAAAAAA", "iat": NOW.seconds(), "exp": NOW.seconds() + 900, "scope": "user",
         "tenant": "acme",
     })
@@ -72,8 +74,8 @@ fn with_raw_claim(name: &str, raw: &str) -> String {
 #[test]
 fn what_the_tests_forge_from_is_accepted() {
     let claims = check(&token(&header(), &payload())).unwrap();
-    assert_eq!((claims.user(), claims.sid), (Some(grant().user), Some(grant().session)));
-    assert_eq!((claims.app(), claims.allows("user"), claims.allows("use")), (Some(grant().app.clone()), true, false));
+    assert_eq!((claims.user(), claims.sid), (Some(user()), Some(session())));
+    assert_eq!((claims.app(), claims.allows("user"), claims.allows("use")), (Some(app().clone()), true, false));
 }
 
 #[test]
@@ -129,7 +131,7 @@ fn an_rsa_key_is_no_hmac_secret() {
             [jsonwebtoken::Algorithm::HS256, jsonwebtoken::Algorithm::HS384, jsonwebtoken::Algorithm::HS512]
         {
             let mut header = jsonwebtoken::Header::new(algorithm);
-            header.typ = Some(TYPE.to_owned());
+            header.typ = Some("at+jwt".to_owned());
             header.kid = Some(RSA_RING.active().kid().to_string());
             let token = jsonwebtoken::encode(&header, &payload(), &key).unwrap();
             assert_eq!(check_with(&token, &RSA_RING).unwrap_err(), VerifyError::Algorithm);
@@ -221,7 +223,9 @@ fn a_missing_audience_or_that_of_another_is_refused() {
 #[test]
 fn a_token_of_another_app_is_refused() {
     let (ring, other) = (&*RING, "wxother".parse().unwrap());
-    let token = issue(ring, &issuer(), &Grant { app: &other, ..grant() }, NOW, &Random::seeded(1)).unwrap();
+    let (openid, unionid) = (None, None);
+    let subject = Subject::User { user: user(), session: session(), app: &other, audiences: &[], openid, unionid };
+    let token = issue(ring, &issuer(), &granted(subject), NOW, &Random::seeded(1)).unwrap();
     assert_eq!(refused(token.token.expose()), VerifyError::Audience);
 }
 
@@ -253,6 +257,28 @@ fn an_issuer_that_only_looks_like_ours_is_refused() {
         assert_eq!(refused(&with_claim("iss", iss.clone())), VerifyError::Claims, "{iss}");
     }
     assert_eq!(refused(&with_claim("tenant", "other")), VerifyError::Issuer);
+}
+
+#[test]
+fn a_claimed_issuer_is_read_and_nothing_else_is_taken_for_one() {
+    assert_eq!(claimed_issuer(&issued(&RING)), Some(issuer()));
+    assert_eq!(
+        claimed_issuer(&token(&json!({}), &payload())),
+        Some(issuer()),
+        "it is a claim, whatever the header says"
+    );
+    for wrong in [
+        String::new(),
+        "a.b.c".to_owned(),
+        with_claim("iss", Value::Null),
+        with_claim("iss", 7),
+        with_claim("iss", "acme"),
+        with_claim("iss", "https://auth.example.com/t/acme/"),
+        with_raw_claim("iss", "\"https://auth.example.com/t/acme\",\"iss\":\"https://auth.example.com/t/other\""),
+        format!("{}{}", issued(&RING), "A".repeat(MAX_LENGTH)),
+    ] {
+        assert_eq!(claimed_issuer(&wrong), None, "{wrong}");
+    }
 }
 
 #[test]

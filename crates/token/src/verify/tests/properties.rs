@@ -71,13 +71,15 @@ proptest! {
         openid in prop::option::of("[A-Za-z0-9_-]{1,64}"),
     ) {
         let openid = openid.map(|text| text.parse().unwrap());
-        let life = Duration::from_secs(life);
-        let grant = Grant { scope: &scope, audiences: &audiences, openid: openid.as_ref(), life, ..grant() };
+        let (session, openid_claim, unionid) = (session(), openid.as_ref(), None);
+        let (audiences, app) = (&audiences[..], app());
+        let subject = Subject::User { user: user(), session, app, audiences, openid: openid_claim, unionid };
+        let grant = Grant { scope: &scope, life: Duration::from_secs(life), ..granted(subject) };
         let token = issue(&RING, &issuer(), &grant, NOW, &Random::seeded(seed)).unwrap();
         let audience = audiences.first().map_or(APPID, String::as_str);
         let expected = Expected { issuer: &issuer(), audience };
         let claims = verify(token.token.expose(), &*RING, &expected, &clock()).unwrap();
-        prop_assert_eq!((claims.user(), claims.sid), (Some(grant.user), Some(grant.session)));
+        prop_assert_eq!((claims.user(), claims.sid), (Some(user()), Some(session)));
         prop_assert_eq!((claims.scope, claims.openid), (scope, openid));
         prop_assert!(claims.aud.contains(&issuer().as_str().to_owned()));
         prop_assert_eq!(claims.exp - claims.iat, i64::from(token.expires_in));
