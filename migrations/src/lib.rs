@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod m20261122_000001_first_login;
+mod m20261124_000002_sessions_and_trust;
 mod table;
 
 use sea_orm_migration::prelude::*;
@@ -18,7 +19,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_first_login::Migration)]
+        vec![
+            Box::new(m20261122_000001_first_login::Migration),
+            Box::new(m20261124_000002_sessions_and_trust::Migration),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

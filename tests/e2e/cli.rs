@@ -2,7 +2,11 @@
 
 mod admin;
 mod configuration;
+mod policies;
+mod signing_keys;
 mod start;
+mod trust;
+mod users;
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +20,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 44] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -29,15 +33,38 @@ const COMMANDS: [&[&str]; 21] = [
     &["tenant"],
     &["tenant", "add"],
     &["tenant", "list"],
+    &["tenant", "policy"],
+    &["tenant", "suspend"],
+    &["tenant", "resume"],
     &["app"],
     &["app", "add"],
     &["app", "list"],
     &["app", "rotate-secret"],
     &["app", "disable"],
     &["app", "enable"],
+    &["app", "policy"],
     &["union-group"],
     &["union-group", "add"],
     &["union-group", "list"],
+    &["audience"],
+    &["audience", "add"],
+    &["audience", "list"],
+    &["policy"],
+    &["policy", "add"],
+    &["policy", "list"],
+    &["service-client"],
+    &["service-client", "add"],
+    &["service-client", "list"],
+    &["service-client", "rotate"],
+    &["service-client", "remove"],
+    &["user"],
+    &["user", "find"],
+    &["user", "block"],
+    &["user", "unblock"],
+    &["signing-key"],
+    &["signing-key", "list"],
+    &["signing-key", "rotate"],
+    &["signing-key", "retire"],
 ];
 
 /// A folder with a configuration and a master key, as an operator would write them.

@@ -6,14 +6,18 @@
 
 mod harness;
 
+mod account;
 mod cli;
 mod codes;
 mod decryption;
 mod errors;
+mod forward_auth_proxies;
 mod leaks;
 mod limits;
 mod login;
 mod many_apps;
+mod refresh;
 mod restart;
+mod signing_keys;
 mod tutorial_client;
 mod wechat_faults;

@@ -141,12 +141,17 @@ impl FromStr for Slug {
     type Err = MalformedId;
 
     fn from_str(text: &str) -> Result<Self, MalformedId> {
-        let fits = (1..=62).contains(&text.len())
-            && !text.starts_with('-')
-            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        fits.then(|| Self(text.to_owned()))
+        is_name(text, 62)
+            .then(|| Self(text.to_owned()))
             .ok_or(MalformedId("1 to 62 of a-z, 0-9 and hyphens, and not begin with a hyphen"))
     }
+}
+
+/// `[a-z0-9][a-z0-9-]*`, at most so long.
+pub(crate) fn is_name(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len())
+        && !text.starts_with('-')
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// A service client: a downstream service that asks wxgate something; `client_id` of its tokens.

@@ -1,11 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 pub mod app;
+pub mod audience;
+pub mod forward_auth;
 pub mod identity;
 pub mod ids;
+pub mod key_rotation;
+pub mod network;
 pub mod policy;
 pub mod refresh;
 pub mod revocation;
+pub mod rotation;
+pub mod service_client;
 pub mod session;
 pub mod signing_key;
 pub mod tenant;
@@ -13,13 +19,19 @@ pub mod time;
 pub mod user;
 
 pub use app::{App, AppSecret, AppStatus, Credential};
+pub use audience::{Audience, Scope};
+pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
 pub use ids::{AppId, LoginCode, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId, UserId, WechatAppid};
 pub use ids::{MalformedId, ServiceClientId};
-pub use policy::{AppPolicy, TenantPolicy};
+pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
+pub use network::Network;
+pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy};
 pub use refresh::RefreshToken;
 pub use revocation::{Revocation, RevocationEffect, RevokedSet, RevokedSetFull, RevokedSubject};
-pub use session::{NewSession, OpenedSession};
+pub use rotation::{Decision, EndReason, Presented, Presenter, Refusal, SessionState, Standing};
+pub use service_client::{ClientSecret, SecretDigests, ServiceClient, ServiceClientPolicy};
+pub use session::{NewSession, OpenedSession, RefreshedSession};
 pub use signing_key::{Kid, SigningAlgorithm, SigningKeyState, StoredSigningKey};
 pub use tenant::{Tenant, TenantStatus};
 pub use time::{Clock, Timestamp};

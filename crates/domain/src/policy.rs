@@ -1,10 +1,12 @@
 //! What a tenant or an app may tune. Safety has parameters, never an off switch: each value has bounds.
 
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audience::{Audience, Scope};
 use crate::signing_key::SigningAlgorithm;
 
 /// What a tenant tunes. Stored as one JSON text; unknown keys are refused, absent ones take their default.
@@ -27,9 +29,11 @@ pub struct TenantPolicy {
     pub max_sessions: u32,
     /// How far a watermark of user data may be from now, in seconds (60 to 86,400).
     pub user_data_window_seconds: u32,
+    /// How long a signing key signs before the next one takes over, in days (2 to 365).
+    pub signing_key_days: u32,
 }
 
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 const DAY: u32 = 86_400;
 
 impl Default for TenantPolicy {
@@ -43,6 +47,7 @@ impl Default for TenantPolicy {
             refresh_grace_seconds: 30,
             max_sessions: 20,
             user_data_window_seconds: 600,
+            signing_key_days: 90,
         }
     }
 }
@@ -53,7 +58,7 @@ impl TenantPolicy {
     /// # Errors
     /// Not JSON, an unknown key or version, or a value outside its bounds.
     pub fn from_json(text: &str) -> Result<Self, MalformedPolicy> {
-        let policy: Self = serde_json::from_str(text).map_err(|_| MalformedPolicy("the text"))?;
+        let policy: Self = serde_json::from_str(text).map_err(|_| MalformedPolicy::Text)?;
         policy.checked()
     }
 
@@ -72,12 +77,31 @@ impl TenantPolicy {
         Duration::from_secs(self.refresh_idle_seconds.into())
     }
 
+    /// How long a session lives at most.
+    pub fn refresh_absolute(&self) -> Duration {
+        Duration::from_secs(self.refresh_absolute_seconds.into())
+    }
+
+    /// How long the previous refresh token still gets the same successor.
+    pub fn refresh_grace(&self) -> Duration {
+        Duration::from_secs(self.refresh_grace_seconds.into())
+    }
+
     /// How far a watermark may be from now.
     pub fn user_data_window(&self) -> Duration {
         Duration::from_secs(self.user_data_window_seconds.into())
     }
 
-    fn checked(self) -> Result<Self, MalformedPolicy> {
+    /// How long a signing key signs.
+    pub fn signing_key_life(&self) -> Duration {
+        Duration::from_hours(24 * u64::from(self.signing_key_days))
+    }
+
+    /// The policy, if every value is within its bounds.
+    ///
+    /// # Errors
+    /// Which value is not.
+    pub fn checked(self) -> Result<Self, MalformedPolicy> {
         within("version", self.version, VERSION..=VERSION)?;
         within("access_token_seconds", self.access_token_seconds, 60..=DAY)?;
         within("refresh_idle_seconds", self.refresh_idle_seconds, 3_600..=365 * DAY)?;
@@ -85,6 +109,7 @@ impl TenantPolicy {
         within("refresh_grace_seconds", self.refresh_grace_seconds, 0..=60)?;
         within("max_sessions", self.max_sessions, 1..=100)?;
         within("user_data_window_seconds", self.user_data_window_seconds, 60..=DAY)?;
+        within("signing_key_days", self.signing_key_days, 2..=365)?;
         Ok(self)
     }
 }
@@ -95,9 +120,9 @@ impl TenantPolicy {
 pub struct AppPolicy {
     /// The format of this text.
     pub version: u32,
-    /// Audiences of the app's access tokens, beside the issuer; empty means the appid.
+    /// Audiences of the app's access tokens, beside the issuer, at most 20; empty means the appid. The tenant owns each.
     pub audiences: Vec<String>,
-    /// Scopes of the app's access tokens.
+    /// Scopes of the app's access tokens, at most 20.
     pub scopes: Vec<String>,
     /// Whether access tokens carry the openid.
     pub openid_claim: bool,
@@ -132,7 +157,7 @@ impl AppPolicy {
     /// # Errors
     /// Not JSON, an unknown key or version, or a value outside its bounds.
     pub fn from_json(text: &str) -> Result<Self, MalformedPolicy> {
-        let policy: Self = serde_json::from_str(text).map_err(|_| MalformedPolicy("the text"))?;
+        let policy: Self = serde_json::from_str(text).map_err(|_| MalformedPolicy::Text)?;
         policy.checked()
     }
 
@@ -146,24 +171,53 @@ impl AppPolicy {
         self.scopes.join(" ")
     }
 
-    fn checked(self) -> Result<Self, MalformedPolicy> {
+    /// The policy, if every value is within its bounds.
+    ///
+    /// # Errors
+    /// Which value is not.
+    pub fn checked(self) -> Result<Self, MalformedPolicy> {
         within("version", self.version, VERSION..=VERSION)?;
         within("requests_per_second", self.requests_per_second, 1..=100_000)?;
         within("request_burst", self.request_burst, 1..=100_000)?;
         within("logins_per_minute", self.logins_per_minute, 1..=1_000)?;
-        let plain = |text: &String| (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        let listed = |list: &[String]| list.len() <= 20 && list.iter().all(plain);
-        (listed(&self.audiences) && listed(&self.scopes)).then_some(self).ok_or(MalformedPolicy("audiences or scopes"))
+        listed::<Audience>("audiences", &self.audiences)?;
+        listed::<Scope>("scopes", &self.scopes)?;
+        Ok(self)
     }
 }
 
-/// A policy text that cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("malformed policy: {0} is unknown or out of bounds")]
-pub struct MalformedPolicy(&'static str);
+/// At most 20 texts, each once and each of this kind.
+fn listed<T: FromStr>(name: &'static str, list: &[String]) -> Result<(), MalformedPolicy> {
+    let once = |at: usize, text: &String| !list.iter().take(at).any(|before| before == text);
+    let fits =
+        list.len() <= 20 && list.iter().enumerate().all(|(at, text)| once(at, text) && text.parse::<T>().is_ok());
+    fits.then_some(()).ok_or(MalformedPolicy::List(name))
+}
 
-fn within(name: &'static str, value: u32, bounds: RangeInclusive<u32>) -> Result<(), MalformedPolicy> {
-    bounds.contains(&value).then_some(()).ok_or(MalformedPolicy(name))
+/// A policy that cannot be used, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedPolicy {
+    /// The text is no such policy: not JSON, an unknown key, or a value of another kind.
+    #[error("not a policy of this version")]
+    Text,
+    /// A number is out of its bounds.
+    #[error("{name} must be {least} to {most}")]
+    Bounds {
+        /// Its name.
+        name: &'static str,
+        /// The smallest that it can be.
+        least: u32,
+        /// And the largest.
+        most: u32,
+    },
+    /// A list is too long, or has an entry twice or one that cannot be.
+    #[error("{0} must be at most 20 well-formed entries, each once")]
+    List(&'static str),
+}
+
+pub(crate) fn within(name: &'static str, value: u32, bounds: RangeInclusive<u32>) -> Result<(), MalformedPolicy> {
+    let (least, most) = (*bounds.start(), *bounds.end());
+    bounds.contains(&value).then_some(()).ok_or(MalformedPolicy::Bounds { name, least, most })
 }
 
 #[cfg(test)]
@@ -179,10 +233,23 @@ mod tests {
 
     #[test]
     fn unknown_keys_versions_and_values_out_of_bounds_are_refused() {
-        for wrong in ["", "7", r#"{"lax":true}"#, r#"{"version":2}"#, r#"{"refresh_grace_seconds":61}"#] {
+        for wrong in [
+            "",
+            "7",
+            r#"{"lax":true}"#,
+            r#"{"version":2}"#,
+            r#"{"refresh_grace_seconds":61}"#,
+            r#"{"signing_key_days":1}"#,
+        ] {
             assert!(TenantPolicy::from_json(wrong).is_err(), "{wrong}");
         }
-        for wrong in [r#"{"request_burst":0}"#, r#"{"scopes":["a b"]}"#, r#"{"audiences":[""]}"#] {
+        for wrong in [
+            r#"{"request_burst":0}"#,
+            r#"{"scopes":["a b"]}"#,
+            r#"{"scopes":["a","a"]}"#,
+            r#"{"audiences":[""]}"#,
+            r#"{"audiences":["https://login.example.com/t/acme"]}"#,
+        ] {
             assert!(AppPolicy::from_json(wrong).is_err(), "{wrong}");
         }
     }

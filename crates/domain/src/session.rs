@@ -1,8 +1,12 @@
 //! A session: one login on one device.
 
+use std::time::Duration;
+
 use crate::app::App;
 use crate::identity::WechatIdentity;
-use crate::ids::{AppId, OpenId, SessionId, UnionGroupId, UnionId};
+use crate::ids::{AppId, OpenId, SessionId, UnionGroupId, UnionId, UserId};
+use crate::policy::TenantPolicy;
+use crate::tenant::Tenant;
 use crate::time::Timestamp;
 use crate::user::User;
 
@@ -21,13 +25,33 @@ pub struct NewSession {
     pub app_epoch: u32,
     /// When the session begins.
     pub now: Timestamp,
+    /// Until when an access token of it can live.
+    pub access_until: Timestamp,
 }
 
 impl NewSession {
-    /// The session of this app and tenant epoch for this identity.
-    pub fn of(app: &App, tenant_epoch: u32, identity: WechatIdentity, now: Timestamp) -> Self {
-        Self { app: app.id, union_group: app.union_group, identity, tenant_epoch, app_epoch: app.sessions_epoch, now }
+    /// The session of this app of this tenant for this identity.
+    pub fn of(app: &App, tenant: &Tenant, identity: WechatIdentity, now: Timestamp) -> Self {
+        Self {
+            app: app.id,
+            union_group: app.union_group,
+            identity,
+            tenant_epoch: tenant.sessions_epoch,
+            app_epoch: app.sessions_epoch,
+            now,
+            access_until: access_until(now, &tenant.policy),
+        }
     }
+}
+
+/// How long after a session moved on its answer may still be given again, with another access token: a login for five
+/// minutes, a refresh for one; and a minute for clocks that differ.
+const ANSWERED_AGAIN: Duration = Duration::from_mins(6);
+
+/// Until when an access token can live that belongs to a session which moved on at `now`. Whoever hears that the session
+/// ended may forget it then.
+pub fn access_until(now: Timestamp, policy: &TenantPolicy) -> Timestamp {
+    now.plus(policy.access_token_life()).plus(ANSWERED_AGAIN)
 }
 
 /// A session that is committed, with all that the reply to a login tells.
@@ -49,4 +73,27 @@ pub struct OpenedSession {
     pub mac_key: u32,
     /// When it began.
     pub opened_at: Timestamp,
+}
+
+/// A session that moved on, or whose present turn is answered again; all that the next pair of tokens tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshedSession {
+    /// The session.
+    pub id: SessionId,
+    /// The app it belongs to.
+    pub app: AppId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The identity that logged in.
+    pub openid: OpenId,
+    /// The identity's unionid, if known.
+    pub unionid: Option<UnionId>,
+    /// The number of the tenant's data key that MACs the token of the present turn.
+    pub mac_key: u32,
+    /// The present turn.
+    pub generation: u32,
+    /// Whether the turn began before, and its answer is given again.
+    pub repeated: bool,
+    /// When the session ends if nobody refreshes it again.
+    pub expires_at: Timestamp,
 }

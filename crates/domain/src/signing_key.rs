@@ -117,6 +117,10 @@ pub struct StoredSigningKey {
     pub private: Secret<Vec<u8>>,
     /// The public key as one JWK object in JSON (RFC 7517), with `kid`, `alg` and `use`.
     pub public_jwk: String,
-    /// When it was made.
+    /// When it was made, and published.
     pub created_at: Timestamp,
+    /// When it began to sign. `None` for one that has not, and for a tenant's first, which signed from the beginning.
+    pub activated_at: Option<Timestamp>,
+    /// When it ceased to sign.
+    pub retired_at: Option<Timestamp>,
 }

@@ -27,6 +27,15 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
+    /// The moment in UTC, in whole seconds, such as `2026-11-22T00:00:00Z` (RFC 3339), for people.
+    pub fn to_rfc3339(self) -> String {
+        const DAY: i64 = 86_400;
+        let (days, of_day) = (self.seconds().div_euclid(DAY), self.seconds().rem_euclid(DAY));
+        let (year, month, day) = civil(days);
+        let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// The moment `duration` later; stops at the end of time rather than wrapping.
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
@@ -41,6 +50,20 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+}
+
+/// Year, month and day of a number of days since 1970, in the Gregorian calendar. Years are counted from March, so that
+/// the leap day is the last of its year, in eras of 400 years, which all have the same days.
+fn civil(days: i64) -> (i64, i64, i64) {
+    const ERA: i64 = 146_097;
+    let since_march_0000 = days + 719_468;
+    let (era, of_era) = (since_march_0000.div_euclid(ERA), since_march_0000.rem_euclid(ERA));
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (ERA - 1)) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -75,6 +98,14 @@ impl Clock {
         }
     }
 
+    /// The moment that a database server told, for what several processes must agree on; a manual clock overrules it.
+    pub fn or_told(&self, told: Timestamp) -> Timestamp {
+        match self {
+            Self::System => told,
+            Self::Manual(_) => self.now(),
+        }
+    }
+
     /// Moves a manual clock forward; the system's clock takes no orders.
     pub fn advance(&self, duration: Duration) {
         if let Self::Manual(now) = self {
@@ -96,5 +127,21 @@ mod tests {
         assert_eq!(before.since(clock.now()), Duration::ZERO);
         assert_eq!(Timestamp::from_millis(-1).seconds(), -1);
         assert_eq!(Timestamp::from_millis(i64::MAX).plus(Duration::MAX).millis(), i64::MAX);
+    }
+
+    #[test]
+    fn moments_are_written_as_people_write_them() {
+        for (seconds, written) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_583_020_799, "2020-02-29T23:59:59Z"),
+            (1_583_020_800, "2020-03-01T00:00:00Z"),
+            (1_795_305_600, "2026-11-22T00:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(Timestamp::from_millis(seconds * 1_000).to_rfc3339(), written);
+        }
     }
 }

@@ -13,20 +13,28 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Random;
 use wxgate_domain::Clock;
-use wxgate_storage::Storage;
+use wxgate_storage::{Storage, StorageError};
 use wxgate_wechat_client::{Client, ClientConfig};
 
-use crate::background::{Readiness, forget_full_buckets};
+use crate::background::{Readiness, forget_full_buckets, keep_signing_keys};
 use crate::config::{Config, Wechat};
 use crate::http::boundary::Listener;
 use crate::http::server::serve;
 use crate::metrics::Metrics;
+use crate::service::account::Accounts;
+use crate::service::clients::Clients;
 use crate::service::codes::Codes;
 use crate::service::directory::Directory;
+use crate::service::forward_auth::ForwardAuth;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
+use crate::service::oauth::OAuth;
+use crate::service::refresh::Refreshes;
+use crate::service::revoked::Revoked;
+use crate::service::signing_keys::SigningKeys;
 use crate::service::tokens::Tokens;
 use crate::service::user_data::UserData;
+use crate::service::verified::Verified;
 
 /// Login codes that are remembered at once.
 const CODES: usize = 131_072;
@@ -42,6 +50,12 @@ pub(crate) struct Gateway {
     pub(crate) limits: Arc<Limits>,
     pub(crate) directory: Directory,
     pub(crate) logins: Logins,
+    pub(crate) refreshes: Refreshes,
+    pub(crate) accounts: Accounts,
+    pub(crate) verified: Verified,
+    pub(crate) forward_auth: ForwardAuth,
+    pub(crate) clients: Clients,
+    pub(crate) oauth: OAuth,
     pub(crate) readiness: Readiness,
     pub(crate) trusted_proxies: Vec<IpNet>,
 }
@@ -76,32 +90,57 @@ pub(crate) struct App {
 pub(crate) enum StartError {
     #[error("cannot listen: {0}")]
     Listen(#[from] std::io::Error),
+    #[error("the database refused: {0}")]
+    Storage(#[from] StorageError),
     #[error(transparent)]
     Wechat(#[from] wxgate_wechat_client::ConfigError),
 }
 
 impl App {
-    /// Puts the parts together over a started storage, and serves.
-    pub(crate) fn start(config: &Config, parts: Parts, sockets: Sockets) -> Result<Self, StartError> {
+    /// Puts the parts together over a started storage, reads what was revoked, and serves.
+    pub(crate) async fn start(config: &Config, parts: Parts, sockets: Sockets) -> Result<Self, StartError> {
         let Parts { clock, random, metrics, storage } = parts;
         let limits = Arc::new(Limits::new(config.limits, random.clone()));
         let directory = Directory::new(storage.clone(), &config.public_url, &config.jwks_tenants);
+        let (revoked, revocations) = Revoked::load(storage.clone(), clock.clone()).await?;
+        let verified = Verified::new(directory.clone(), clock.clone(), revoked);
+        let (forward_auth, policies) = ForwardAuth::load(storage.clone(), verified.clone()).await?;
         let readiness = Readiness::new();
         let tasks = TaskTracker::new();
+        let tokens = Tokens { storage: storage.clone(), random: random.clone() };
+        let refreshes = Refreshes {
+            clock: clock.clone(),
+            storage: storage.clone(),
+            directory: directory.clone(),
+            tokens: tokens.clone(),
+            metrics: metrics.clone(),
+        };
         let logins = Logins {
             clock: clock.clone(),
             storage: storage.clone(),
             wechat: wechat(&config.wechat)?,
             codes: Codes::new(CODES, &random),
             limits: limits.clone(),
-            tokens: Tokens { storage: storage.clone(), random: random.clone() },
+            tokens: tokens.clone(),
             user_data: UserData { clock: clock.clone(), storage: storage.clone(), metrics: metrics.clone() },
             metrics: metrics.clone(),
             tasks: tasks.clone(),
         };
+        let accounts = Accounts { storage: storage.clone(), directory: directory.clone(), logins: logins.clone() };
+        let clients = Clients::new(directory.clone(), limits.clone(), metrics.clone(), (clock.clone(), &random));
+        let oauth = OAuth {
+            clock: clock.clone(),
+            random: random.clone(),
+            storage: storage.clone(),
+            directory: directory.clone(),
+            refreshes: refreshes.clone(),
+        };
         tokio::spawn(directory.clone().follow_changes());
+        tokio::spawn(revocations.follow());
+        tokio::spawn(policies.follow());
         tokio::spawn(readiness.clone().watch(storage.clone()));
         tokio::spawn(forget_full_buckets(limits.clone()));
+        tokio::spawn(keep_signing_keys(SigningKeys { storage: storage.clone(), clock: clock.clone() }));
 
         let trusted_proxies = config.http.trusted_proxies.clone();
         let gateway = Gateway {
@@ -111,6 +150,12 @@ impl App {
             limits,
             directory,
             logins,
+            refreshes,
+            accounts,
+            verified,
+            forward_auth,
+            clients,
+            oauth,
             readiness: readiness.clone(),
             trusted_proxies,
         };

@@ -1,4 +1,4 @@
-//! What runs beside the requests: readiness, and forgetting what needs no memory.
+//! What runs beside the requests: readiness, signing keys that turn, and forgetting what needs no memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,12 +7,19 @@ use std::time::Duration;
 use wxgate_storage::Storage;
 
 use crate::service::limits::Limits;
+use crate::service::signing_keys::SigningKeys;
 
 /// How often the database is asked whether it answers.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often signing keys are looked at. They move once in days.
+const KEYS_EVERY: Duration = Duration::from_hours(1);
+
+/// How soon they are looked at again where something failed.
+const KEYS_AGAIN: Duration = Duration::from_mins(1);
 
 /// Whether requests are welcome: the database answers, and the process is not about to stop.
 #[derive(Clone, Debug, Default)]
@@ -59,5 +66,19 @@ pub(crate) async fn forget_full_buckets(limits: Arc<Limits>) {
     loop {
         interval.tick().await;
         limits.forget_full_buckets();
+    }
+}
+
+/// Turns every tenant's signing keys in time. Each node looks; what is due is done once.
+pub(crate) async fn keep_signing_keys(keys: SigningKeys) {
+    loop {
+        let pause = match keys.keep_all().await {
+            Ok(()) => KEYS_EVERY,
+            Err(error) => {
+                tracing::warn!(error.source = %error, "not all signing keys were looked at; another look follows soon");
+                KEYS_AGAIN
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }

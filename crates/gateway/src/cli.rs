@@ -2,14 +2,20 @@
 
 mod admin;
 mod app;
+mod audience;
 mod config;
+mod db;
 mod dev;
 mod migrate;
+mod policy;
 mod print;
 mod serve;
+mod service_client;
+mod signing_key;
 mod sim;
 mod tenant;
 mod union_group;
+mod user;
 
 use std::process::ExitCode;
 
@@ -31,9 +37,15 @@ enum Command {
     Sim(sim::Sim),
     Migrate(migrate::Migrate),
     Config(config::ConfigCommand),
+    Db(db::DbCommand),
     Tenant(tenant::TenantCommand),
     App(app::AppCommand),
     UnionGroup(union_group::UnionGroupCommand),
+    Audience(audience::AudienceCommand),
+    Policy(policy::PolicyCommand),
+    ServiceClient(service_client::ServiceClientCommand),
+    User(user::UserCommand),
+    SigningKey(signing_key::SigningKeyCommand),
 }
 
 /// An error for the person at the keyboard.
@@ -55,9 +67,15 @@ pub(crate) fn run() -> ExitCode {
             Command::Sim(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Config(command) => command.run(),
+            Command::Db(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
             Command::App(command) => command.run().await,
             Command::UnionGroup(command) => command.run().await,
+            Command::Audience(command) => command.run().await,
+            Command::Policy(command) => command.run().await,
+            Command::ServiceClient(command) => command.run().await,
+            Command::User(command) => command.run().await,
+            Command::SigningKey(command) => command.run().await,
         }
     });
     match outcome {

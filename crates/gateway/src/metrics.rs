@@ -48,11 +48,13 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     request_seconds: Times,
     logins: Family<OutcomeLabels, Counter>,
+    refreshes: Family<OutcomeLabels, Counter>,
     wechat_calls: Family<WechatLabels, Counter>,
     batch_jobs: Histogram,
     batch_seconds: Histogram,
     batches: Family<OutcomeLabels, Counter>,
     decrypt_failures: Family<CauseLabels, Counter>,
+    pub(crate) client_failures: Counter,
     pub(crate) referer_mismatch: Counter,
     pub(crate) untrusted_forwarded: Counter,
 }
@@ -78,11 +80,13 @@ impl Metrics {
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(seconds),
             logins: Family::default(),
+            refreshes: Family::default(),
             wechat_calls: Family::default(),
             batch_jobs: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             batch_seconds: seconds(),
             batches: Family::default(),
             decrypt_failures: Family::default(),
+            client_failures: Counter::default(),
             referer_mismatch: Counter::default(),
             untrusted_forwarded: Counter::default(),
         };
@@ -95,6 +99,7 @@ impl Metrics {
         r.register("http_requests", "Requests by route pattern and status", self.requests.clone());
         r.register("http_request_seconds", "Time to answer by route pattern", self.request_seconds.clone());
         r.register("logins", "Logins by outcome", self.logins.clone());
+        r.register("refreshes", "Presented refresh tokens by outcome", self.refreshes.clone());
         r.register("wechat_calls", "Calls of WeChat by API and errcode class", self.wechat_calls.clone());
         r.register("group_commit_jobs", "Jobs in one batch", self.batch_jobs.clone());
         r.register("group_commit_seconds", "Time of one batch, commit included", self.batch_seconds.clone());
@@ -103,6 +108,11 @@ impl Metrics {
             "decrypt_failures",
             "User data that did not open, by the first check that failed",
             self.decrypt_failures.clone(),
+        );
+        r.register(
+            "client_failures",
+            "Service clients that were not believed: unknown, a wrong secret, or from another address",
+            self.client_failures.clone(),
         );
         r.register(
             "referer_mismatches",
@@ -125,6 +135,11 @@ impl Metrics {
     /// Counts a login.
     pub(crate) fn login(&self, outcome: &'static str) {
         self.logins.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Counts a presented refresh token.
+    pub(crate) fn refresh(&self, outcome: &'static str) {
+        self.refreshes.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     /// Counts a call of WeChat.

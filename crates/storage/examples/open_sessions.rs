@@ -87,19 +87,23 @@ async fn somebody(storage: &Storage) -> (TenantScope, NewSession) {
     let random = Random::system().unwrap();
     let now = Clock::System.now();
     let suffix = wxgate_crypto::encoding::to_hex(random.bytes::<4>());
+    let key = || StoredSigningKey {
+        kid: wxgate_crypto::encoding::to_base64url(random.bytes::<32>()).parse().unwrap(),
+        algorithm: SigningAlgorithm::ES256,
+        state: SigningKeyState::Active,
+        private: Secret::new(random.bytes::<138>().to_vec()),
+        public_jwk: "{}".to_owned(),
+        created_at: now,
+        activated_at: None,
+        retired_at: None,
+    };
     let tx = storage.begin().await.unwrap();
     let tenant = NewTenant {
         slug: format!("bench-{suffix}").parse().unwrap(),
         name: "Bench".to_owned(),
         policy: TenantPolicy::default(),
-        signing_key: StoredSigningKey {
-            kid: wxgate_crypto::encoding::to_base64url(random.bytes::<32>()).parse().unwrap(),
-            algorithm: SigningAlgorithm::ES256,
-            state: SigningKeyState::Active,
-            private: Secret::new(random.bytes::<138>().to_vec()),
-            public_jwk: "{}".to_owned(),
-            created_at: now,
-        },
+        signing_key: key(),
+        next_key: key(),
     };
     let tenant = tx.tenants().create(tenant).await.unwrap();
     let app = NewApp {
@@ -113,7 +117,7 @@ async fn somebody(storage: &Storage) -> (TenantScope, NewSession) {
     tx.commit().await.unwrap();
     let session_key = SessionKey::from_bytes(random.bytes());
     let identity = WechatIdentity { openid: "nobody".parse().unwrap(), unionid: None, session_key };
-    (storage.tenant(tenant.id), NewSession::of(&app, tenant.sessions_epoch, identity, now))
+    (storage.tenant(tenant.id), NewSession::of(&app, &tenant, identity, now))
 }
 
 /// `callers` tasks open `sessions` sessions together.

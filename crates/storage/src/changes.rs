@@ -4,7 +4,8 @@
 //! whoever has seen one has seen all before it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
@@ -53,10 +54,29 @@ pub enum ChangeKind {
     SigningKey,
     /// A tenant's data keys.
     DataKey,
+    /// A service client: its secret or policy, or it is gone.
+    ServiceClient,
+    /// An audience.
+    Audience,
+    /// A forward-auth policy.
+    ForwardAuthPolicy,
+    /// Something ended, was blocked or may act again: there are new entries in the tenant's feed.
+    Revocation,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 6] = [Self::Tenant, Self::App, Self::UnionGroup, Self::User, Self::SigningKey, Self::DataKey];
+    const ALL: [Self; 10] = [
+        Self::Tenant,
+        Self::App,
+        Self::UnionGroup,
+        Self::User,
+        Self::SigningKey,
+        Self::DataKey,
+        Self::ServiceClient,
+        Self::Audience,
+        Self::ForwardAuthPolicy,
+        Self::Revocation,
+    ];
 
     /// The word in storage.
     pub fn as_str(self) -> &'static str {
@@ -67,12 +87,40 @@ impl ChangeKind {
             Self::User => "user",
             Self::SigningKey => "signing_key",
             Self::DataKey => "data_key",
+            Self::ServiceClient => "service_client",
+            Self::Audience => "audience",
+            Self::ForwardAuthPolicy => "forward_auth_policy",
+            Self::Revocation => "revocation",
         }
     }
 
     /// The kind of a stored word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// When the log was last read to its end, by a clock that nobody sets.
+pub(crate) struct Heard {
+    since: Instant,
+    millis: AtomicU64,
+}
+
+impl Heard {
+    /// Read at this moment.
+    pub(crate) fn now() -> Self {
+        Self { since: Instant::now(), millis: AtomicU64::new(0) }
+    }
+
+    /// How long ago that was.
+    pub(crate) fn age(&self) -> Duration {
+        self.since.elapsed().saturating_sub(Duration::from_millis(self.millis.load(Ordering::Acquire)))
+    }
+
+    /// It was read to its end by a reading that began at `started`.
+    fn to_the_end(&self, started: Instant) {
+        let millis = started.duration_since(self.since).as_millis();
+        self.millis.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Release);
     }
 }
 
@@ -84,9 +132,20 @@ pub(crate) async fn record(
     row: Option<Uuid>,
     now: Timestamp,
 ) -> Result<(), StorageError> {
+    record_of(tx, kind, Some(tenant), row, now).await
+}
+
+/// The same for what concerns all tenants.
+pub(crate) async fn record_of(
+    tx: &DatabaseTransaction,
+    kind: ChangeKind,
+    tenant: Option<TenantId>,
+    row: Option<Uuid>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     let row = change::ActiveModel {
         seq: Set(next_seq(tx).await?),
-        tenant_id: Set(Some(tenant.uuid())),
+        tenant_id: Set(tenant.map(TenantId::uuid)),
         kind: Set(kind.as_str().to_owned()),
         row_id: Set(row),
         at: Set(now.millis()),
@@ -125,12 +184,17 @@ pub(crate) async fn poll(core: Arc<Core>, mut last: i64, mut stop: watch::Receiv
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             _ = tick.tick() => {}
+            () = core.news.notified() => {}
         }
+        let started = Instant::now();
         let result = catch_up(&core, &mut last).await;
         if let Err(error) = &result
             && healthy
         {
             tracing::warn!(%error, "the log of changes cannot be read; caches may be up to a minute old");
+        }
+        if result.is_ok() {
+            core.heard.to_the_end(started);
         }
         healthy = result.is_ok();
     }

@@ -2,6 +2,9 @@
 //!
 //! No relations: rows are joined by their tenant in `scope`, never by an id alone.
 
+pub(crate) mod identity;
+pub(crate) mod union_member;
+
 /// The one row about the whole database.
 pub(crate) mod instance {
     use sea_orm::entity::prelude::*;
@@ -157,6 +160,8 @@ pub(crate) mod signing_key {
         pub(crate) private: Vec<u8>,
         pub(crate) public_jwk: String,
         pub(crate) created_at: i64,
+        pub(crate) activated_at: Option<i64>,
+        pub(crate) retired_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -227,6 +232,113 @@ pub(crate) mod user {
         pub(crate) avatar_url: Option<String>,
         pub(crate) external_id: Option<String>,
         pub(crate) sessions_epoch: i32,
+        pub(crate) created_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The number of a tenant's last revocation; its row lock orders them as they commit.
+pub(crate) mod revocation_counter {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "revocation_counter")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) tenant_id: Uuid,
+        pub(crate) seq: i64,
+        pub(crate) pruned: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Something of a tenant that ended, or was blocked, or may act again.
+pub(crate) mod revocation {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "revocation")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) tenant_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) seq: i64,
+        pub(crate) kind: String,
+        pub(crate) subject: Vec<u8>,
+        pub(crate) effect: String,
+        pub(crate) at: i64,
+        pub(crate) expires_at: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A downstream service with a secret of its own.
+pub(crate) mod service_client {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "service_client")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Vec<u8>,
+        pub(crate) tenant_id: Uuid,
+        pub(crate) name: String,
+        pub(crate) secret_digest: Vec<u8>,
+        pub(crate) previous_digest: Option<Vec<u8>>,
+        pub(crate) previous_until: Option<i64>,
+        pub(crate) policy: String,
+        pub(crate) created_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The name of a service, owned by one tenant.
+pub(crate) mod audience {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audience")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) name: Vec<u8>,
+        pub(crate) tenant_id: Uuid,
+        pub(crate) created_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What a proxy may ask of a token, by name.
+pub(crate) mod forward_auth_policy {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "forward_auth_policy")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) name: Vec<u8>,
+        pub(crate) tenant_id: Uuid,
+        pub(crate) audience: Vec<u8>,
+        pub(crate) scopes: String,
         pub(crate) created_at: i64,
     }
 

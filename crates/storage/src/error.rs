@@ -25,6 +25,12 @@ pub enum StorageError {
     /// No such row, or not one of this tenant.
     #[error("not found")]
     NotFound,
+    /// A table holds as many rows of this tenant as it may.
+    #[error("no room for another {table}")]
+    Full {
+        /// Which table.
+        table: &'static str,
+    },
     /// Deadlock, serialisation failure or a lock that was not given in time: the whole transaction may be tried again.
     #[error("the database is busy")]
     Busy,

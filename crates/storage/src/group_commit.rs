@@ -105,6 +105,14 @@ pub(crate) enum NotWritten {
 
 type Outcome<A> = Result<A, NotWritten>;
 
+/// Which part of the queue a job may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Urgency {
+    Ordinary,
+    /// What is reserved too, whatever the tenant's share.
+    Reserved,
+}
+
 struct Queued<W: BatchWriter> {
     job: W::Job,
     caller: oneshot::Sender<Outcome<W::Answer>>,
@@ -143,10 +151,18 @@ impl<W: BatchWriter> Batcher<W> {
     /// Queues a job and waits for its commit. Jobs of equal `key` use the same lane, so they meet in one batch or
     /// follow each other instead of colliding. A caller that stops waiting cancels nothing.
     pub(crate) async fn submit(&self, tenant: TenantId, key: impl Hash, job: W::Job) -> Outcome<W::Answer> {
+        self.queue(tenant, self.lane_of(key), job, Urgency::Ordinary).await
+    }
+
+    /// The same for what must get through while logins flood: the end of sessions. It uses the reserved part of the queue.
+    pub(crate) async fn submit_urgent(&self, tenant: TenantId, key: impl Hash, job: W::Job) -> Outcome<W::Answer> {
+        self.queue(tenant, self.lane_of(key), job, Urgency::Reserved).await
+    }
+
+    async fn queue(&self, tenant: TenantId, lane: usize, job: W::Job, urgency: Urgency) -> Outcome<W::Answer> {
         let (caller, answer) = oneshot::channel();
-        let lane = self.lane_of(key);
         let queued = Queued { job, caller, since: Instant::now() };
-        if !self.shared.queue().push(lane, tenant, queued) {
+        if !self.shared.queue().push(lane, tenant, queued, urgency) {
             return Err(NotWritten::Overloaded);
         }
         self.shared.wake(lane);
@@ -263,11 +279,15 @@ impl<W: BatchWriter> Queue<W> {
     }
 
     /// Whether there was room.
-    fn push(&mut self, lane: usize, tenant: TenantId, queued: Queued<W>) -> bool {
+    fn push(&mut self, lane: usize, tenant: TenantId, queued: Queued<W>, urgency: Urgency) -> bool {
         let Some(turns) = self.lanes.get_mut(lane) else { return false };
         let own = self.per_tenant.get(&tenant).copied().unwrap_or(0);
         let limit = if own == self.total { ALONE } else { SHARE };
-        if self.stopping || self.total >= CAPACITY - RESERVED || own >= limit {
+        let room = match urgency {
+            Urgency::Ordinary => self.total < CAPACITY - RESERVED && own < limit,
+            Urgency::Reserved => self.total < CAPACITY,
+        };
+        if self.stopping || !room {
             return false;
         }
         self.total += 1;

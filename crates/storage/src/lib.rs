@@ -7,12 +7,16 @@ pub mod scope;
 pub mod storage;
 pub mod tx;
 
+mod end_sessions;
 mod entity;
 mod group_commit;
 mod keys;
 mod migrate;
 mod open_session;
+mod refresh_session;
 mod repo;
+mod sessions;
+mod sql;
 mod start_check;
 mod sweep;
 
@@ -20,7 +24,17 @@ pub use changes::{Change, ChangeKind};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};
 pub use error::{StartError, StorageError};
 pub use open_session::OpenSessionError;
+pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};
 pub use repo::apps::{AllApps, NewApp, StoredApp, TenantApps};
+pub use repo::audiences::{OwnedAudience, TenantAudiences};
+pub use repo::forward_auth_policies::{
+    AllForwardAuthPolicies, NewForwardAuthPolicy, StoredForwardAuthPolicy, TenantForwardAuthPolicies,
+};
+pub use repo::identities::{KnownIdentity, TenantUsers};
+pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
+pub use repo::service_clients::{AllServiceClients, TenantServiceClients};
+pub use repo::sessions::{ActingSession, LiveSession};
+pub use repo::signing_keys::{AllSigningKeys, TenantRing, TxSigningKeys};
 pub use repo::tenants::{NewTenant, Tenants};
 pub use repo::union_groups::{TenantUnionGroups, UnionGroup};
 pub use scope::TenantScope;

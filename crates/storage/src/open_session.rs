@@ -1,24 +1,22 @@
 //! Opening a session, and reading it back: the hot path of a login.
 //!
 //! A login is one job of the group commit (`group_commit.rs`). [`TenantScope::open_session`] prepares it, `write.rs` does
-//! a batch of them in one transaction, `plan.rs` decides who is who, `sql.rs` has the statements.
+//! a batch of them inside a transaction, `plan.rs` decides who is who, `statements.rs` has the statements.
 
 mod plan;
 mod read;
-mod sql;
+mod statements;
 mod write;
 
 use wxgate_crypto::{Place, Sealed};
 use wxgate_domain::{AppId, NewSession, OpenId, OpenedSession, SessionId, TenantId, Timestamp, UnionGroupId, UnionId};
 
 use crate::error::StorageError;
-use crate::group_commit::{Batcher, NotWritten};
+use crate::group_commit::NotWritten;
 use crate::scope::TenantScope;
+use crate::sessions::{Answer, Job};
 
-pub(crate) use write::SessionWriter;
-
-/// The batcher of logins.
-pub(crate) type SessionBatcher = Batcher<SessionWriter>;
+pub(crate) use write::Openings;
 
 /// Why a session was not opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +60,7 @@ pub(crate) struct OpenJob {
     tenant_epoch: u32,
     app_epoch: u32,
     now: Timestamp,
+    access_until: Timestamp,
 }
 
 impl OpenJob {
@@ -102,14 +101,18 @@ impl TenantScope {
             tenant_epoch: new.tenant_epoch,
             app_epoch: new.app_epoch,
             now: new.now,
+            access_until: new.access_until,
         };
         let batcher = self.storage.sessions().ok_or(OpenSessionError::Overloaded)?;
         // By union member where there is one, so that one person's first logins through two apps meet in one lane.
         let written = match job.union_key() {
-            Some(union) => batcher.submit(self.tenant, union, job).await,
-            None => batcher.submit(self.tenant, job.identity_key(), job).await,
+            Some(union) => batcher.submit(self.tenant, union, Job::Open(job)).await,
+            None => batcher.submit(self.tenant, job.identity_key(), Job::Open(job)).await,
         };
-        written?.map_err(|UserBlocked| OpenSessionError::UserBlocked)
+        match written? {
+            Answer::Opened(opened) => opened.map_err(|UserBlocked| OpenSessionError::UserBlocked),
+            _ => Err(StorageError::inconsistent("session", "id").into()),
+        }
     }
 }
 

@@ -1,7 +1,13 @@
 //! One file per kind of row: its queries, and the way between rows and the domain.
 
 pub(crate) mod apps;
+pub(crate) mod audiences;
+pub(crate) mod forward_auth_policies;
+pub(crate) mod identities;
 pub(crate) mod instance;
+pub(crate) mod revocations;
+pub(crate) mod service_clients;
+pub(crate) mod sessions;
 pub(crate) mod signing_keys;
 pub(crate) mod tenants;
 pub(crate) mod union_groups;

@@ -1,12 +1,20 @@
 //! The reads of one tenant. This is where a query gets its tenant, and the only way to a tenant's rows.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Select, UpdateMany};
+use sea_orm::{ColumnTrait, DeleteMany, EntityTrait, QueryFilter, QueryOrder, Select, UpdateMany};
 use wxgate_crypto::MacKey;
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
-use crate::entity::{app, data_key, signing_key, union_group, user};
+use crate::entity::{
+    app, audience, data_key, forward_auth_policy, identity, revocation, revocation_counter, service_client,
+    signing_key, union_group, union_member, user,
+};
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
+use crate::repo::audiences::TenantAudiences;
+use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
+use crate::repo::identities::TenantUsers;
+use crate::repo::revocations::TenantRevocations;
+use crate::repo::service_clients::TenantServiceClients;
 use crate::repo::union_groups::TenantUnionGroups;
 use crate::repo::{signing_keys, users};
 use crate::storage::Storage;
@@ -25,7 +33,20 @@ macro_rules! tenant_owned {
     )*};
 }
 
-tenant_owned!(app, data_key, signing_key, union_group, user);
+tenant_owned!(
+    app,
+    audience,
+    data_key,
+    forward_auth_policy,
+    identity,
+    revocation,
+    revocation_counter,
+    service_client,
+    signing_key,
+    union_group,
+    union_member,
+    user
+);
 
 /// A query over the rows of a tenant.
 #[expect(clippy::disallowed_methods, reason = "the one place where a finder gets its tenant")]
@@ -37,6 +58,12 @@ pub(crate) fn of_tenant<E: TenantOwned>(tenant: TenantId) -> Select<E> {
 #[expect(clippy::disallowed_methods, reason = "the one place where an update gets its tenant")]
 pub(crate) fn update_of_tenant<E: TenantOwned>(tenant: TenantId) -> UpdateMany<E> {
     E::update_many().filter(E::TENANT.eq(tenant.uuid()))
+}
+
+/// A removal of rows of a tenant.
+#[expect(clippy::disallowed_methods, reason = "the one place where a removal gets its tenant")]
+pub(crate) fn delete_of_tenant<E: TenantOwned>(tenant: TenantId) -> DeleteMany<E> {
+    E::delete_many().filter(E::TENANT.eq(tenant.uuid()))
 }
 
 /// Everything that belongs to one tenant. Asked as another tenant, the same rows do not exist.
@@ -59,6 +86,31 @@ impl TenantScope {
     /// The tenant's union groups.
     pub fn union_groups(&self) -> TenantUnionGroups {
         TenantUnionGroups::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's audiences.
+    pub fn audiences(&self) -> TenantAudiences {
+        TenantAudiences::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's service clients.
+    pub fn service_clients(&self) -> TenantServiceClients {
+        TenantServiceClients::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's forward-auth policies.
+    pub fn forward_auth_policies(&self) -> TenantForwardAuthPolicies {
+        TenantForwardAuthPolicies::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's users, by what WeChat calls them.
+    pub fn users(&self) -> TenantUsers {
+        TenantUsers::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's feed of what ended.
+    pub fn revocations(&self) -> TenantRevocations {
+        TenantRevocations::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's signing keys with their private parts, newest first.

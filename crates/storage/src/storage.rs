@@ -6,19 +6,23 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 use wxgate_crypto::{MasterKeyRing, Random};
-use wxgate_domain::{Clock, TenantId};
+use wxgate_domain::{Clock, Revocation, TenantId};
 
-use crate::changes::{self, Change};
+use crate::changes::{self, Change, Heard};
 use crate::connect::{self, DatabaseUrl, Engine};
 use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
-use crate::open_session::{SessionBatcher, SessionWriter};
 use crate::repo::apps::AllApps;
+use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
+use crate::repo::service_clients::AllServiceClients;
+use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
+use crate::repo::{instance, revocations};
 use crate::scope::TenantScope;
+use crate::sessions::{SessionBatcher, SessionWriter};
 use crate::tx::{self, Tx};
 use crate::{MigrationStatus, migrate, start_check, sweep};
 
@@ -134,6 +138,9 @@ pub(crate) struct Core {
     pub(crate) observer: BatchObserver,
     pub(crate) keys: KeyCache,
     pub(crate) changes: broadcast::Sender<Change>,
+    pub(crate) heard: Heard,
+    /// This process wrote a change that is not to wait for the next look at the log.
+    pub(crate) news: Notify,
 }
 
 impl Core {
@@ -186,6 +193,8 @@ impl Storage {
             observer: config.observer,
             keys: KeyCache::new(),
             changes: broadcast::Sender::new(changes::BACKLOG),
+            heard: Heard::now(),
+            news: Notify::new(),
         };
         let running = Running { stop: watch::Sender::new(false), tasks: Mutex::default(), sessions: OnceLock::new() };
         Ok(Self { core: Arc::new(core), running: Arc::new(running) })
@@ -299,6 +308,38 @@ impl Storage {
         AllApps::new(self.clone())
     }
 
+    /// The signing keys of all tenants, as rotation sees them.
+    pub fn signing_keys(&self) -> AllSigningKeys {
+        AllSigningKeys::new(self.clone())
+    }
+
+    /// The service clients of all tenants, by id.
+    pub fn service_clients(&self) -> AllServiceClients {
+        AllServiceClients::new(self.clone())
+    }
+
+    /// The forward-auth policies of all tenants, by name.
+    pub fn forward_auth_policies(&self) -> AllForwardAuthPolicies {
+        AllForwardAuthPolicies::new(self.clone())
+    }
+
+    /// The entries of all tenants' feeds that still matter, in the order of tenant and number, at most `limit` of them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn revocations(&self, limit: u64) -> Result<Vec<(TenantId, Revocation)>, StorageError> {
+        revocations::all(&self.core, limit).await
+    }
+
+    /// Notes that this database was restored from a backup: all refresh tokens and feed cursors of before are void, and all
+    /// sessions are over. The new restore epoch.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the database never served.
+    pub async fn restored(&self) -> Result<u32, StorageError> {
+        instance::restored(&self.core).await
+    }
+
     /// Begins a transaction of administrative writes. Nothing of it is seen before [`Tx::commit`].
     ///
     /// # Errors
@@ -312,6 +353,12 @@ impl Storage {
     /// A receiver that lags has missed changes: it must forget everything that it remembers.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.core.changes.subscribe()
+    }
+
+    /// How long ago the log of changes was last read to its end: whoever received everything until now knows all that
+    /// was committed before that.
+    pub fn changes_age(&self) -> Duration {
+        self.core.heard.age()
     }
 }
 

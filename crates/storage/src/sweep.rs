@@ -1,8 +1,14 @@
-//! What is forgotten in time: session keys that were replaced, and the log of changes.
+//! What is forgotten in time: session keys that were replaced, sessions beyond what an identity may have, sessions that
+//! are over, revocations that no token outlives, and the log of changes.
 //!
 //! Work is done in small pieces, so that no login waits for it. Nodes share a cursor; two that sweep at once do some
 //! work twice and no harm.
 
+mod crowded;
+mod over;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +17,11 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
-use wxgate_domain::Timestamp;
+use wxgate_domain::{TenantId, TenantPolicy, Timestamp};
 
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
+use crate::repo::{revocations, tenants};
 use crate::storage::Core;
 
 /// How often.
@@ -23,6 +30,8 @@ const EVERY: Duration = Duration::from_mins(1);
 const SUPERSEDED: Duration = Duration::from_mins(10);
 /// How long the log of changes reaches back; nodes read it every 250 ms.
 const CHANGES: Duration = Duration::from_hours(24);
+/// How long after its end a revocation is still told: verifiers' clocks differ.
+const LATE: Duration = Duration::from_mins(1);
 /// Rows looked at in one piece.
 const PIECE: u64 = 500;
 /// Rows written by one statement.
@@ -53,6 +62,8 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
 pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     let now = core.clock.now();
     session_keys(core, now.minus(SUPERSEDED)).await?;
+    over::purge(core, now).await?;
+    while revocations::prune(core, now.minus(LATE), PIECE).await? as u64 == PIECE {}
     changes(core, now.minus(CHANGES)).await
 }
 
@@ -62,7 +73,7 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
 async fn session_keys(core: &Core, cutoff: Timestamp) -> Result<(), StorageError> {
     let end = first_id_of(cutoff);
     loop {
-        let after = cursor(core).await?;
+        let after = cursor(core, SESSION_KEYS).await?;
         if after >= end {
             return Ok(());
         }
@@ -80,7 +91,8 @@ async fn session_keys(core: &Core, cutoff: Timestamp) -> Result<(), StorageError
                 .to_owned();
             core.writer.execute(&forget).await?;
         }
-        move_cursor(core, until).await?;
+        crowded::end(core, after, until).await?;
+        move_cursor(core, SESSION_KEYS, until).await?;
         if done {
             return Ok(());
         }
@@ -130,20 +142,20 @@ async fn ids(core: &Core, query: &SelectStatement) -> Result<Vec<Uuid>, StorageE
     core.read(|db| async move { db.query_all(query).await?.iter().map(|row| row.try_get("", "id")).collect() }).await
 }
 
-async fn cursor(core: &Core) -> Result<Uuid, StorageError> {
+async fn cursor(core: &Core, task: &str) -> Result<Uuid, StorageError> {
     #[expect(clippy::disallowed_methods, reason = "the cursor belongs to no tenant")]
-    let row = sweep_cursor::Entity::find_by_id(SESSION_KEYS).one(&core.reader).await?;
+    let row = sweep_cursor::Entity::find_by_id(task).one(&core.reader).await?;
     Ok(row.map_or(Uuid::nil(), |row| row.after_id))
 }
 
-async fn move_cursor(core: &Core, to: Uuid) -> Result<(), StorageError> {
+async fn move_cursor(core: &Core, task: &str, to: Uuid) -> Result<(), StorageError> {
     #[expect(clippy::disallowed_methods, reason = "the cursor belongs to no tenant")]
-    let update = sweep_cursor::Entity::update_many().filter(sweep_cursor::Column::Task.eq(SESSION_KEYS));
+    let update = sweep_cursor::Entity::update_many().filter(sweep_cursor::Column::Task.eq(task));
     let moved = update.set(sweep_cursor::ActiveModel { after_id: Set(to), ..Default::default() });
     if moved.exec(&core.writer).await?.rows_affected > 0 {
         return Ok(());
     }
-    let row = sweep_cursor::ActiveModel { task: Set(SESSION_KEYS.to_owned()), after_id: Set(to) };
+    let row = sweep_cursor::ActiveModel { task: Set(task.to_owned()), after_id: Set(to) };
     match sweep_cursor::Entity::insert(row).exec_without_returning(&core.writer).await.map_err(StorageError::from) {
         Ok(_) | Err(StorageError::NotUnique { .. }) => Ok(()),
         Err(error) => Err(error),
@@ -159,5 +171,20 @@ async fn changes(core: &Core, cutoff: Timestamp) -> Result<(), StorageError> {
         #[expect(clippy::disallowed_methods, reason = "the log belongs to no tenant")]
         let purge = change::Entity::delete_many().filter(change::Column::Seq.lte(last.seq));
         purge.exec(&core.writer).await?;
+    }
+}
+
+/// The policies of the tenants that a pass meets, each read once.
+#[derive(Default)]
+struct Policies(HashMap<Uuid, Option<TenantPolicy>>);
+
+impl Policies {
+    /// `None` for a tenant that is not there.
+    async fn of(&mut self, core: &Core, tenant: Uuid) -> Result<Option<&TenantPolicy>, StorageError> {
+        if let Entry::Vacant(unknown) = self.0.entry(tenant) {
+            let row = core.read(|db| async move { tenants::by_id(&db, TenantId::from(tenant)).await }).await?;
+            unknown.insert(row.map(tenants::of_row).transpose()?.map(|tenant| tenant.policy));
+        }
+        Ok(self.0.get(&tenant).and_then(Option::as_ref))
     }
 }

@@ -9,6 +9,11 @@ use crate::changes::ChangeKind;
 use crate::connect::Engine;
 use crate::error::StorageError;
 use crate::repo::apps::TxApps;
+use crate::repo::audiences::TxAudiences;
+use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
+use crate::repo::revocations::TxRevocations;
+use crate::repo::service_clients::TxServiceClients;
+use crate::repo::signing_keys::TxSigningKeys;
 use crate::repo::tenants::TxTenants;
 use crate::repo::union_groups::TxUnionGroups;
 use crate::repo::users::TxUsers;
@@ -63,7 +68,9 @@ impl Tx {
     /// # Errors
     /// [`StorageError::Busy`] if the database could not; [`StorageError::Unavailable`] if nobody knows.
     pub async fn commit(self) -> Result<(), StorageError> {
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await?;
+        self.core.news.notify_one();
+        Ok(())
     }
 
     /// Logs a change, to be seen with the transaction.
@@ -96,9 +103,34 @@ impl<'a> TxScope<'a> {
         TxApps::new(self.tx, self.tenant)
     }
 
+    /// The tenant's signing keys.
+    pub fn signing_keys(&self) -> TxSigningKeys<'a> {
+        TxSigningKeys::new(self.tx, self.tenant)
+    }
+
     /// The tenant's union groups.
     pub fn union_groups(&self) -> TxUnionGroups<'a> {
         TxUnionGroups::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's audiences.
+    pub fn audiences(&self) -> TxAudiences<'a> {
+        TxAudiences::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's service clients.
+    pub fn service_clients(&self) -> TxServiceClients<'a> {
+        TxServiceClients::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's forward-auth policies.
+    pub fn forward_auth_policies(&self) -> TxForwardAuthPolicies<'a> {
+        TxForwardAuthPolicies::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's feed of what ended.
+    pub fn revocations(&self) -> TxRevocations<'a> {
+        TxRevocations::new(self.tx, self.tenant)
     }
 
     /// The tenant's users.

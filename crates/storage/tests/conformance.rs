@@ -1,18 +1,30 @@
 //! One suite, all engines: what every engine must do alike.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used, reason = "a test may")]
 
+#[path = "conformance/acting.rs"]
+mod acting;
 #[path = "conformance/admin.rs"]
 mod admin;
+#[path = "conformance/audiences.rs"]
+mod audiences;
 #[path = "conformance/changes.rs"]
 mod changes;
+#[path = "conformance/identities.rs"]
+mod identities;
 #[path = "conformance/ids.rs"]
 mod ids;
 #[path = "conformance/isolation.rs"]
 mod isolation;
 #[path = "conformance/migrations.rs"]
 mod migrations;
+#[path = "conformance/policies.rs"]
+mod policies;
 #[path = "conformance/sealing.rs"]
 mod sealing;
+#[path = "conformance/service_clients.rs"]
+mod service_clients;
+#[path = "conformance/signing_keys.rs"]
+mod signing_keys;
 #[path = "conformance/start.rs"]
 mod start;
 #[path = "conformance/sweep.rs"]
@@ -24,6 +36,7 @@ mod support;
 mod support_rows;
 
 support::on_every_engine!(
+    crate::acting::a_session_acts_while_all_of_user_app_and_tenant_may,
     crate::admin::what_was_written_comes_back,
     crate::admin::an_appid_belongs_to_one_tenant,
     crate::admin::slugs_and_group_names_are_taken_once,
@@ -32,19 +45,37 @@ support::on_every_engine!(
     crate::admin::what_is_not_committed_never_was,
     crate::admin::a_profile_is_laid_over_what_is_stored,
     crate::admin::blocking_ends_sessions_for_good,
+    crate::audiences::an_audience_belongs_to_one_tenant,
+    crate::audiences::no_audience_is_another_tenants_appid,
+    crate::audiences::of_two_tenants_that_want_one_name_at_once_one_gets_it,
+    crate::audiences::a_policy_names_only_what_its_tenant_owns,
     crate::changes::a_change_reaches_another_process,
     crate::changes::numbers_have_no_gaps_under_concurrent_writers,
+    crate::changes::a_log_that_cannot_be_read_grows_old,
+    crate::identities::a_user_is_found_by_what_wechat_calls_them,
     crate::ids::ids_that_differ_by_case_stay_apart,
     crate::isolation::another_tenant_sees_nothing,
     crate::isolation::another_tenant_changes_nothing,
+    crate::isolation::another_tenant_has_no_say_in_who_is_trusted,
     crate::isolation::another_tenant_opens_and_replays_nothing,
     crate::isolation::references_cannot_leave_their_tenant,
     crate::migrations::up_down_up,
+    crate::migrations::sessions_outlive_the_change_of_their_table,
     crate::migrations::nodes_that_migrate_at_once_do_not_collide,
     crate::migrations::an_old_schema_is_refused_with_the_remedy,
     crate::migrations::a_newer_schema_is_refused,
+    crate::policies::a_policy_is_changed_as_a_whole_or_not_at_all,
+    crate::policies::two_changes_of_one_policy_are_both_kept,
     crate::sealing::no_secret_lies_open,
     crate::sealing::a_seal_opens_only_in_its_own_row,
+    crate::policies::the_feed_hears_once_of_what_may_not_act,
+    crate::service_clients::a_client_reads_back_with_its_digest_and_without_its_secret,
+    crate::service_clients::a_secret_that_was_rotated_counts_for_a_day,
+    crate::service_clients::a_client_that_was_removed_is_gone,
+    crate::signing_keys::a_key_goes_through_its_states,
+    crate::signing_keys::nodes_that_keep_a_ring_at_once_do_it_once,
+    crate::signing_keys::a_step_that_does_not_fit_changes_nothing,
+    crate::signing_keys::all_rings_are_read_in_pages,
     crate::start::a_development_database_never_goes_live,
     crate::start::a_wrong_master_key_is_refused_and_named,
     crate::start::a_second_master_key_may_stand_beside,

@@ -25,7 +25,7 @@ pub use jwks::{Jwks, TooManyKeys};
 pub use key_ring::{KeyRing, VerifyingKeys};
 pub use security_event::{RevocationPage, VerifiedPage};
 pub use signing_key::{KeyError, SigningKey};
-pub use verify::{Expected, VerifyError, verify, verify_for_any};
+pub use verify::{Expected, VerifyError, claimed_issuer, verify, verify_for_any, within_its_time};
 
 // For whoever builds on this crate alone: its signatures speak of these.
 pub use {wxgate_crypto as crypto, wxgate_domain as domain};

@@ -40,7 +40,16 @@ impl SigningKey {
         let public = PublicKey::from_pair(algorithm, pair.public()).ok_or(KeyError::Generate)?;
         let public_jwk = serde_json::to_string(public.jwk()).map_err(|_| KeyError::Generate)?;
         let kid = public.kid().clone();
-        Ok(StoredSigningKey { kid, algorithm, state: SigningKeyState::Next, private, public_jwk, created_at: now })
+        Ok(StoredSigningKey {
+            kid,
+            algorithm,
+            state: SigningKeyState::Next,
+            private,
+            public_jwk,
+            created_at: now,
+            activated_at: None,
+            retired_at: None,
+        })
     }
 
     /// Parses a stored key.

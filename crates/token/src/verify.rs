@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wxgate_crypto::{encoding, strict_json};
 use wxgate_domain::{Clock, Timestamp};
 
 use crate::claims::{Claims, MAX_LENGTH};
@@ -59,6 +60,14 @@ pub fn verify_for_any(
     }
     within_its_time(&claims, clock.now())?;
     Ok(claims)
+}
+
+/// The issuer that a token names, to find its keys by. Trust nothing of it: [`verify`] with this issuer is what says
+/// whether it is true. `None` for what is no token, or no issuer of wxgate's.
+pub fn claimed_issuer(token: &str) -> Option<Issuer> {
+    let payload = token.split('.').nth(1).filter(|_| token.len() <= MAX_LENGTH)?;
+    let payload = strict_json::parse(&encoding::base64url(payload)?).ok()?;
+    payload.get("iss")?.as_str()?.parse().ok()
 }
 
 /// Whether the token is valid at this moment, give or take [`LEEWAY`]. Also for whoever keeps verified tokens.

@@ -39,7 +39,8 @@ async fn another_master_key_opens_nothing() {
 async fn a_trial_s_database_is_never_served() {
     let mut gateway = Gateway::dev().await;
     gateway.terminate().await;
-    let told = refused(gateway.command(["serve"]).run().await, FAILURE);
+    let serve = gateway.command(["serve"]).env("WXGATE__LISTEN__PUBLIC", "127.0.0.1:0");
+    let told = refused(serve.env("WXGATE__LISTEN__ADMIN", "127.0.0.1:0").run().await, FAILURE);
     assert!(told.contains("dev database"), "{told}");
     // The commands do work on it: a trial is there to be tried.
     gateway.command(["tenant", "add", "acme"]).run().await.ok();

@@ -38,18 +38,18 @@ pub(crate) async fn verify(
     audience: &str,
     token: &Value,
 ) -> Result<Claims, VerifyError> {
-    let keys = Keys(keys(gateway, tenant).await);
-    let issuer = issuer(gateway, tenant);
-    let expected = Expected { issuer: &issuer, audience };
-    wxgate_token::verify(token.as_str().unwrap(), &keys, &expected, &Clock::System)
+    let keys = keys(gateway, tenant).await;
+    verify_with(&keys, &issuer(gateway, tenant), audience, token)
 }
 
-struct Keys(VerifyingKeys);
-
-impl AsRef<VerifyingKeys> for Keys {
-    fn as_ref(&self) -> &VerifyingKeys {
-        &self.0
-    }
+/// The same with keys that the service read earlier.
+pub(crate) fn verify_with(
+    keys: &VerifyingKeys,
+    issuer: &Issuer,
+    audience: &str,
+    token: &Value,
+) -> Result<Claims, VerifyError> {
+    wxgate_token::verify(token.as_str().unwrap(), keys, &Expected { issuer, audience }, &Clock::System)
 }
 
 /// Header and claims of a token as they stand there, unverified.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use wxgate_domain::{App, AppStatus, Slug, Tenant, WechatAppid};
+use wxgate_domain::{App, AppPolicy, AppStatus, Audience, Scope, Slug, Tenant, WechatAppid};
 
 use super::admin::{AdminArgs, SecretArgs};
 use super::{Failure, print};
@@ -60,12 +60,64 @@ enum Action {
         /// WeChat's id of the mini-program.
         appid: WechatAppid,
     },
+    /// Change what a mini-program tunes, within two seconds; show it if nothing is to be changed.
+    #[command(
+        after_help = "Example:\n  wxgate app policy wx0123456789abcdef --audience orders --audience wx0123456789abcdef --openid-claim true"
+    )]
+    Policy {
+        /// WeChat's id of the mini-program.
+        appid: WechatAppid,
+        #[command(flatten)]
+        change: Box<PolicyChange>,
+    },
     /// Serve a mini-program again.
     #[command(after_help = "Example:\n  wxgate app enable wx0123456789abcdef")]
     Enable {
         /// WeChat's id of the mini-program.
         appid: WechatAppid,
     },
+}
+
+/// What is to be changed of a policy.
+#[derive(Debug, Args)]
+struct PolicyChange {
+    /// Whom its tokens are for, instead of all before: an audience of the tenant. Give it once for each, at most 20.
+    #[arg(long = "audience", value_name = "NAME")]
+    audiences: Vec<Audience>,
+    /// What its tokens allow, instead of all before. Give it once for each, at most 20.
+    #[arg(long = "scope", value_name = "NAME")]
+    scopes: Vec<Scope>,
+    /// Whether its tokens carry the openid.
+    #[arg(long, value_name = "BOOL")]
+    openid_claim: Option<bool>,
+    /// Whether its tokens carry the unionid.
+    #[arg(long, value_name = "BOOL")]
+    unionid_claim: Option<bool>,
+    /// Sessions that one openid may open in a minute, 1 to 1000.
+    #[arg(long, value_name = "N")]
+    logins_per_minute: Option<u32>,
+    /// Logins a second of the whole app, 1 to 100000.
+    #[arg(long, value_name = "N")]
+    requests_per_second: Option<u32>,
+    /// Logins at once of the whole app, 1 to 100000.
+    #[arg(long, value_name = "N")]
+    request_burst: Option<u32>,
+}
+
+impl PolicyChange {
+    fn apply(&self, policy: &AppPolicy) -> AppPolicy {
+        let listed = |new: Vec<String>, old: &Vec<String>| if new.is_empty() { old.clone() } else { new };
+        AppPolicy {
+            version: policy.version,
+            audiences: listed(self.audiences.iter().map(ToString::to_string).collect(), &policy.audiences),
+            scopes: listed(self.scopes.iter().map(ToString::to_string).collect(), &policy.scopes),
+            openid_claim: self.openid_claim.unwrap_or(policy.openid_claim),
+            unionid_claim: self.unionid_claim.unwrap_or(policy.unionid_claim),
+            requests_per_second: self.requests_per_second.unwrap_or(policy.requests_per_second),
+            request_burst: self.request_burst.unwrap_or(policy.request_burst),
+            logins_per_minute: self.logins_per_minute.unwrap_or(policy.logins_per_minute),
+        }
+    }
 }
 
 impl AppCommand {
@@ -80,12 +132,8 @@ impl AppCommand {
                 self.admin.tell(&tenant, &app, "added");
             }
             Action::List { tenant } => {
-                let tenants = match tenant {
-                    Some(slug) => vec![admin.tenant(&slug).await?],
-                    None => admin.storage.tenants().list().await?,
-                };
                 let mut found = Vec::new();
-                for tenant in tenants {
+                for tenant in admin.tenants(tenant.as_ref()).await? {
                     let apps = admin.storage.tenant(tenant.id).apps().list().await?;
                     found.extend(apps.into_iter().map(|app| (tenant.clone(), app)));
                 }
@@ -94,6 +142,17 @@ impl AppCommand {
             Action::RotateSecret { appid, secret } => {
                 let (tenant, app) = admin.rotate_secret(&appid, secret.read()?).await?;
                 self.admin.tell(&tenant, &app, "has a new AppSecret");
+            }
+            Action::Policy { appid, change } => {
+                let (tenant, app) = admin.app(&appid).await?;
+                let changes = change.apply(&app.policy) != app.policy;
+                let (tenant, app) =
+                    if changes { admin.set_app_policy(&appid, |p| change.apply(&p)).await? } else { (tenant, app) };
+                if self.admin.json {
+                    print::json(&row(&tenant, &app));
+                } else {
+                    print::fields(&app.policy);
+                }
             }
             Action::Disable { appid } => {
                 let (tenant, app) = admin.set_app_status(&appid, AppStatus::Disabled).await?;

@@ -83,7 +83,7 @@ impl Dev {
             seed::introduce(&storage, &simulator).await?;
             tokio::spawn(seed::keep_introducing(storage.clone(), simulator));
         }
-        let app = App::start(&config, Parts { clock: Clock::System, random, metrics, storage }, sockets)?;
+        let app = App::start(&config, Parts { clock: Clock::System, random, metrics, storage }, sockets).await?;
         announce(&config, addresses)?;
         welcome(&config, addresses, url.as_deref(), &appids);
         stop.then_stop(app).await;

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
+use serde_json::Value;
 
 /// Prints a line for people.
 pub(super) fn line(text: impl AsRef<str>) {
@@ -13,6 +14,23 @@ pub(super) fn line(text: impl AsRef<str>) {
 /// Prints a value for scripts.
 pub(super) fn json(value: &impl Serialize) {
     println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Prints the fields of an object, one line each; lists with spaces between.
+pub(super) fn fields(object: &impl Serialize) {
+    let Ok(Value::Object(fields)) = serde_json::to_value(object) else { return };
+    let width = fields.keys().map(String::len).max().unwrap_or(0);
+    for (name, value) in fields {
+        let text = match value {
+            Value::String(text) => text,
+            Value::Array(items) => {
+                let words = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
+                words.collect::<Vec<_>>().join(" ")
+            }
+            other => other.to_string(),
+        };
+        println!("{}", format!("{name:width$}  {text}").trim_end());
+    }
 }
 
 /// Prints why a command failed.

@@ -41,7 +41,7 @@ impl Serve {
         storage.start().await?;
         let parts = Parts { clock: Clock::System, random, metrics, storage };
         let addresses = sockets.addresses(None)?;
-        let app = App::start(&config, parts, sockets)?;
+        let app = App::start(&config, parts, sockets).await?;
         announce(&config, addresses)?;
         stop.then_stop(app).await;
         Ok(())

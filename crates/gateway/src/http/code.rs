@@ -11,6 +11,10 @@ pub(crate) enum Action {
     NewCode,
     /// Call `wx.login`, then ask the user for the data again, then send both.
     ReloginThenReauthorize,
+    /// Refresh the access token, then send the same request again with the new one.
+    Refresh,
+    /// Call `wx.login` and log in again.
+    Relogin,
     /// Send the same request again after `retry_after` seconds.
     Wait,
     /// Nothing the client does will help.
@@ -23,6 +27,8 @@ impl Action {
         match self {
             Self::NewCode => "new_code",
             Self::ReloginThenReauthorize => "relogin_then_reauthorize",
+            Self::Refresh => "refresh",
+            Self::Relogin => "relogin",
             Self::Wait => "wait",
             Self::Stop => "stop",
         }
@@ -71,9 +77,17 @@ codes! {
     AppRequired 400 "APP_REQUIRED" None, "The request does not say which mini-program it is for.";
     AppMismatch 400 "APP_MISMATCH" None, "The request names two different mini-programs.";
     CodeInvalid 400 "CODE_INVALID" Some(Action::NewCode), "The login code is malformed, expired or of another mini-program.";
+    TokenInvalid 401 "TOKEN_INVALID" Some(Action::Refresh), "The access token is missing or not accepted here.";
+    TokenExpired 401 "TOKEN_EXPIRED" Some(Action::Refresh), "The access token has expired.";
+    RefreshInvalid 401 "REFRESH_INVALID" Some(Action::Relogin), "The refresh token is not one of ours, or no longer.";
+    RefreshReused 401 "REFRESH_REUSED" Some(Action::Relogin), "An old refresh token came back, so the session ended.";
+    SessionEnded 401 "SESSION_ENDED" Some(Action::Relogin), "The session is over.";
     AppDisabled 403 "APP_DISABLED" Some(Action::Stop), "The mini-program is disabled.";
     AppNotAuthorized 403 "APP_NOT_AUTHORIZED" Some(Action::Stop), "The mini-program is not authorised to this platform.";
     UserBlocked 403 "USER_BLOCKED" Some(Action::Stop), "The user may not log in.";
+    StepUpRequired 403 "STEP_UP_REQUIRED" Some(Action::NewCode), "A fresh login code of the same user must come with this.";
+    ScopeInsufficient 403 "SCOPE_INSUFFICIENT" Some(Action::Stop), "The access token does not allow this.";
+    PolicyUnknown 403 "POLICY_UNKNOWN" None, "No such forward-auth policy.";
     HostRefused 403 "HOST_REFUSED" None, "This listener answers under its own address only.";
     AppUnknown 404 "APP_UNKNOWN" None, "No such mini-program.";
     NotFound 404 "NOT_FOUND" None, "Nothing is here.";
@@ -98,6 +112,16 @@ impl Code {
     /// The HTTP status.
     pub(crate) fn status(self) -> StatusCode {
         StatusCode::from_u16(self.status_number()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What a 401, or a 403 for want of scope, asks for, `WWW-Authenticate` (RFC 6750 section 3).
+    pub(crate) fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::TokenExpired => Some(r#"Bearer error="invalid_token", error_description="expired""#),
+            Self::ScopeInsufficient => Some(r#"Bearer error="insufficient_scope""#),
+            _ if self.status() == StatusCode::UNAUTHORIZED => Some(r#"Bearer error="invalid_token""#),
+            _ => None,
+        }
     }
 
     /// Whether it is ours or the operator's to mend, and so an error in the log.

@@ -5,10 +5,14 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use wxgate_token::VerifyError;
 
 use super::code::{Action, Code};
+use crate::service::account::AccountError;
 use crate::service::directory::DirectoryError;
 use crate::service::login::LoginError;
+use crate::service::refresh::RefreshError;
+use crate::service::verified::Refused;
 
 /// An error of our API.
 #[derive(Debug)]
@@ -17,6 +21,8 @@ pub(crate) struct ApiError {
     pub(crate) action: Option<Action>,
     /// Seconds after which it makes sense to come back.
     pub(crate) retry_after: Option<u32>,
+    /// What `WWW-Authenticate` asks for.
+    challenge: Option<&'static str>,
     /// What happened, for the operator only.
     pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -30,6 +36,11 @@ impl ApiError {
     /// The same error with a time to come back.
     pub(crate) fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// An error that asks for something else than its code does.
+    pub(crate) fn challenging(code: Code, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..Self::from(code) }
     }
 
     /// The body of RFC 9457, as every route but the tutorial's answers.
@@ -53,6 +64,9 @@ impl ApiError {
         if let Some(seconds) = self.retry_after {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
+        if let Some(challenge) = self.challenge {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
+        }
         response.body(body)
     }
 }
@@ -72,7 +86,7 @@ struct Problem<'a> {
 
 impl From<Code> for ApiError {
     fn from(code: Code) -> Self {
-        Self { code, action: code.action(), retry_after: None, source: None }
+        Self { code, action: code.action(), retry_after: None, challenge: code.challenge(), source: None }
     }
 }
 
@@ -100,6 +114,50 @@ impl From<DirectoryError> for ApiError {
             DirectoryError::Disabled => Code::AppDisabled.into(),
             DirectoryError::Unavailable => Self::from(Code::Overloaded).retry_after(1),
         }
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        let code = match error {
+            AccountError::NoUser => Code::TokenInvalid,
+            AccountError::SessionEnded => Code::SessionEnded,
+            AccountError::UserBlocked => Code::UserBlocked,
+            AccountError::OtherUser => Code::StepUpRequired,
+            AccountError::NoSession => Code::NotFound,
+            AccountError::App(DirectoryError::Unknown) => Code::AppDisabled,
+            AccountError::App(error) => return error.into(),
+            AccountError::StepUp(error) => return error.into(),
+            AccountError::Overloaded => return Self::caused(Code::Overloaded, error).retry_after(1),
+            AccountError::Storage(_) => Code::Internal,
+        };
+        Self::caused(code, error)
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(error: Refused) -> Self {
+        match error {
+            Refused::Token(VerifyError::Expired) => Code::TokenExpired.into(),
+            Refused::Token(_) | Refused::Revoked => Self::caused(Code::TokenInvalid, error),
+            Refused::Scope => Code::ScopeInsufficient.into(),
+            Refused::NotKnown(_) | Refused::Directory(_) => Self::caused(Code::Overloaded, error).retry_after(1),
+        }
+    }
+}
+
+impl From<RefreshError> for ApiError {
+    fn from(error: RefreshError) -> Self {
+        let code = match &error {
+            RefreshError::Invalid => Code::RefreshInvalid,
+            RefreshError::Reused => Code::RefreshReused,
+            RefreshError::Ended(_) => Code::SessionEnded,
+            RefreshError::UserBlocked => Code::UserBlocked,
+            RefreshError::AppDisabled => Code::AppDisabled,
+            RefreshError::Overloaded => return Self::caused(Code::Overloaded, error).retry_after(1),
+            RefreshError::Internal(_) => Code::Internal,
+        };
+        Self::caused(code, error)
     }
 }
 

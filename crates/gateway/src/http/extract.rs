@@ -1,5 +1,8 @@
 //! What a request proves before a handler sees it.
 
+pub(crate) mod bearer;
 pub(crate) mod body;
 pub(crate) mod client;
+pub(crate) mod credentials;
+pub(crate) mod form;
 pub(crate) mod named_app;

@@ -1,14 +1,18 @@
 //! Which apps and tenants there are, as rows say it, kept for a moment in memory.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use moka::future::Cache;
 use tokio::sync::broadcast::error::RecvError;
-use wxgate_domain::{App, AppStatus, Credential, Slug, Tenant, TenantId, TenantStatus, WechatAppid};
-use wxgate_storage::{Storage, StorageError};
+use wxgate_domain::{App, AppId, AppStatus, Credential, Slug, Tenant, TenantId, TenantStatus, WechatAppid};
+use wxgate_storage::{Change, ChangeKind, Storage, StorageError};
 use wxgate_token::{Issuer, Jwks, KeyRing};
+
+use super::clients::{KnownClient, TenantClients};
 
 /// How long a row is believed without asking again; changes are heard of much earlier.
 const POSITIVE: Duration = Duration::from_mins(1);
@@ -36,17 +40,42 @@ pub(crate) struct KnownTenant {
     pub(crate) tenant: Tenant,
     pub(crate) issuer: Issuer,
     pub(crate) ring: KeyRing,
+    pub(crate) key_epoch: KeyEpoch,
+}
+
+/// Moves whenever a tenant's signing keys do, and never else: what was verified in an earlier epoch is verified again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeyEpoch(Arc<AtomicU64>);
+
+impl KeyEpoch {
+    /// Its number.
+    pub(crate) fn now(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The epochs of all tenants that were ever asked for.
+#[derive(Clone, Debug, Default)]
+struct KeyEpochs(Arc<Mutex<HashMap<TenantId, KeyEpoch>>>);
+
+impl KeyEpochs {
+    fn of(&self, tenant: TenantId) -> KeyEpoch {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(tenant).or_default().clone()
+    }
+
+    /// Moves one tenant's, or all where it is not known whose keys moved.
+    fn moved(&self, tenant: Option<TenantId>) {
+        let epochs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, epoch) in epochs.iter().filter(|(id, _)| tenant.is_none_or(|tenant| tenant == **id)) {
+            epoch.0.fetch_add(1, Ordering::AcqRel);
+        }
+    }
 }
 
 impl KnownTenant {
     /// The tenant's id.
     pub(crate) fn id(&self) -> TenantId {
         self.tenant.id
-    }
-
-    /// The epoch that new sessions begin with.
-    pub(crate) fn sessions_epoch(&self) -> u32 {
-        self.tenant.sessions_epoch
     }
 }
 
@@ -59,6 +88,11 @@ pub(crate) struct Directory {
     shared: Arc<[Slug]>,
     apps: Cache<WechatAppid, Option<Arc<FoundApp>>>,
     tenants: Cache<Slug, Option<Arc<KnownTenant>>>,
+    /// The names of what rows and refresh tokens call by our ids. They never change, so they are never forgotten early.
+    appids: Cache<(TenantId, AppId), Option<WechatAppid>>,
+    slugs: Cache<TenantId, Option<Slug>>,
+    clients: Cache<TenantId, Arc<TenantClients>>,
+    key_epochs: KeyEpochs,
 }
 
 struct FoundApp {
@@ -86,6 +120,14 @@ impl Directory {
             shared: shared.into(),
             apps: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
             tenants: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
+            appids: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
+            clients: Cache::builder()
+                .max_capacity(ENTRIES)
+                .weigher(|_, clients: &Arc<TenantClients>| u32::try_from(clients.len()).unwrap_or(u32::MAX).max(1))
+                .time_to_live(POSITIVE)
+                .build(),
+            slugs: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
+            key_epochs: KeyEpochs::default(),
         }
     }
 
@@ -119,6 +161,64 @@ impl Directory {
         Box::pin(self.tenants.try_get_with_by_ref(slug, self.load_tenant(slug))).await.map_err(|error| *error)
     }
 
+    /// The app of this id, if it may act.
+    pub(crate) async fn active_app_of(&self, tenant: TenantId, app: AppId) -> Result<Arc<ActiveApp>, DirectoryError> {
+        let appid = if let Some(appid) = self.appids.get(&(tenant, app)).await {
+            appid
+        } else {
+            let load = async { Ok(self.storage.tenant(tenant).apps().appid(app).await?) };
+            let loaded = Box::pin(self.appids.try_get_with((tenant, app), load)).await;
+            loaded.map_err(|error: Arc<DirectoryError>| *error)?
+        };
+        self.active_app(&appid.ok_or(DirectoryError::Unknown)?).await
+    }
+
+    /// The tenant of this id.
+    pub(crate) async fn tenant_of(&self, tenant: TenantId) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
+        let slug = if let Some(slug) = self.slugs.get(&tenant).await {
+            slug
+        } else {
+            let load = async { Ok(self.storage.tenants().slug(tenant).await?) };
+            let loaded = Box::pin(self.slugs.try_get_with(tenant, load)).await;
+            loaded.map_err(|error: Arc<DirectoryError>| *error)?
+        };
+        match slug {
+            Some(slug) => self.tenant(&slug).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The tenant of this name as it is now, not as it was a moment ago.
+    pub(crate) async fn tenant_anew(&self, slug: &Slug) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
+        self.tenants.invalidate(slug).await;
+        self.tenant(slug).await
+    }
+
+    /// The tenant whose tokens name this issuer; nobody is asked about the issuers of others.
+    pub(crate) async fn tenant_by_issuer(&self, issuer: &Issuer) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
+        if Issuer::new(&self.public_url, issuer.tenant()) != *issuer {
+            return Ok(None);
+        }
+        self.tenant(issuer.tenant()).await
+    }
+
+    /// The service clients of a tenant, all of them together: so a known id is found no faster than an unknown one is
+    /// missed, and unknown ids cost no reads.
+    pub(crate) async fn service_clients(&self, tenant: TenantId) -> Result<Arc<TenantClients>, DirectoryError> {
+        if let Some(known) = self.clients.get(&tenant).await {
+            return Ok(known);
+        }
+        let load = async {
+            let stored = self.storage.tenant(tenant).service_clients().with_secrets().await?;
+            let known = stored
+                .into_iter()
+                .map(|(client, secrets)| (client.id.clone(), Arc::new(KnownClient::new(client, secrets))));
+            Ok(Arc::new(known.collect()))
+        };
+        let loaded = Box::pin(self.clients.try_get_with(tenant, load)).await;
+        loaded.map_err(|error: Arc<DirectoryError>| *error)
+    }
+
     /// The keys of the tenants that the operator named, as one set.
     pub(crate) async fn shared_jwks(&self) -> Result<Jwks, DirectoryError> {
         let mut tenants = Vec::new();
@@ -145,32 +245,49 @@ impl Directory {
         let keys = self.storage.tenant(tenant.id).signing_keys().await?;
         let ring = KeyRing::new(&keys).map_err(|error| unavailable(&error))?;
         let issuer = Issuer::new(&self.public_url, &tenant.slug);
-        Ok(Some(Arc::new(KnownTenant { tenant, issuer, ring })))
+        let key_epoch = self.key_epochs.of(tenant.id);
+        Ok(Some(Arc::new(KnownTenant { tenant, issuer, ring, key_epoch })))
     }
 
     /// Forgets rows as soon as the database says that they changed. Ends when the storage stops.
     pub(crate) async fn follow_changes(self) {
         let mut changes = self.storage.changes();
         loop {
-            match changes.recv().await {
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
+            let keys = match changes.recv().await {
+                // A revocation changes no row that stands here, and every logout is one.
+                Ok(Change { kind: ChangeKind::Revocation, .. }) => continue,
+                Ok(Change { kind: ChangeKind::SigningKey, tenant, .. }) => Keys::Moved(tenant),
+                Ok(_) => Keys::Stayed,
+                Err(RecvError::Lagged(_)) => Keys::Moved(None),
                 Err(RecvError::Closed) => return,
-            }
-            self.forget();
+            };
+            self.forget(keys);
             // Once more a moment later: a load that began before the commit may have ended after the first time.
             let directory = self.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                directory.forget();
+                directory.forget(keys);
             });
         }
     }
 
     /// Administrators change rows rarely, and a row is one indexed read: forgetting all keeps this simple.
-    fn forget(&self) {
+    /// The epoch of keys moves last: a token that is verified in the new one is verified by the new keys.
+    fn forget(&self, keys: Keys) {
         self.apps.invalidate_all();
         self.tenants.invalidate_all();
+        self.clients.invalidate_all();
+        if let Keys::Moved(tenant) = keys {
+            self.key_epochs.moved(tenant);
+        }
     }
+}
+
+/// Whether signing keys moved, and whose: a tenant's, or nobody knows whose.
+#[derive(Clone, Copy, Debug)]
+enum Keys {
+    Stayed,
+    Moved(Option<TenantId>),
 }
 
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> DirectoryError {

@@ -17,7 +17,7 @@ use wxgate_wechat_client::{Client, ExchangeError, RejectedClass, SecretSlot};
 use super::codes::{Admission, Codes, Lead, Outcome};
 use super::directory::ActiveApp;
 use super::limits::{Counted, Limits};
-use super::tokens::{Issued, Tokens};
+use super::tokens::{Issued, Tokens, Turn};
 use super::user_data::{UserData, UserDataRequest};
 use crate::metrics::Metrics;
 
@@ -88,12 +88,12 @@ impl Logins {
             Some(data) => Some(self.user_data.open(app, &mut session, &data).await?),
             None => None,
         };
-        let tokens = self.tokens.issue(app, &session, self.clock.now()).await?;
+        let tokens = self.tokens.issue(app, Turn::first(&session, app), self.clock.now()).await?;
         Ok(Login { session, tokens, user_data })
     }
 
     /// The session of this code: opened now, being opened by a twin of this request, or opened a moment ago.
-    async fn session(&self, app: &Arc<ActiveApp>, attempt: Attempt) -> Outcome {
+    pub(crate) async fn session(&self, app: &Arc<ActiveApp>, attempt: Attempt) -> Outcome {
         match self.codes.admit(app.tenant.id(), app.app.id, &attempt, self.clock.now()) {
             Admission::Lead(lead) => {
                 let wait = lead.follow();
@@ -135,7 +135,7 @@ impl Logins {
         self.limits
             .openid(&app.app, &exchanged.identity.openid)
             .map_err(|wait| LoginError::TooManySessions { retry_after: wait.0 })?;
-        let new = NewSession::of(&app.app, app.tenant.sessions_epoch(), exchanged.identity, self.clock.now());
+        let new = NewSession::of(&app.app, &app.tenant.tenant, exchanged.identity, self.clock.now());
         Ok(self.storage.tenant(app.tenant.id()).open_session(new).await?)
     }
 }

@@ -1,12 +1,16 @@
-//! The pair of tokens that a login ends with.
+//! The pair of tokens that a login or a refresh ends with.
+
+use std::time::Duration;
 
 use wxgate_crypto::{Random, Secret};
-use wxgate_domain::{OpenedSession, RefreshToken, Timestamp};
-use wxgate_storage::Storage;
-use wxgate_token::{Grant, Subject, issue};
+use wxgate_domain::{OpenId, OpenedSession, RefreshToken, RefreshedSession, SessionId, Timestamp, UnionId, UserId};
+use wxgate_storage::{Storage, StorageError};
+use wxgate_token::{Grant, IssueError, Subject, issue};
 
 use super::directory::ActiveApp;
-use super::login::LoginError;
+
+/// Rounds up: the milliseconds since the row was written are not the client's business.
+const ALMOST_A_SECOND: Duration = Duration::from_millis(999);
 
 /// Issues token pairs.
 #[derive(Clone)]
@@ -25,35 +29,85 @@ pub(crate) struct Issued {
     pub(crate) scope: String,
 }
 
+/// What a pair says of its session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn<'a> {
+    session: SessionId,
+    user: UserId,
+    openid: &'a OpenId,
+    unionid: Option<&'a UnionId>,
+    mac_key: u32,
+    generation: u32,
+    /// When the session ends if it is not refreshed again.
+    expires_at: Timestamp,
+}
+
+/// Why no pair was issued.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum TokenError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl<'a> Turn<'a> {
+    /// The first turn of a session.
+    pub(crate) fn first(session: &'a OpenedSession, app: &ActiveApp) -> Self {
+        let policy = &app.tenant.tenant.policy;
+        let OpenedSession { id, user, openid, unionid, mac_key, opened_at, .. } = session;
+        Self {
+            session: *id,
+            user: user.id,
+            openid,
+            unionid: unionid.as_ref(),
+            mac_key: *mac_key,
+            generation: 0,
+            expires_at: opened_at.plus(policy.refresh_idle().min(policy.refresh_absolute())),
+        }
+    }
+
+    /// The present turn of a session that moved on.
+    pub(crate) fn next(session: &'a RefreshedSession) -> Self {
+        let RefreshedSession { id, user, openid, unionid, mac_key, generation, expires_at, .. } = session;
+        Self {
+            session: *id,
+            user: *user,
+            openid,
+            unionid: unionid.as_ref(),
+            mac_key: *mac_key,
+            generation: *generation,
+            expires_at: *expires_at,
+        }
+    }
+}
+
 impl Tokens {
-    /// The first pair of a session. Nothing is stored: the refresh token is computed from the session's row.
-    pub(crate) async fn issue(
-        &self,
-        app: &ActiveApp,
-        session: &OpenedSession,
-        now: Timestamp,
-    ) -> Result<Issued, LoginError> {
+    /// The pair of a session's turn. Nothing is stored: the refresh token is computed from the session's row, so the same
+    /// turn has the same one.
+    pub(crate) async fn issue(&self, app: &ActiveApp, turn: Turn<'_>, now: Timestamp) -> Result<Issued, TokenError> {
         let (policy, tenant) = (&app.app.policy, &app.tenant.tenant);
         let scope = policy.scope();
         let subject = Subject::User {
-            user: session.user.id,
-            session: session.id,
+            user: turn.user,
+            session: turn.session,
             app: &app.app.appid,
             audiences: &policy.audiences,
-            openid: policy.openid_claim.then_some(&session.openid),
-            unionid: session.unionid.as_ref().filter(|_| policy.unionid_claim),
+            openid: policy.openid_claim.then_some(turn.openid),
+            unionid: turn.unionid.filter(|_| policy.unionid_claim),
         };
         let life = tenant.policy.access_token_life();
         let grant = Grant { tenant: &tenant.slug, subject, scope: &scope, life };
         let access = issue(&app.tenant.ring, &app.tenant.issuer, &grant, now, &self.random)?;
         let storage = self.storage.tenant(tenant.id);
-        let key = storage.refresh_mac_key(session.mac_key).await?;
-        let token = RefreshToken { mac_key: session.mac_key, tenant: tenant.id, session: session.id, generation: 0 };
+        let key = storage.refresh_mac_key(turn.mac_key).await?;
+        let Turn { session, mac_key, generation, .. } = turn;
+        let token = RefreshToken { mac_key, tenant: tenant.id, session, generation };
         Ok(Issued {
             access_token: access.token,
             expires_in: access.expires_in,
             refresh_token: token.mint(&key, storage.restore_epoch().await?),
-            refresh_expires_in: tenant.policy.refresh_idle().as_secs(),
+            refresh_expires_in: (turn.expires_at.since(now) + ALMOST_A_SECOND).as_secs(),
             scope,
         })
     }

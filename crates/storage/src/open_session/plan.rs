@@ -3,6 +3,7 @@
 //! The logins are decided one after another against what the database said and what the logins before them changed, so
 //! two first logins of one person in a batch come out as they would in two transactions.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
@@ -75,10 +76,10 @@ impl Plan {
     /// `None` in place of an answer: the database named an identity or member whose user it did not give.
     pub(super) fn decide(
         &mut self,
-        jobs: &[OpenJob],
+        jobs: &[impl Borrow<OpenJob>],
         random: &Random,
     ) -> Option<Vec<Result<OpenedSession, UserBlocked>>> {
-        jobs.iter().enumerate().map(|(index, job)| self.login(index, job, random)).collect()
+        jobs.iter().enumerate().map(|(index, job)| self.login(index, job.borrow(), random)).collect()
     }
 
     fn login(&mut self, index: usize, job: &OpenJob, random: &Random) -> Option<Result<OpenedSession, UserBlocked>> {

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, QueryResult, TryGetable, Value};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
 use uuid::Uuid;
 use wxgate_crypto::Sealed;
 use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{AppId, OpenId, OpenedSession, Profile, SessionId, Timestamp, User, UserStatus};
 
 use super::session_key_place;
-use super::sql::{USER, statement};
-use super::write::{bytes, id};
+use super::statements::USER;
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
 use crate::repo::{ascii, unsigned};
 use crate::scope::TenantScope;
+use crate::sql::{bytes, get, id, statement};
 
 /// Most keys in a ring: the current one and two that it superseded.
 const RING: usize = 3;
@@ -34,13 +34,25 @@ impl TenantScope {
     /// # Errors
     /// The database fails.
     pub async fn replay_session(&self, session: SessionId) -> Result<Option<OpenedSession>, StorageError> {
+        self.session(session, "AND s.generation = 0").await
+    }
+
+    /// A session that goes on, whatever its turn. `None` once it has ended, an epoch has moved on, or the user is blocked.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn live_session(&self, session: SessionId) -> Result<Option<OpenedSession>, StorageError> {
+        self.session(session, "").await
+    }
+
+    async fn session(&self, session: SessionId, turn: &str) -> Result<Option<OpenedSession>, StorageError> {
         let text = format!(
             r#"SELECT {USER}, s.app_id, i.openid, i.unionid, s.mac_key, s.opened_at, i.created_at FROM session s
             JOIN identity i ON i.tenant_id = s.tenant_id AND i.id = s.identity_id
-            JOIN "user" u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+            JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
             JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
             JOIN tenant t ON t.id = s.tenant_id
-            WHERE s.id = ? AND s.tenant_id = ? AND s.generation = 0 AND s.ended_at IS NULL
+            WHERE s.id = ? AND s.tenant_id = ? AND s.ended_at IS NULL {turn}
             AND s.user_epoch = u.sessions_epoch AND s.app_epoch = a.sessions_epoch
             AND s.tenant_epoch = t.sessions_epoch"#
         );
@@ -62,7 +74,8 @@ impl TenantScope {
             WHERE i.tenant_id = ? AND i.app_id = ? AND i.openid = ? AND s.session_key IS NOT NULL
             ORDER BY s.opened_at DESC, s.id DESC LIMIT {NEWEST}"
         );
-        let rows = self.read(&text, &[id(self.tenant.uuid()), id(app.uuid()), bytes(openid.as_str())]).await?;
+        let rows =
+            self.read(&text, &[id(self.tenant.uuid()), id(app.uuid()), bytes(openid.as_str().as_bytes())]).await?;
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -90,7 +103,7 @@ impl TenantScope {
         Ok(SessionKey::from_bytes(key.map_err(|_| StorageError::inconsistent("session", "session_key"))?))
     }
 
-    async fn read(&self, text: &str, values: &[Value]) -> Result<Vec<QueryResult>, StorageError> {
+    pub(crate) async fn read(&self, text: &str, values: &[Value]) -> Result<Vec<QueryResult>, StorageError> {
         let read = self.storage.core.read(|db| {
             let statement = statement(db.get_database_backend(), text, values.to_vec());
             async move { db.query_all_raw(statement).await }
@@ -126,8 +139,4 @@ pub(super) fn user_of(row: &QueryResult) -> Result<User, StorageError> {
         sessions_epoch: unsigned(get(row, 4)?, "user", "sessions_epoch")?,
         created_at: Timestamp::from_millis(get(row, 5)?),
     })
-}
-
-pub(super) fn get<T: TryGetable>(row: &QueryResult, column: usize) -> Result<T, StorageError> {
-    Ok(row.try_get_by_index(column)?)
 }

@@ -4,11 +4,12 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Se
 use uuid::Uuid;
 use wxgate_crypto::{Place, Sealed, Secret};
 use wxgate_domain::{
-    App, AppId, AppPolicy, AppSecret, AppStatus, Credential, Tenant, TenantId, TenantStatus, Timestamp, UnionGroupId,
-    WechatAppid,
+    App, AppId, AppPolicy, AppSecret, AppStatus, Credential, RevokedSubject, Tenant, TenantId, TenantStatus, Timestamp,
+    UnionGroupId, WechatAppid,
 };
 
-use super::{ascii, tenants, unsigned};
+use super::revocations::NewRevocation;
+use super::{ascii, audiences, tenants, unsigned};
 use crate::changes::ChangeKind;
 use crate::entity::{app, tenant, union_group};
 use crate::error::StorageError;
@@ -144,6 +145,16 @@ impl TenantApps {
         rows.into_iter().map(of_row).collect()
     }
 
+    /// WeChat's id of the app of this id.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn appid(&self, id: AppId) -> Result<Option<WechatAppid>, StorageError> {
+        let query = || of_tenant::<app::Entity>(self.tenant).filter(app::Column::Id.eq(id.uuid()));
+        let row = self.storage.core.read(|db| async move { query().one(&db).await }).await?;
+        row.map(|row| ascii(row.appid, "app", "appid")).transpose()
+    }
+
     /// The one of this appid.
     ///
     /// # Errors
@@ -155,7 +166,8 @@ impl TenantApps {
     }
 }
 
-fn of_appid(tenant: TenantId, appid: &WechatAppid) -> sea_orm::Select<app::Entity> {
+/// The row of this appid, if it is the tenant's.
+pub(crate) fn of_appid(tenant: TenantId, appid: &WechatAppid) -> sea_orm::Select<app::Entity> {
     of_tenant::<app::Entity>(tenant).filter(app::Column::Appid.eq(appid.as_str().as_bytes().to_vec()))
 }
 
@@ -174,8 +186,9 @@ impl<'a> TxApps<'a> {
     /// Adds an app, enabled.
     ///
     /// # Errors
-    /// [`StorageError::NotUnique`] (`uq_app_appid`) if any tenant has the appid, [`StorageError::NotFound`] if the tenant
-    /// has no such union group or does not exist.
+    /// [`StorageError::NotUnique`] (`uq_app_appid`) if any tenant has the appid, or (`uq_audience_name`) if another one has
+    /// it as an audience: the transaction is then of no more use. [`StorageError::NotFound`] if the tenant has no such union
+    /// group, does not own an audience of the policy, or does not exist.
     pub async fn add(&self, new: NewApp) -> Result<App, StorageError> {
         let Tx { core, tx } = self.tx;
         let keys = self.keys().await?;
@@ -183,6 +196,8 @@ impl<'a> TxApps<'a> {
             let found = of_tenant::<union_group::Entity>(self.tenant).filter(union_group::Column::Id.eq(group.uuid()));
             found.one(tx).await?.ok_or(StorageError::NotFound)?;
         }
+        audiences::must_be_free(self.tx, self.tenant, new.appid.as_str()).await?;
+        self.owns_audiences(&new.appid, &new.policy).await?;
         let now = core.clock.now();
         let added = App {
             id: AppId::new(now, &core.random),
@@ -210,15 +225,45 @@ impl<'a> TxApps<'a> {
         };
         app::Entity::insert(row).exec_without_returning(tx).await?;
         self.tx.record(ChangeKind::App, self.tenant, Some(added.id.uuid())).await?;
+        audiences::must_be_free(self.tx, self.tenant, added.appid.as_str()).await?;
         Ok(added)
     }
 
-    /// Enables or disables an app.
+    /// Changes what an app tunes: `change` gets the policy as it is and gives it as it is to be, under the row's lock.
+    ///
+    /// # Errors
+    /// What `change` fails with; [`StorageError::NotFound`] if the tenant has no such app or does not own an audience of
+    /// the policy; [`StorageError::Inconsistent`] if a value is out of its bounds.
+    pub async fn set_policy<E: From<StorageError>>(
+        &self,
+        appid: &WechatAppid,
+        change: impl FnOnce(AppPolicy) -> Result<AppPolicy, E>,
+    ) -> Result<App, E> {
+        let app = of_row(self.locked(appid).await?)?;
+        let policy = change(app.policy)?.checked().map_err(|_| StorageError::inconsistent("app", "policy"))?;
+        self.owns_audiences(appid, &policy).await?;
+        let row = app::ActiveModel { policy: Set(policy.to_json()), ..Default::default() };
+        self.update(app.id.uuid(), row).await?;
+        Ok(App { policy, ..app })
+    }
+
+    /// Whether the tenant owns every audience of a policy; the appid itself is about to be its own.
+    async fn owns_audiences(&self, appid: &WechatAppid, policy: &AppPolicy) -> Result<(), StorageError> {
+        let others = policy.audiences.iter().map(String::as_str).filter(|name| *name != appid.as_str());
+        audiences::must_be_owned(self.tx, self.tenant, &others.collect::<Vec<_>>()).await
+    }
+
+    /// Enables or disables an app, and tells the feed. Nothing happens if it stands so already.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such app.
     pub async fn set_status(&self, appid: &WechatAppid, status: AppStatus) -> Result<(), StorageError> {
         let row = self.locked(appid).await?;
+        if row.status == status.as_str() {
+            return Ok(());
+        }
+        let news = NewRevocation::of_status(RevokedSubject::App(appid.clone()), status == AppStatus::Enabled);
+        self.tx.tenant(self.tenant).revocations().record(&[news]).await?;
         self.update(row.id, app::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() }).await
     }
 

@@ -1,11 +1,14 @@
 //! The row about the whole database, and the master keys that it has seen.
 
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ConnectionTrait, EntityTrait, Set};
 use wxgate_crypto::KeyId;
 
-use crate::entity::{instance, master_key};
+use crate::changes::{self, ChangeKind};
+use crate::entity::{instance, master_key, tenant};
 use crate::error::StorageError;
 use crate::storage::Core;
+use crate::tx;
 
 const ID: i16 = 1;
 
@@ -38,6 +41,29 @@ pub(crate) async fn kind(core: &Core) -> Result<String, StorageError> {
 pub(crate) async fn restore_epoch<C: ConnectionTrait>(db: &C) -> Result<u32, StorageError> {
     let epoch = find(db).await?.map_or(0, |row| row.restore_epoch);
     super::unsigned(epoch, "instance", "restore_epoch")
+}
+
+/// Notes that a backup was restored: every refresh token and every cursor of before is void, and every session is over.
+pub(crate) async fn restored(core: &Core) -> Result<u32, StorageError> {
+    let tx = tx::begin(core).await?;
+    let epoch = restore_epoch(&tx).await?.saturating_add(1);
+    #[expect(clippy::disallowed_methods, reason = "belongs to no tenant")]
+    let raise =
+        instance::Entity::update_many().col_expr(instance::Column::RestoreEpoch, Expr::value(epoch.cast_signed()));
+    if raise.exec(&tx).await?.rows_affected == 0 {
+        return Err(StorageError::NotFound);
+    }
+    #[expect(clippy::disallowed_methods, reason = "of all tenants at once")]
+    let sweep = tenant::Entity::update_many()
+        .col_expr(tenant::Column::SessionsEpoch, Expr::col(tenant::Column::SessionsEpoch).add(1));
+    sweep.exec(&tx).await?;
+    let now = core.clock.now();
+    for kind in [ChangeKind::Tenant, ChangeKind::DataKey] {
+        changes::record_of(&tx, kind, None, None, now).await?;
+    }
+    tx.commit().await?;
+    core.keys.forget_all();
+    Ok(epoch)
 }
 
 /// Writes down the master keys that are not known yet.

@@ -1,11 +1,14 @@
 //! Tenants.
 
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, Set};
-use wxgate_domain::{Slug, StoredSigningKey, Tenant, TenantId, TenantPolicy, TenantStatus, Timestamp};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use wxgate_domain::{
+    RevokedSubject, SigningKeyState, Slug, StoredSigningKey, Tenant, TenantId, TenantPolicy, TenantStatus, Timestamp,
+};
 
+use super::revocations::NewRevocation;
 use super::{ascii, signing_keys, unsigned};
 use crate::changes::ChangeKind;
-use crate::entity::{data_key, signing_key, tenant};
+use crate::entity::{data_key, revocation_counter, signing_key, tenant};
 use crate::error::StorageError;
 use crate::keys;
 use crate::storage::Storage;
@@ -20,8 +23,10 @@ pub struct NewTenant {
     pub name: String,
     /// What it tunes.
     pub policy: TenantPolicy,
-    /// Its first signing key.
+    /// Its first signing key, which signs at once.
     pub signing_key: StoredSigningKey,
+    /// The key that stands by, published from the beginning.
+    pub next_key: StoredSigningKey,
 }
 
 /// The tenants, for operators and for addresses.
@@ -56,6 +61,15 @@ impl Tenants {
         row.map(of_row).transpose()
     }
 
+    /// The name in addresses of the tenant of this id.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn slug(&self, id: TenantId) -> Result<Option<Slug>, StorageError> {
+        let row = self.0.core.read(|db| async move { by_id(&db, id).await }).await?;
+        row.map(|row| ascii(row.slug, "tenant", "slug")).transpose()
+    }
+
     /// The tenant of this id.
     ///
     /// # Errors
@@ -71,13 +85,25 @@ pub(crate) async fn by_id<C: sea_orm::ConnectionTrait>(db: &C, id: TenantId) -> 
     tenant::Entity::find_by_id(id.uuid()).one(db).await
 }
 
+/// The row of a tenant, locked until the transaction ends.
+pub(crate) async fn locked(tx: &DatabaseTransaction, id: TenantId) -> Result<tenant::Model, StorageError> {
+    #[expect(clippy::disallowed_methods, reason = "a tenant is found by its own id")]
+    let row = tenant::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
+    row.ok_or(StorageError::NotFound)
+}
+
+/// A tenant's policy as it is stored.
+pub(crate) fn policy(text: &str) -> Result<TenantPolicy, StorageError> {
+    TenantPolicy::from_json(text).map_err(|_| StorageError::inconsistent("tenant", "policy"))
+}
+
 pub(crate) fn of_row(row: tenant::Model) -> Result<Tenant, StorageError> {
     Ok(Tenant {
         id: row.id.into(),
         slug: ascii(row.slug, "tenant", "slug")?,
         name: row.name,
         status: TenantStatus::from_word(&row.status).ok_or_else(|| StorageError::inconsistent("tenant", "status"))?,
-        policy: TenantPolicy::from_json(&row.policy).map_err(|_| StorageError::inconsistent("tenant", "policy"))?,
+        policy: policy(&row.policy)?,
         sessions_epoch: unsigned(row.sessions_epoch, "tenant", "sessions_epoch")?,
         created_at: Timestamp::from_millis(row.created_at),
     })
@@ -92,7 +118,7 @@ impl<'a> TxTenants<'a> {
         Self(tx)
     }
 
-    /// Creates an active tenant with its data keys and its first signing key.
+    /// Creates an active tenant with its data keys and its first two signing keys.
     ///
     /// # Errors
     /// [`StorageError::NotUnique`] (`uq_tenant_slug`) if the slug was ever used.
@@ -120,23 +146,53 @@ impl<'a> TxTenants<'a> {
         tenant::Entity::insert(row).exec_without_returning(tx).await?;
         let (data_keys, seal) = keys::create(&core.master_keys, &core.random, created.id, now);
         data_key::Entity::insert_many(data_keys).exec_without_returning(tx).await?;
-        let signing = signing_keys::to_row(&new.signing_key, created.id, &seal, &core.random);
-        signing_key::Entity::insert(signing).exec_without_returning(tx).await?;
+        let counter =
+            revocation_counter::ActiveModel { tenant_id: Set(created.id.uuid()), seq: Set(0), pruned: Set(0) };
+        revocation_counter::Entity::insert(counter).exec_without_returning(tx).await?;
+        let signing = [(new.signing_key, SigningKeyState::Active), (new.next_key, SigningKeyState::Next)];
+        let signing = signing.map(|(key, state)| {
+            signing_keys::to_row(&StoredSigningKey { state, ..key }, created.id, &seal, &core.random)
+        });
+        signing_key::Entity::insert_many(signing).exec_without_returning(tx).await?;
         self.0.record(ChangeKind::Tenant, created.id, Some(created.id.uuid())).await?;
         Ok(created)
     }
 
-    /// Suspends or resumes a tenant.
+    /// Suspends or resumes a tenant, and tells the feed. Nothing happens if it stands so already.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if there is no such tenant.
     pub async fn set_status(&self, id: TenantId, status: TenantStatus) -> Result<(), StorageError> {
+        let row = locked(&self.0.tx, id).await?;
+        if row.status == status.as_str() {
+            return Ok(());
+        }
+        let subject = RevokedSubject::Tenant(ascii(row.slug, "tenant", "slug")?);
+        let news = NewRevocation::of_status(subject, status == TenantStatus::Active);
+        self.0.tenant(id).revocations().record(&[news]).await?;
+        self.update(id, tenant::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() }).await
+    }
+
+    /// Changes what a tenant tunes: `change` gets the policy as it is and gives it as it is to be, under the row's lock.
+    ///
+    /// # Errors
+    /// What `change` fails with; [`StorageError::NotFound`] if there is no such tenant; [`StorageError::Inconsistent`] if a
+    /// value is out of its bounds.
+    pub async fn set_policy<E: From<StorageError>>(
+        &self,
+        id: TenantId,
+        change: impl FnOnce(TenantPolicy) -> Result<TenantPolicy, E>,
+    ) -> Result<Tenant, E> {
+        let tenant = of_row(locked(&self.0.tx, id).await?)?;
+        let policy = change(tenant.policy)?.checked().map_err(|_| StorageError::inconsistent("tenant", "policy"))?;
+        self.update(id, tenant::ActiveModel { policy: Set(policy.to_json()), ..Default::default() }).await?;
+        Ok(Tenant { policy, ..tenant })
+    }
+
+    async fn update(&self, id: TenantId, change: tenant::ActiveModel) -> Result<(), StorageError> {
         #[expect(clippy::disallowed_methods, reason = "a tenant is found by its own id")]
         let update = tenant::Entity::update_many().filter(tenant::Column::Id.eq(id.uuid()));
-        let update = update.set(tenant::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() });
-        if update.exec(&self.0.tx).await?.rows_affected == 0 {
-            return Err(StorageError::NotFound);
-        }
+        update.set(change).exec(&self.0.tx).await?;
         self.0.record(ChangeKind::Tenant, id, Some(id.uuid())).await
     }
 }

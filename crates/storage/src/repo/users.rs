@@ -2,9 +2,12 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, Set};
-use wxgate_domain::{Profile, TenantId, Timestamp, User, UserId, UserStatus};
+use wxgate_domain::{
+    EndReason, Profile, RevocationEffect, RevokedSubject, TenantId, Timestamp, User, UserId, UserStatus,
+};
 
-use super::unsigned;
+use super::revocations::NewRevocation;
+use super::{sessions, unsigned};
 use crate::changes::ChangeKind;
 use crate::entity::user;
 use crate::error::StorageError;
@@ -62,11 +65,13 @@ impl<'a> TxUsers<'a> {
         Self { tx, tenant }
     }
 
-    /// Blocks or unblocks a user. Blocking ends every session for good: unblocking does not revive them.
+    /// Blocks or unblocks a user, and tells the feed. Blocking ends every session for good: unblocking does not revive
+    /// them.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such user.
     pub async fn set_status(&self, id: UserId, status: UserStatus) -> Result<(), StorageError> {
+        let Tx { core, tx } = self.tx;
         let mut update = update_of_tenant::<user::Entity>(self.tenant)
             .filter(user::Column::Id.eq(id.uuid()))
             .set(user::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() });
@@ -74,9 +79,20 @@ impl<'a> TxUsers<'a> {
             let next = Expr::col(user::Column::SessionsEpoch).add(1);
             update = update.col_expr(user::Column::SessionsEpoch, next);
         }
-        if update.exec(&self.tx.tx).await?.rows_affected == 0 {
+        if update.exec(tx).await?.rows_affected == 0 {
             return Err(StorageError::NotFound);
         }
+        let subject = RevokedSubject::User(id);
+        let news = match status {
+            UserStatus::Active => vec![NewRevocation { subject, effect: RevocationEffect::Lifted, expires: None }],
+            UserStatus::Blocked => {
+                let now = core.clock.now();
+                let mut news = sessions::end_all_of_user(tx, self.tenant, id, EndReason::Blocked, now).await?;
+                news.insert(0, NewRevocation { subject, effect: RevocationEffect::Blocked, expires: None });
+                news
+            }
+        };
+        self.tx.tenant(self.tenant).revocations().record(&news).await?;
         self.tx.record(ChangeKind::User, self.tenant, Some(id.uuid())).await
     }
 }

@@ -1,6 +1,8 @@
 //! What administrators write.
 
-use wxgate_domain::{AppPolicy, AppStatus, Credential, Profile, TenantStatus, UserStatus, WechatAppid};
+use wxgate_domain::{
+    AppPolicy, AppStatus, Credential, Profile, SigningKeyState, TenantStatus, UserStatus, WechatAppid,
+};
 use wxgate_storage::{Storage, StorageError};
 
 use crate::support::{TestDatabase, app, app_in_group, new_app, new_tenant, tenant, union_group};
@@ -16,10 +18,11 @@ fn not_unique(error: &StorageError) -> &str {
 pub(crate) async fn what_was_written_comes_back(database: TestDatabase) {
     let storage = database.started().await;
     let new = new_tenant("acme");
-    let key = new.signing_key.clone();
+    let made = [new.signing_key.clone(), new.next_key.clone()];
     let tx = storage.begin().await.unwrap();
     let acme = tx.tenants().create(new).await.unwrap();
     let group = tx.tenant(acme.id).union_groups().add("Acme Open Platform").await.unwrap();
+    tx.tenant(acme.id).audiences().add(&"orders".parse().unwrap()).await.unwrap();
     let mut wanted = new_app("wxShop_1-2");
     wanted.union_group = Some(group.id);
     wanted.policy = AppPolicy { openid_claim: true, audiences: vec!["orders".to_owned()], ..AppPolicy::default() };
@@ -40,10 +43,13 @@ pub(crate) async fn what_was_written_comes_back(database: TestDatabase) {
     assert_eq!(storage.tenants().get(acme.id).await.unwrap().slug, acme.slug);
     let scope = storage.tenant(acme.id);
     let keys = scope.signing_keys().await.unwrap();
-    assert_eq!(keys.len(), 1);
-    assert_eq!((&keys[0].kid, keys[0].algorithm, keys[0].state), (&key.kid, key.algorithm, key.state));
-    assert_eq!(keys[0].private.expose(), key.private.expose());
-    assert_eq!(keys[0].public_jwk, key.public_jwk);
+    assert_eq!(keys.len(), 2);
+    for (key, state) in made.iter().zip([SigningKeyState::Active, SigningKeyState::Next]) {
+        let stored = keys.iter().find(|stored| stored.kid == key.kid).unwrap();
+        assert_eq!((stored.algorithm, stored.state), (key.algorithm, state));
+        assert_eq!(stored.private.expose(), key.private.expose());
+        assert_eq!(stored.public_jwk, key.public_jwk);
+    }
     assert_eq!(scope.union_groups().list().await.unwrap(), std::slice::from_ref(&group));
     assert_eq!(scope.union_groups().find("Acme Open Platform").await.unwrap(), Some(group));
     assert_eq!(scope.apps().list().await.unwrap().len(), 1);

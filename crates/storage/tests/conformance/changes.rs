@@ -28,8 +28,10 @@ pub(crate) async fn a_change_reaches_another_process(database: TestDatabase) {
     let tx = writer.begin().await.unwrap();
     tx.tenants().set_status(acme.id, TenantStatus::Suspended).await.unwrap();
     tx.commit().await.unwrap();
-    let change = next(&mut hears).await;
-    assert_eq!((change.kind, change.seq), (ChangeKind::Tenant, 3));
+    for (kind, seq) in [(ChangeKind::Revocation, 3), (ChangeKind::Tenant, 4)] {
+        let change = next(&mut hears).await;
+        assert_eq!((change.kind, change.seq), (kind, seq));
+    }
     for storage in [writer, reader, late] {
         storage.stop().await;
     }
@@ -51,4 +53,23 @@ pub(crate) async fn numbers_have_no_gaps_under_concurrent_writers(database: Test
         assert_eq!(next(&mut hears).await.seq, seq);
     }
     storage.stop().await;
+}
+
+pub(crate) async fn a_log_that_cannot_be_read_grows_old(database: TestDatabase) {
+    async fn until(so: impl Fn() -> bool) {
+        let wait = async {
+            while !so() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap();
+    }
+    let storage = database.started().await;
+    let mut receiver = storage.changes();
+    let acme = tenant(&storage, "acme").await;
+    assert_eq!(next(&mut receiver).await.tenant, Some(acme.id));
+    until(|| storage.changes_age() < Duration::from_secs(1)).await;
+    storage.stop().await;
+    let before = storage.changes_age();
+    until(|| storage.changes_age() > before).await;
 }

@@ -1,10 +1,12 @@
 //! Every method of a tenant's scope, asked as another tenant.
 
-use wxgate_crypto::user_data::SessionKey;
-use wxgate_domain::{AppStatus, NewSession, Profile, UserStatus, WechatIdentity};
-use wxgate_storage::{NewApp, OpenSessionError, StorageError};
+use std::time::Duration;
 
-use crate::support::{TestDatabase, app, app_in_group, new_app, tenant, union_group};
+use wxgate_crypto::user_data::SessionKey;
+use wxgate_domain::{AppStatus, NewSession, Profile, ServiceClientPolicy, UserStatus, WechatIdentity};
+use wxgate_storage::{NewApp, NewForwardAuthPolicy, OpenSessionError, StorageError};
+
+use crate::support::{TestDatabase, app, app_in_group, audience, new_app, service_client, tenant, union_group};
 use crate::support_rows as rows;
 
 pub(crate) async fn another_tenant_sees_nothing(database: TestDatabase) {
@@ -28,8 +30,9 @@ pub(crate) async fn another_tenant_sees_nothing(database: TestDatabase) {
         let keys = scope.signing_keys().await.unwrap();
         keys.into_iter().map(|key| key.kid).collect::<Vec<_>>()
     };
-    assert_eq!((kids(&owner).await.len(), kids(&other).await.len()), (1, 1));
-    assert_ne!(kids(&owner).await, kids(&other).await);
+    let (mine, theirs) = (kids(&owner).await, kids(&other).await);
+    assert_eq!((mine.len(), theirs.len()), (2, 2));
+    assert!(mine.iter().all(|kid| !theirs.contains(kid)));
     // Both tenants number their keys from 1, and share none.
     let number = 3;
     let (mine, theirs) = (owner.refresh_mac_key(number).await.unwrap(), other.refresh_mac_key(number).await.unwrap());
@@ -70,6 +73,50 @@ pub(crate) async fn another_tenant_changes_nothing(database: TestDatabase) {
     storage.stop().await;
 }
 
+pub(crate) async fn another_tenant_has_no_say_in_who_is_trusted(database: TestDatabase) {
+    let storage = database.started().await;
+    let (acme, umbrella) = (tenant(&storage, "acme").await, tenant(&storage, "umbrella").await);
+    let shop = app(&storage, &acme, "wx1").await;
+    audience(&storage, &acme, "orders").await;
+    let (client, secret) = service_client(&storage, &acme, "Orders").await;
+    let tx = storage.begin().await.unwrap();
+    let policy = |name: &str| NewForwardAuthPolicy {
+        name: name.parse().unwrap(),
+        audience: "orders".parse().unwrap(),
+        scopes: vec![],
+    };
+    tx.tenant(acme.id).forward_auth_policies().add(policy("shop")).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let other = storage.tenant(umbrella.id);
+    assert!(other.audiences().list().await.unwrap().is_empty());
+    assert_eq!(other.audiences().first_not_owned(&["orders"]).await.unwrap().as_deref(), Some("orders"));
+    assert!(other.service_clients().list().await.unwrap().is_empty());
+    assert!(other.service_clients().with_secrets().await.unwrap().is_empty());
+    assert!(other.forward_auth_policies().list().await.unwrap().is_empty());
+
+    let tx = storage.begin().await.unwrap();
+    let other = tx.tenant(umbrella.id);
+    let known = ServiceClientPolicy { audiences: vec!["orders".parse().unwrap()], ..ServiceClientPolicy::default() };
+    let refused = [
+        other.service_clients().rotate(&client.id, Duration::ZERO).await.map(drop).unwrap_err(),
+        other.service_clients().remove(&client.id).await.unwrap_err(),
+        other.service_clients().add("Theirs", known).await.map(drop).unwrap_err(),
+        other.forward_auth_policies().add(policy("theirs")).await.map(drop).unwrap_err(),
+        other.apps().set_policy(&shop.appid, Ok::<_, StorageError>).await.map(drop).unwrap_err(),
+    ];
+    let taken = other.audiences().add(&"orders".parse().unwrap()).await.unwrap_err();
+    tx.commit().await.unwrap();
+    assert!(refused.iter().all(|error| *error == StorageError::NotFound), "{refused:?}");
+    assert!(matches!(taken, StorageError::NotUnique { .. }), "{taken}");
+
+    let found = storage.tenant(acme.id).service_clients().with_secrets().await.unwrap();
+    assert_eq!(found[0].0, client);
+    assert!(found[0].1.accept(&secret.digest(), database.clock.now()));
+    assert_eq!(storage.apps().find(&shop.appid).await.unwrap().unwrap().app.policy, shop.policy);
+    storage.stop().await;
+}
+
 pub(crate) async fn references_cannot_leave_their_tenant(database: TestDatabase) {
     let storage = database.started().await;
     let (acme, umbrella) = (tenant(&storage, "acme").await, tenant(&storage, "umbrella").await);
@@ -82,12 +129,11 @@ pub(crate) async fn references_cannot_leave_their_tenant(database: TestDatabase)
         rows::identity(&raw, acme.id, mine.id, eve, "o1").await.map(|_| ()),
         rows::identity(&raw, acme.id, theirs.id, ada, "o2").await.map(|_| ()),
         rows::identity(&raw, umbrella.id, mine.id, eve, "o3").await.map(|_| ()),
-        rows::session(&raw, (umbrella.id, theirs.id, eve), identity, now).await.map(|_| ()),
-        rows::session(&raw, (acme.id, mine.id, eve), identity, now).await.map(|_| ()),
+        rows::session(&raw, (umbrella.id, theirs.id), identity, now).await.map(|_| ()),
     ] {
         assert!(matches!(StorageError::from(refused.unwrap_err()), StorageError::Driver { .. }));
     }
-    rows::session(&raw, (acme.id, mine.id, ada), identity, now).await.unwrap();
+    rows::session(&raw, (acme.id, mine.id), identity, now).await.unwrap();
     raw.close().await.unwrap();
     storage.stop().await;
 }
@@ -102,7 +148,7 @@ pub(crate) async fn another_tenant_opens_and_replays_nothing(database: TestDatab
         unionid: None,
         session_key: SessionKey::from_bytes(database.random.bytes()),
     };
-    let new = NewSession::of(&shop, acme.sessions_epoch, identity.clone(), now);
+    let new = NewSession::of(&shop, &acme, identity.clone(), now);
     let (owner, other) = (storage.tenant(acme.id), storage.tenant(umbrella.id));
 
     let refused = other.open_session(new.clone()).await.unwrap_err();

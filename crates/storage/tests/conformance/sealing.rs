@@ -31,7 +31,7 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
         unionid: None,
         session_key: SessionKey::from_bytes(session_key),
     };
-    let new = NewSession::of(&shop, 0, ada, database.clock.now());
+    let new = NewSession::of(&shop, &acme, ada, database.clock.now());
     storage.tenant(acme.id).open_session(new).await.unwrap();
 
     let raw = database.raw().await;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use wxgate_crypto::{MasterKey, MasterKeyRing, Random, Secret};
 use wxgate_domain::{
-    App, AppPolicy, Clock, SigningAlgorithm, SigningKeyState, StoredSigningKey, Tenant, TenantPolicy, Timestamp,
-    UnionGroupId,
+    App, AppPolicy, ClientSecret, Clock, ServiceClient, ServiceClientPolicy, SigningAlgorithm, SigningKeyState,
+    StoredSigningKey, Tenant, TenantPolicy, Timestamp, UnionGroupId,
 };
 use wxgate_storage::{
     BatchObserver, DatabaseUrl, Engine, InstanceKind, NewApp, NewTenant, Storage, StorageConfig, UnionGroup,
@@ -132,16 +132,20 @@ pub(crate) fn signing_key(random: &Random) -> StoredSigningKey {
         state: SigningKeyState::Active,
         private: Secret::new(random.bytes::<138>().to_vec()),
         created_at: START,
+        activated_at: None,
+        retired_at: None,
     }
 }
 
 /// What a new tenant of this slug looks like.
 pub(crate) fn new_tenant(slug: &str) -> NewTenant {
+    let random = Random::system().unwrap();
     NewTenant {
         slug: slug.parse().unwrap(),
         name: format!("Tenant {slug}"),
         policy: TenantPolicy::default(),
-        signing_key: signing_key(&Random::system().unwrap()),
+        signing_key: signing_key(&random),
+        next_key: signing_key(&random),
     }
 }
 
@@ -183,6 +187,21 @@ pub(crate) async fn union_group(storage: &Storage, tenant: &Tenant, name: &str) 
     let group = tx.tenant(tenant.id).union_groups().add(name).await.unwrap();
     tx.commit().await.unwrap();
     group
+}
+
+/// Registers an audience for a tenant.
+pub(crate) async fn audience(storage: &Storage, tenant: &Tenant, name: &str) {
+    let tx = storage.begin().await.unwrap();
+    tx.tenant(tenant.id).audiences().add(&name.parse().unwrap()).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Adds a service client that may do nothing to a tenant.
+pub(crate) async fn service_client(storage: &Storage, tenant: &Tenant, name: &str) -> (ServiceClient, ClientSecret) {
+    let tx = storage.begin().await.unwrap();
+    let added = tx.tenant(tenant.id).service_clients().add(name, ServiceClientPolicy::default()).await.unwrap();
+    tx.commit().await.unwrap();
+    added
 }
 
 /// A name that no other test of this process uses.

@@ -32,7 +32,7 @@ impl Place {
 
     /// The session of a login at any time, with any session key.
     pub(crate) fn session_at(&self, openid: &str, unionid: Option<&str>, key: u8, now: Timestamp) -> NewSession {
-        NewSession::of(&self.app, self.tenant.sessions_epoch, identity(openid, unionid, key), now)
+        NewSession::of(&self.app, &self.tenant, identity(openid, unionid, key), now)
     }
 
     /// Logs in.

@@ -260,6 +260,28 @@ fn an_issuer_that_only_looks_like_ours_is_refused() {
 }
 
 #[test]
+fn a_claimed_issuer_is_read_and_nothing_else_is_taken_for_one() {
+    assert_eq!(claimed_issuer(&issued(&RING)), Some(issuer()));
+    assert_eq!(
+        claimed_issuer(&token(&json!({}), &payload())),
+        Some(issuer()),
+        "it is a claim, whatever the header says"
+    );
+    for wrong in [
+        String::new(),
+        "a.b.c".to_owned(),
+        with_claim("iss", Value::Null),
+        with_claim("iss", 7),
+        with_claim("iss", "acme"),
+        with_claim("iss", "https://auth.example.com/t/acme/"),
+        with_raw_claim("iss", "\"https://auth.example.com/t/acme\",\"iss\":\"https://auth.example.com/t/other\""),
+        format!("{}{}", issued(&RING), "A".repeat(MAX_LENGTH)),
+    ] {
+        assert_eq!(claimed_issuer(&wrong), None, "{wrong}");
+    }
+}
+
+#[test]
 fn a_missing_or_malformed_claim_is_refused() {
     for name in ["sub", "client_id", "jti", "tenant"] {
         for value in [json!(null), json!(""), json!(1), json!(["a"])] {

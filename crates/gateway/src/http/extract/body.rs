@@ -20,29 +20,32 @@ use crate::http::tutorial;
 /// Largest body that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
+/// Largest body of routes that take a token, in bytes.
+pub(crate) const TOKEN_BODY: usize = 16 * 1024;
+
 /// How long a body may take to arrive.
 const READ_TIME: Duration = Duration::from_secs(10);
 
-/// A JSON object as `T`; unknown keys are ignored, duplicate keys and `session_key` refused.
-pub(crate) struct JsonBody<T> {
+/// A JSON object of at most `MAX` bytes as `T`; unknown keys are ignored, duplicate keys and `session_key` refused.
+pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY> {
     pub(crate) value: T,
     /// SHA-256 of the bytes, to know an identical body again.
     pub(crate) digest: Digest,
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
+impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for JsonBody<T, MAX> {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let admitted =
-            refuse_secrets_in_query(request).and_then(|()| media_type(request)).and_then(|()| announced(request));
+            refuse_secrets_in_query(request).and_then(|()| media_type(request)).and_then(|()| announced(request, MAX));
         let payload = web::Payload::from_request(request, payload);
         Box::pin(async move {
             admitted?;
             let payload = payload.await.map_err(|_| Code::RequestInvalid)?;
-            let bytes = tokio::time::timeout(READ_TIME, read(payload)).await.map_err(|_| Code::RequestTimeout)??;
-            parse(&bytes)
+            let (value, digest) = parse(&read_in_time(payload, MAX).await?)?;
+            Ok(Self { value, digest })
         })
     }
 }
@@ -50,22 +53,29 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
 /// Browsers cannot send `application/json` across origins without asking; other types are refused. The tutorial's
 /// server never looked at the type, so its clients may send any.
 fn media_type(request: &HttpRequest) -> Result<(), ApiError> {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let right =
+        if tutorial::is_route(request.path()) { is_unencoded(request) } else { is_plain(request, "application/json") };
+    if right { Ok(()) } else { Err(Code::MediaType.into()) }
+}
+
+/// Whether a body says that it is of this type, once, and not compressed.
+pub(super) fn is_plain(request: &HttpRequest, media_type: &str) -> bool {
     let only = request.headers().get_all(header::CONTENT_TYPE).count() <= 1;
-    let json = tutorial::is_route(request.path())
-        || text(header::CONTENT_TYPE).filter(|_| only).is_some_and(|value| {
-            let essence = value.split(';').next().unwrap_or_default().trim();
-            essence.eq_ignore_ascii_case("application/json")
-        });
-    let plain = text(header::CONTENT_ENCODING).is_none_or(|value| value.eq_ignore_ascii_case("identity"));
-    if json && plain { Ok(()) } else { Err(Code::MediaType.into()) }
+    let text = request.headers().get(header::CONTENT_TYPE).filter(|_| only).and_then(|value| value.to_str().ok());
+    let essence = text.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case(media_type) && is_unencoded(request)
+}
+
+fn is_unencoded(request: &HttpRequest) -> bool {
+    let encoding = request.headers().get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    encoding.is_none_or(|value| value.eq_ignore_ascii_case("identity"))
 }
 
 /// A body that says it is too long is not waited for.
-fn announced(request: &HttpRequest) -> Result<(), ApiError> {
+pub(super) fn announced(request: &HttpRequest, max: usize) -> Result<(), ApiError> {
     let length =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let fits = length.is_none_or(|length| length <= MAX_BODY as u64);
+    let fits = length.is_none_or(|length| length <= max as u64);
     if fits { Ok(()) } else { Err(Code::BodyTooLarge.into()) }
 }
 
@@ -82,11 +92,16 @@ fn refuse_secrets_in_query(request: &HttpRequest) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn read(mut payload: web::Payload) -> Result<BytesMut, ApiError> {
+/// Reads a body of at most `max` bytes, in the time that one may take.
+pub(super) async fn read_in_time(payload: web::Payload, max: usize) -> Result<BytesMut, ApiError> {
+    tokio::time::timeout(READ_TIME, read(payload, max)).await.map_err(|_| Code::RequestTimeout)?
+}
+
+async fn read(mut payload: web::Payload, max: usize) -> Result<BytesMut, ApiError> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Code::RequestInvalid)?;
-        if bytes.len() + chunk.len() > MAX_BODY {
+        if bytes.len() + chunk.len() > max {
             return Err(Code::BodyTooLarge.into());
         }
         bytes.extend_from_slice(&chunk);
@@ -94,7 +109,8 @@ async fn read(mut payload: web::Payload) -> Result<BytesMut, ApiError> {
     Ok(bytes)
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<JsonBody<T>, ApiError> {
+/// The value, and the digest of its bytes.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Digest), ApiError> {
     let Ok(Value::Object(object)) = strict_json::parse(bytes) else {
         return Err(Code::RequestInvalid.into());
     };
@@ -102,7 +118,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<JsonBody<T>, ApiError> {
         return Err(Code::FieldForbidden.into());
     }
     let value = T::deserialize(Value::Object(object)).map_err(|_| Code::RequestInvalid)?;
-    Ok(JsonBody { value, digest: Digest::sha256(bytes) })
+    Ok((value, Digest::sha256(bytes)))
 }
 
 /// A `session_key` that a client sends has left the server that it must never leave.
@@ -110,7 +126,8 @@ fn carries_session_key(object: &Map<String, Value>) -> bool {
     object.iter().any(|(key, value)| (is_session_key(key) && !is_empty(value)) || inside(value))
 }
 
-fn is_session_key(name: &str) -> bool {
+/// Whether a field has the name of what must never be sent.
+pub(super) fn is_session_key(name: &str) -> bool {
     ["session_key", "sessionkey"].iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden))
 }
 

@@ -7,6 +7,8 @@ use actix_web::http::header;
 use ipnet::IpNet;
 use wxgate_crypto::Digest;
 
+use crate::service::refresh::PresentedBy;
+
 /// The sender of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
@@ -34,6 +36,11 @@ impl Client {
         }
     }
 
+    /// Where the request came from.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// What limits count: an IPv4 address, or the /64 of an IPv6 address.
     pub(crate) fn bucket(&self) -> IpAddr {
         match self.address {
@@ -44,11 +51,19 @@ impl Client {
 
     /// What a repeated request must share: network (/24 or /64) and user agent.
     pub(crate) fn fingerprint(&self) -> Digest {
-        let network = match self.address {
+        Digest::sha256(&[self.network().to_string().as_bytes(), self.user_agent.as_bytes()].concat())
+    }
+
+    /// Who presents a refresh token, as far as it can be told.
+    pub(crate) fn presented_by(&self) -> PresentedBy {
+        PresentedBy { network: Digest::sha256(self.network().to_string().as_bytes()), agent: self.user_agent }
+    }
+
+    fn network(&self) -> IpAddr {
+        match self.address {
             IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from(u32::from(address) & 0xFFFF_FF00)),
             IpAddr::V6(address) => IpAddr::V6(network_64(address)),
-        };
-        Digest::sha256(&[network.to_string().as_bytes(), self.user_agent.as_bytes()].concat())
+        }
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use wxgate_domain::Timestamp;
 use wxgate_storage::{OpenSessionError, StorageError};
-use wxgate_token::IssueError;
 use wxgate_wechat_client::{BadResponse, ExchangeError, RejectedClass};
+
+use crate::service::tokens::TokenError;
 
 /// Why a login did not happen. Shared between the callers of one code, so it can be cloned.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -121,9 +122,12 @@ impl From<StorageError> for LoginError {
     }
 }
 
-impl From<IssueError> for LoginError {
-    fn from(error: IssueError) -> Self {
-        Self::internal(&error)
+impl From<TokenError> for LoginError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Storage(error) => error.into(),
+            TokenError::Issue(error) => Self::internal(&error),
+        }
     }
 }
 

@@ -29,6 +29,7 @@ fn job((app, openid, unionid): Login, random: &Random) -> OpenJob {
         tenant_epoch: 0,
         app_epoch: 0,
         now,
+        access_until: now,
     }
 }
 

@@ -1,60 +1,10 @@
-//! The statements of the hot path, as text.
-//!
-//! Those that work on many rows come in nine sizes, for 1, 2, 4 ... 256 rows, so that a connection prepares each once
-//! and uses it for ever. Written by hand because an entity costs more than the row it writes; all that differs between
-//! engines is in this file. (MySQL runs with `ANSI_QUOTES`, so `"user"` is a name everywhere.)
+//! The statements of a login, as text. All that differs between engines is in this file.
 
-use std::sync::OnceLock;
+use sea_orm::DbBackend;
 
-use sea_orm::{DbBackend, Statement, Value};
+use crate::sql::{Sized, list};
 
-const SIZES: usize = 9;
-
-/// Most rows in one statement.
-pub(super) const LARGEST: usize = 1 << (SIZES - 1);
-
-/// One statement in all its sizes.
-pub(super) struct Sized {
-    backend: DbBackend,
-    render: fn(DbBackend, usize) -> String,
-    texts: [OnceLock<String>; SIZES],
-}
-
-impl Sized {
-    fn new(backend: DbBackend, render: fn(DbBackend, usize) -> String) -> Self {
-        Self { backend, render, texts: [const { OnceLock::new() }; SIZES] }
-    }
-
-    /// The statement for `rows` rows, a power of two of at most [`LARGEST`], with all their values.
-    pub(super) fn with(&self, rows: usize, values: Vec<Value>) -> Statement {
-        let render = || numbered(self.backend, (self.render)(self.backend, rows));
-        let size = usize::try_from(rows.trailing_zeros()).unwrap_or(0);
-        let text = self.texts.get(size).map_or_else(render, |text| text.get_or_init(render).clone());
-        raw(self.backend, text, values)
-    }
-}
-
-/// A statement with `?` for its values, whatever the engine writes for them.
-pub(super) fn statement(backend: DbBackend, text: &str, values: Vec<Value>) -> Statement {
-    raw(backend, numbered(backend, text.to_owned()), values)
-}
-
-fn raw(backend: DbBackend, text: String, values: Vec<Value>) -> Statement {
-    #[expect(clippy::disallowed_methods, reason = "the hot path: an entity costs more than the row it writes")]
-    Statement::from_sql_and_values(backend, text, values)
-}
-
-/// PostgreSQL numbers its placeholders: `$1`, `$2` ... None of our texts has a `?` of its own.
-fn numbered(backend: DbBackend, text: String) -> String {
-    if backend != DbBackend::Postgres {
-        return text;
-    }
-    let mut parts = text.split('?');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.zip(1..).fold(first, |text, (part, number)| text + "$" + &number.to_string() + part)
-}
-
-/// All statements of the hot path that work on many rows, for one engine.
+/// All statements of a login that work on many rows, for one engine.
 pub(super) struct Statements {
     /// Rows (tenant, app, openid): [`USER`] and [`IDENTITY`] of those that are there.
     pub(super) read_identities: Sized,
@@ -70,7 +20,8 @@ pub(super) struct Statements {
     pub(super) insert_identities: Sized,
     /// All pairs (id, unionid), then all ids again.
     pub(super) update_unionids: Sized,
-    /// Rows (id, tenant, identity, app, user, session key, MAC key, tenant epoch, app epoch, user epoch, opened at).
+    /// Rows (id, tenant, identity, app, session key, MAC key, tenant epoch, app epoch, user epoch, opened at, access
+    /// until).
     pub(super) insert_sessions: Sized,
 }
 
@@ -98,8 +49,8 @@ impl Statements {
                 format!("UPDATE identity SET unionid = CASE id{cases} END WHERE id IN ({})", list("?", rows))
             }),
             insert_sessions: sized(|_, rows| {
-                let into = "INSERT INTO session (id, tenant_id, identity_id, app_id, user_id, session_key, mac_key, \
-                            tenant_epoch, app_epoch, user_epoch, opened_at, generation)";
+                let into = "INSERT INTO session (id, tenant_id, identity_id, app_id, session_key, mac_key, \
+                            tenant_epoch, app_epoch, user_epoch, opened_at, access_until, generation)";
                 format!("{into} VALUES {}", list("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", rows))
             }),
         }
@@ -140,11 +91,4 @@ fn select(backend: DbBackend, what: &str, from: &str, [a, b, c]: [&str; 3], rows
     // SQLite would scan the whole table for the other form, and CROSS JOIN keeps it from turning the join around.
     let with = format!("WITH k (a, b, c) AS (VALUES {keys})");
     format!("{with} SELECT {what} FROM k CROSS JOIN {from} WHERE {a} = k.a AND {b} = k.b AND {c} = k.c")
-}
-
-/// `part` so many times, with commas between.
-fn list(part: &str, count: usize) -> String {
-    let mut text = format!("{part}, ").repeat(count);
-    text.truncate(text.len().saturating_sub(2));
-    text
 }

@@ -1,0 +1,65 @@
+//! Service clients.
+
+use std::time::Duration;
+
+use wxgate_domain::{Audience, ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Tenant};
+use wxgate_storage::StorageError;
+
+use super::{Admin, AdminError, checked, taken};
+
+impl Admin {
+    /// Adds a service client and makes its secret, which is never told again.
+    pub(crate) async fn add_service_client(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        policy: ServiceClientPolicy,
+    ) -> Result<(ServiceClient, ClientSecret), AdminError> {
+        let (name, policy) = (checked(name.to_owned())?, policy.checked()?);
+        let named: Vec<_> = policy.named_audiences().cloned().collect();
+        let tx = self.storage.begin().await?;
+        let added = tx.tenant(tenant.id).service_clients().add(&name, policy).await;
+        let meaning = |error| match error {
+            StorageError::Full { .. } => AdminError::TooManyServiceClients,
+            error => taken(error, AdminError::ServiceClientTaken(tenant.slug.clone(), name)),
+        };
+        match added.map_err(meaning) {
+            Ok(added) => {
+                tx.commit().await?;
+                Ok(added)
+            }
+            Err(error) => Err(self.not_owned(tenant, named.iter().map(Audience::as_str), error).await),
+        }
+    }
+
+    /// Makes a new secret for a service client; the one in use still counts for a while.
+    pub(crate) async fn rotate_service_client(
+        &self,
+        id: &ServiceClientId,
+        overlap: Duration,
+    ) -> Result<(Tenant, ServiceClient, ClientSecret), AdminError> {
+        let (tenant, _) = self.service_client(id).await?;
+        let tx = self.storage.begin().await?;
+        let (client, secret) = tx.tenant(tenant.id).service_clients().rotate(id, overlap).await?;
+        tx.commit().await?;
+        Ok((tenant, client, secret))
+    }
+
+    /// Removes a service client.
+    pub(crate) async fn remove_service_client(
+        &self,
+        id: &ServiceClientId,
+    ) -> Result<(Tenant, ServiceClient), AdminError> {
+        let (tenant, client) = self.service_client(id).await?;
+        let tx = self.storage.begin().await?;
+        tx.tenant(tenant.id).service_clients().remove(id).await?;
+        tx.commit().await?;
+        Ok((tenant, client))
+    }
+
+    async fn service_client(&self, id: &ServiceClientId) -> Result<(Tenant, ServiceClient), AdminError> {
+        let found = self.storage.service_clients().find(id).await?;
+        let client = found.ok_or_else(|| AdminError::NoServiceClient(id.clone()))?;
+        Ok((self.storage.tenants().get(client.tenant).await?, client))
+    }
+}

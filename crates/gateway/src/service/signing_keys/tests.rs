@@ -1,0 +1,219 @@
+//! Rotations as gateways and verifiers see them: each with a memory of its own, which is as old as it may be.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use wxgate_crypto::{MasterKey, MasterKeyRing, Random, Secret};
+use wxgate_domain::{SessionId, SigningKeyState, Tenant, TenantPolicy, Timestamp, UserId, WechatAppid};
+use wxgate_storage::{BatchObserver, DatabaseUrl, InstanceKind, NewTenant, StorageConfig};
+use wxgate_token::{Expected, Grant, Issuer, KeyRing, Subject, VerifyError, VerifyingKeys, claims, issue, verify};
+
+use super::*;
+
+const HOUR: Duration = Duration::from_hours(1);
+const START: Timestamp = Timestamp::from_millis(1_795_305_600_000);
+
+/// A database with a tenant whose tokens live as long as tokens may, and whose keys turn as often as keys may.
+struct House {
+    _folder: TempDir,
+    clock: Clock,
+    random: Random,
+    storage: Storage,
+    tenant: Tenant,
+    issuer: Issuer,
+    app: WechatAppid,
+}
+
+impl House {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (clock, random) = (Clock::manual(START), Random::system().unwrap());
+        let url = Secret::new(format!("sqlite:{}", folder.path().join("wxgate.db").display()));
+        let master = MasterKey::parse(&MasterKey::generate(&random)).unwrap();
+        let config = StorageConfig {
+            url: DatabaseUrl::parse(&url).unwrap(),
+            master_keys: MasterKeyRing::new(master, vec![]),
+            kind: InstanceKind::Live,
+            clock: clock.clone(),
+            random: random.clone(),
+            observer: BatchObserver::silent(),
+        };
+        let storage = Storage::connect(config).await.unwrap();
+        storage.migrate().await.unwrap();
+        let key = || SigningKey::generate(SigningAlgorithm::ES256, START).unwrap();
+        let policy = TenantPolicy { access_token_seconds: 86_400, signing_key_days: 2, ..TenantPolicy::default() };
+        let new = NewTenant {
+            slug: "acme".parse().unwrap(),
+            name: "Acme".to_owned(),
+            policy,
+            signing_key: key(),
+            next_key: key(),
+        };
+        let tx = storage.begin().await.unwrap();
+        let tenant = tx.tenants().create(new).await.unwrap();
+        tx.commit().await.unwrap();
+        let issuer = Issuer::new("https://auth.example.com", &tenant.slug);
+        Self { _folder: folder, clock, random, storage, tenant, issuer, app: "wx1".parse().unwrap() }
+    }
+
+    fn keys(&self) -> SigningKeys {
+        SigningKeys { storage: self.storage.clone(), clock: self.clock.clone() }
+    }
+
+    /// What a gateway has in memory.
+    async fn ring(&self) -> KeyRing {
+        KeyRing::new(&self.stored().await).unwrap()
+    }
+
+    async fn stored(&self) -> Vec<StoredSigningKey> {
+        self.storage.tenant(self.tenant.id).signing_keys().await.unwrap()
+    }
+
+    async fn kid(&self, state: SigningKeyState) -> Kid {
+        self.stored().await.into_iter().find(|key| key.state == state).unwrap().kid
+    }
+
+    /// A user's token, and when it ends.
+    fn token(&self, ring: &KeyRing) -> (Secret<String>, Timestamp) {
+        let subject = Subject::User {
+            user: UserId::new(self.clock.now(), &self.random),
+            session: SessionId::new(self.clock.now(), &self.random),
+            app: &self.app,
+            audiences: &[],
+            openid: None,
+            unionid: None,
+        };
+        let life = self.tenant.policy.access_token_life();
+        let grant = Grant { tenant: &self.tenant.slug, subject, scope: "user", life };
+        let token = issue(ring, &self.issuer, &grant, self.clock.now(), &self.random).unwrap();
+        (token.token, token.expires_at)
+    }
+
+    fn verify(&self, token: &Secret<String>, keys: &VerifyingKeys) -> Result<(), VerifyError> {
+        let expected = Expected { issuer: &self.issuer, audience: self.app.as_str() };
+        verify(token.expose(), keys, &expected, &self.clock).map(|_| ())
+    }
+}
+
+/// A backend that reads the key set only when the five minutes of its copy are over, and never for an unknown key.
+struct Verifier {
+    keys: VerifyingKeys,
+    fetched_at: Timestamp,
+}
+
+impl Verifier {
+    fn of(ring: &KeyRing, now: Timestamp) -> Self {
+        let keys = VerifyingKeys::from_jwks(ring.jwks().body().as_bytes()).unwrap();
+        Self { keys, fetched_at: now }
+    }
+}
+
+/// Security test 21: more than four days with a rotation by schedule and an early one, both old keys forgotten in the
+/// end; tokens issued all the time by gateways that hear of a change minutes late, verified by backends that cache for max-age, from the first to the last second
+/// of each token's life.
+#[tokio::test]
+async fn refuses_no_token_while_keys_rotate_under_verifiers_that_cache() {
+    const STEP: Duration = Duration::from_secs(150);
+    const MAX_AGE: Duration = Duration::from_mins(5);
+    let house = House::new().await;
+    let keys = house.keys();
+    let mut gateways = [house.ring().await, house.ring().await];
+    let mut verifiers: Vec<_> = (0..3).map(|n| Verifier::of(&gateways[0], START.minus(STEP * n))).collect();
+    let mut alive: Vec<(Secret<String>, Timestamp)> = Vec::new();
+    let (mut verified, mut signers) = (0, HashSet::new());
+
+    for step in 0..2_544_usize {
+        house.clock.advance(STEP);
+        let now = house.clock.now();
+        if step % 24 == 7 {
+            keys.keep_all().await.unwrap();
+        }
+        if now.since(START) == 80 * HOUR {
+            keys.rotate(house.tenant.id).await.unwrap();
+        }
+        gateways[step % 2] = house.ring().await;
+        for verifier in &mut verifiers {
+            if now.since(verifier.fetched_at) >= MAX_AGE {
+                *verifier = Verifier::of(&gateways[(step + 1) % 2], now);
+            }
+        }
+        let ending = |(_, ends): &(Secret<String>, Timestamp)| ends.since(now) < STEP;
+        let (old, rest): (Vec<_>, Vec<_>) = alive.drain(..).partition(ending);
+        alive = rest;
+        // Now the one that has just read its keys, now the other.
+        let gateway = &gateways[(step / 2) % 2];
+        signers.insert(gateway.active().kid().clone());
+        alive.push(house.token(gateway));
+        for (token, _) in old.iter().chain(alive.last()) {
+            for verifier in &verifiers {
+                assert_eq!(house.verify(token, &verifier.keys), Ok(()), "after {:?}", now.since(START));
+                verified += 1;
+            }
+        }
+    }
+    assert_eq!(signers.len(), 3, "the first key, one by schedule, one early");
+    assert!(verified > 10_000, "{verified}");
+    assert_eq!(house.stored().await.len(), 2, "the old keys were forgotten");
+    house.storage.stop().await;
+}
+
+#[tokio::test]
+async fn a_stolen_key_is_gone_at_once_and_cached_verifiers_take_its_successor() {
+    let house = House::new().await;
+    let before = house.ring().await;
+    let cached = Verifier::of(&before, START);
+    let (old, _) = house.token(&before);
+    let stolen = house.kid(SigningKeyState::Active).await;
+    let next = house.kid(SigningKeyState::Next).await;
+
+    house.keys().retire(house.tenant.id, &stolen).await.unwrap();
+    let after = house.ring().await;
+    assert_eq!(after.active().kid(), &next);
+    assert!(!after.jwks().body().contains(stolen.as_str()));
+    let (new, _) = house.token(&after);
+    assert_eq!(house.verify(&new, &cached.keys), Ok(()), "the successor was published before");
+    let fresh = Verifier::of(&after, START);
+    assert_eq!(house.verify(&old, &fresh.keys), Err(VerifyError::UnknownKey));
+    assert_eq!(after.jwks().len(), 2, "somebody stands by again");
+    let feed = house.storage.tenant(house.tenant.id).revocations().page(None, 10).await.unwrap();
+    let [entry] = &feed.entries[..] else { panic!("{feed:?}") };
+    assert_eq!((&entry.subject, entry.effect), (&RevokedSubject::Key(stolen.clone()), RevocationEffect::Ended));
+    assert!(entry.expires.unwrap() > START.plus(claims::MAX_LIFE));
+
+    let unknown = house.keys().retire(house.tenant.id, &stolen).await.unwrap_err();
+    assert!(matches!(unknown, SigningKeyError::Move(KeyMoveError::Unknown)), "{unknown}");
+    house.storage.stop().await;
+}
+
+#[tokio::test]
+async fn a_ring_without_a_next_key_gets_one_also_in_an_emergency() {
+    let house = House::new().await;
+    let drop_next = async || {
+        let next = house.kid(SigningKeyState::Next).await;
+        let tx = house.storage.begin().await.unwrap();
+        tx.tenant(house.tenant.id).signing_keys().forget(&next).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    drop_next().await;
+    house.keys().keep_all().await.unwrap();
+    assert_eq!(house.stored().await.len(), 2);
+    assert_eq!(house.keys().keep(house.tenant.id).await.unwrap(), [], "nothing is due twice");
+
+    drop_next().await;
+    let stolen = house.kid(SigningKeyState::Active).await;
+    house.keys().retire(house.tenant.id, &stolen).await.unwrap();
+    let left = house.stored().await;
+    assert!(left.len() == 2 && left.iter().all(|key| key.kid != stolen), "{left:?}");
+
+    let early = house.keys().rotate(house.tenant.id).await.unwrap_err();
+    let until = START.plus(24 * HOUR);
+    assert!(matches!(early, SigningKeyError::Move(KeyMoveError::NotYet { until: u }) if u == until), "{early}");
+    house.storage.stop().await;
+}
+
+/// What the domain counts with is what the tokens are bound by.
+#[test]
+fn a_key_verifies_on_for_longer_than_any_token_lives() {
+    assert!(key_rotation::VERIFIES_ON > claims::MAX_LIFE + wxgate_token::verify::LEEWAY);
+}

@@ -1,0 +1,219 @@
+//! Writes a batch of refreshes and ends inside a transaction: lock, read, decide, write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Value};
+use uuid::Uuid;
+use wxgate_domain::{
+    EndReason, Presenter, RevocationEffect, RevokedSubject, SessionId, SessionState, Standing, TenantId, Timestamp,
+};
+
+use super::plan::{Change, Plan, Row};
+use super::statements::{Statements, UPDATE_CONTESTED};
+use crate::error::StorageError;
+use crate::repo::revocations::{self, NewRevocation};
+use crate::repo::{ascii, unsigned};
+use crate::sessions::{Answer, Job};
+use crate::sql::{LARGEST, Sized, bytes, filled_up, get, id, number, statement, time};
+use crate::storage::Core;
+
+/// Most presenters in one statement: the engine compares each row with each of them.
+const PRESENTERS: usize = 16;
+
+/// Writes refreshes and ends.
+pub(crate) struct Turns {
+    backend: DbBackend,
+    statements: Statements,
+}
+
+impl Turns {
+    pub(crate) fn new(backend: DbBackend) -> Self {
+        Self { backend, statements: Statements::new(backend) }
+    }
+
+    /// The answers to the jobs of this kind, each with the job's place in the batch.
+    pub(crate) async fn write(
+        &self,
+        tx: &DatabaseTransaction,
+        jobs: &[Job],
+        core: &Core,
+    ) -> Result<Vec<(usize, Answer)>, StorageError> {
+        let mut plan = self.read(tx, jobs, core).await?;
+        let decide = |(index, job): (usize, &Job)| match job {
+            Job::Open(_) => None,
+            Job::Refresh(job) => Some((index, Answer::Refreshed(plan.refresh(job)))),
+            Job::End(job) => Some((index, Answer::Ended(plan.end(job)))),
+        };
+        let answers = jobs.iter().enumerate().filter_map(decide).collect();
+        self.move_on(tx, &plan).await?;
+        self.end(tx, &plan).await?;
+        tell(tx, &plan, core).await?;
+        Ok(answers)
+    }
+
+    async fn read(&self, tx: &DatabaseTransaction, jobs: &[Job], core: &Core) -> Result<Plan, StorageError> {
+        let mut sessions = BTreeSet::new();
+        let mut now = Timestamp::from_millis(0);
+        for job in jobs {
+            match job {
+                Job::Open(_) => {}
+                Job::Refresh(job) => {
+                    sessions.insert(job.session());
+                    now = now.max(job.now);
+                }
+                Job::End(job) => {
+                    sessions.extend(job.sessions.iter().copied());
+                    now = now.max(job.now);
+                }
+            }
+        }
+        let keys = || sessions.iter().map(|session| [id(session.uuid())]);
+        let told = self.lock(tx, keys()).await?;
+        let mut plan = Plan { sessions: BTreeMap::new(), now: told.map_or(now, |told| core.clock.or_told(told)) };
+        for row in self.statements.read_sessions.read(tx, keys()).await? {
+            let (session, row) = row_of(&row)?;
+            plan.sessions.insert(session, row);
+        }
+        Ok(plan)
+    }
+
+    /// Locks the sessions, and keeps their apps and tenants from changing until the commit; the server's time then. On
+    /// SQLite the transaction holds the one write lock already, and the process's clock is the database's.
+    async fn lock(
+        &self,
+        tx: &DatabaseTransaction,
+        keys: impl Iterator<Item = [Value; 1]> + Send,
+    ) -> Result<Option<Timestamp>, StorageError> {
+        let (Some(lock_sessions), Some(hold_apps)) = (&self.statements.lock_sessions, &self.statements.hold_apps)
+        else {
+            return Ok(None);
+        };
+        let mut told = None;
+        let mut apps = BTreeSet::new();
+        for row in lock_sessions.read(tx, keys).await? {
+            told = told.max(Some(Timestamp::from_millis(get(&row, 0)?)));
+            apps.insert(get::<Uuid>(&row, 1)?);
+        }
+        if !apps.is_empty() {
+            hold_apps.read(tx, apps.into_iter().map(|app| [id(app)])).await?;
+        }
+        Ok(told)
+    }
+
+    async fn move_on(&self, tx: &DatabaseTransaction, plan: &Plan) -> Result<(), StorageError> {
+        // Most sessions of a batch move on alike, so most batches are one statement.
+        let mut alike: BTreeMap<(u32, Timestamp, u32), Vec<[Value; 1]>> = BTreeMap::new();
+        let mut presenters = Vec::new();
+        for (session, row) in plan.sessions.iter().filter(|(_, row)| row.change.turns > 0) {
+            let session = id(session.uuid());
+            if let Some(presenter) = row.state.presenter.filter(|_| row.change.presenter) {
+                presenters.push([session.clone(), bytes(&presenter.to_bytes())]);
+            }
+            alike.entry((row.change.turns, row.access_until, row.mac_key)).or_default().push([session]);
+        }
+        for ((turns, access_until, mac_key), sessions) in &alike {
+            let set = [number(*turns), time(plan.now), time(*access_until), number(*mac_key)];
+            update(tx, &self.statements.move_on, &set, sessions).await?;
+        }
+        for chunk in presenters.chunks(PRESENTERS) {
+            let (size, mut values) = filled_up(chunk);
+            let ids: Vec<_> = values.iter().step_by(2).cloned().collect();
+            values.extend(ids);
+            tx.execute_raw(self.statements.update_presenters.with(size, values)).await?;
+        }
+        for (session, row) in plan.sessions.iter().filter(|(_, row)| row.change.contested) {
+            let turn = row.state.contested_generation.map_or(0, |turn| turn);
+            let values = vec![number(row.state.contested), number(turn), id(session.uuid())];
+            tx.execute_raw(statement(self.backend, UPDATE_CONTESTED, values)).await?;
+        }
+        Ok(())
+    }
+
+    async fn end(&self, tx: &DatabaseTransaction, plan: &Plan) -> Result<(), StorageError> {
+        let mut by_reason: BTreeMap<&str, Vec<[Value; 1]>> = BTreeMap::new();
+        for (session, row) in plan.sessions.iter().filter(|(_, row)| row.change.ended) {
+            if let Some(reason) = row.state.ended {
+                by_reason.entry(reason.as_str()).or_default().push([id(session.uuid())]);
+            }
+        }
+        for (reason, sessions) in &by_reason {
+            update(tx, &self.statements.end, &[time(plan.now), (*reason).into()], sessions).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Sets the same on many rows.
+async fn update(
+    tx: &DatabaseTransaction,
+    statement: &Sized,
+    set: &[Value],
+    ids: &[[Value; 1]],
+) -> Result<(), StorageError> {
+    for ids in ids.chunks(LARGEST) {
+        let (size, ids) = filled_up(ids);
+        tx.execute_raw(statement.with(size, [set, &ids].concat())).await?;
+    }
+    Ok(())
+}
+
+/// Writes into each tenant's feed which sessions ended. One that gives way to newer ones of its own identity does so
+/// silently.
+async fn tell(tx: &DatabaseTransaction, plan: &Plan, core: &Core) -> Result<(), StorageError> {
+    let mut news: BTreeMap<TenantId, Vec<NewRevocation>> = BTreeMap::new();
+    for (session, row) in &plan.sessions {
+        let told = row.change.ended && row.state.ended != Some(EndReason::Crowded) && row.access_until > plan.now;
+        if told {
+            news.entry(row.tenant).or_default().push(NewRevocation {
+                subject: RevokedSubject::Session(*session),
+                effect: RevocationEffect::Ended,
+                expires: Some(row.access_until),
+            });
+        }
+    }
+    for (tenant, news) in news {
+        revocations::record(tx, tenant, &news, core.clock.now()).await?;
+    }
+    Ok(())
+}
+
+fn row_of(row: &QueryResult) -> Result<(SessionId, Row), StorageError> {
+    let unionid: Option<Vec<u8>> = get(row, 14)?;
+    let ended: Option<String> = get(row, 8)?;
+    let ended = ended.map(|word| EndReason::from_word(&word).unwrap_or(EndReason::Swept));
+    let presenter: Option<Vec<u8>> = get(row, 10)?;
+    let contested: Option<i32> = get(row, 11)?;
+    let state = SessionState {
+        generation: unsigned(get(row, 4)?, "session", "generation")?,
+        opened_at: Timestamp::from_millis(get(row, 6)?),
+        refreshed_at: get::<Option<i64>>(row, 7)?.map(Timestamp::from_millis),
+        ended,
+        standing: standing(get(row, 15)?)?,
+        newer_sessions: u32::try_from(get::<i64>(row, 16)?).unwrap_or(u32::MAX),
+        presenter: presenter.and_then(|presenter| Presenter::from_bytes(&presenter)),
+        contested_generation: contested.map(|turn| unsigned(turn, "session", "contested_generation")).transpose()?,
+        contested: unsigned(get(row, 12)?, "session", "contested")?,
+    };
+    let read = Row {
+        tenant: get::<Uuid>(row, 1)?.into(),
+        app: get::<Uuid>(row, 2)?.into(),
+        user: get::<Uuid>(row, 3)?.into(),
+        openid: ascii(get(row, 13)?, "identity", "openid")?,
+        unionid: unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?,
+        mac_key: unsigned(get(row, 5)?, "session", "mac_key")?,
+        access_until: Timestamp::from_millis(get(row, 9)?),
+        state,
+        change: Change::default(),
+    };
+    Ok((get::<Uuid>(row, 0)?.into(), read))
+}
+
+fn standing(number: i32) -> Result<Standing, StorageError> {
+    match number {
+        0 => Ok(Standing::Good),
+        1 => Ok(Standing::UserBlocked),
+        2 => Ok(Standing::AppDisabled),
+        3 => Ok(Standing::Swept),
+        _ => Err(StorageError::inconsistent("session", "standing")),
+    }
+}

@@ -1,0 +1,132 @@
+//! Sessions outside the hot path: a user's devices, and the end of all of them at once.
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend};
+use uuid::Uuid;
+use wxgate_domain::{
+    AppStatus, EndReason, RevocationEffect, RevokedSubject, SessionId, TenantId, TenantStatus, Timestamp,
+};
+use wxgate_domain::{UserId, UserStatus, WechatAppid};
+
+use super::ascii;
+use super::revocations::NewRevocation;
+use crate::error::StorageError;
+use crate::scope::TenantScope;
+use crate::sql::{LARGEST, get, id, list, statement, time};
+
+/// Most devices that are listed.
+const MOST: u64 = 1_000;
+
+/// A live session, as its user sees it: one login on one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveSession {
+    /// The session.
+    pub id: SessionId,
+    /// The mini-program that was logged in to.
+    pub appid: WechatAppid,
+    /// When.
+    pub opened_at: Timestamp,
+    /// When it was refreshed last; `None` if never.
+    pub refreshed_at: Option<Timestamp>,
+}
+
+/// Whose a session is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActingSession {
+    /// The user.
+    pub user: UserId,
+    /// The mini-program that was logged in to.
+    pub appid: WechatAppid,
+}
+
+impl TenantScope {
+    /// A session that may act now: it is not over, its user is not blocked, its app is enabled, and the tenant is active.
+    /// One read of their rows, for whoever must not believe a token alone.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn acting_session(&self, session: SessionId) -> Result<Option<ActingSession>, StorageError> {
+        let text = r#"SELECT u.id, a.appid FROM session s
+            JOIN identity i ON i.tenant_id = s.tenant_id AND i.id = s.identity_id
+            JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
+            JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
+            JOIN tenant t ON t.id = s.tenant_id
+            WHERE s.id = ? AND s.tenant_id = ? AND s.ended_at IS NULL
+            AND s.user_epoch = u.sessions_epoch AND s.app_epoch = a.sessions_epoch AND s.tenant_epoch = t.sessions_epoch
+            AND u.status = ? AND a.status = ? AND t.status = ?"#;
+        let statuses = [UserStatus::Active.as_str(), AppStatus::Enabled.as_str(), TenantStatus::Active.as_str()];
+        let values = [id(session.uuid()), id(self.tenant.uuid())].into_iter().chain(statuses.map(Into::into));
+        let rows = self.read(text, &values.collect::<Vec<_>>()).await?;
+        let acting = rows.first().map(|row| {
+            Ok(ActingSession { user: get::<Uuid>(row, 0)?.into(), appid: ascii(get(row, 1)?, "app", "appid")? })
+        });
+        acting.transpose()
+    }
+
+    /// The live sessions of a user, newest first, at most 1,000. Those that idled for too long may still be among them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn live_sessions(&self, user: UserId) -> Result<Vec<LiveSession>, StorageError> {
+        let text = format!(
+            r#"SELECT s.id, a.appid, s.opened_at, s.refreshed_at FROM identity i
+            JOIN session s ON s.tenant_id = i.tenant_id AND s.identity_id = i.id
+            JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
+            JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
+            JOIN tenant t ON t.id = s.tenant_id
+            WHERE i.tenant_id = ? AND i.user_id = ? AND s.ended_at IS NULL
+            AND s.user_epoch = u.sessions_epoch AND s.app_epoch = a.sessions_epoch AND s.tenant_epoch = t.sessions_epoch
+            ORDER BY s.opened_at DESC, s.id DESC LIMIT {MOST}"#
+        );
+        let rows = self.read(&text, &[id(self.tenant.uuid()), id(user.uuid())]).await?;
+        let live = rows.iter().map(|row| {
+            Ok(LiveSession {
+                id: get::<Uuid>(row, 0)?.into(),
+                appid: ascii(get(row, 1)?, "app", "appid")?,
+                opened_at: Timestamp::from_millis(get(row, 2)?),
+                refreshed_at: get::<Option<i64>>(row, 3)?.map(Timestamp::from_millis),
+            })
+        });
+        live.collect()
+    }
+}
+
+/// Ends all sessions of a user whose row is locked; what to tell the feed of them.
+pub(crate) async fn end_all_of_user(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    user: UserId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<Vec<NewRevocation>, StorageError> {
+    let backend = tx.get_database_backend();
+    let lock = match backend {
+        DbBackend::Sqlite => "",
+        DbBackend::Postgres => "FOR UPDATE OF s",
+        _ => "FOR UPDATE",
+    };
+    let read = format!(
+        "SELECT s.id, s.access_until FROM identity i
+        JOIN session s ON s.tenant_id = i.tenant_id AND s.identity_id = i.id
+        WHERE i.tenant_id = ? AND i.user_id = ? AND s.ended_at IS NULL ORDER BY s.id {lock}"
+    );
+    let owner = vec![id(tenant.uuid()), id(user.uuid())];
+    let rows = tx.query_all_raw(statement(backend, &read, owner)).await?;
+    for rows in rows.chunks(LARGEST) {
+        let ids: Vec<_> = rows.iter().map(|row| Ok(id(get(row, 0)?))).collect::<Result<_, StorageError>>()?;
+        let end = format!("UPDATE session SET ended_at = ?, end_reason = ? WHERE id IN ({})", list("?", ids.len()));
+        let values = [vec![time(now), reason.as_str().into()], ids].concat();
+        tx.execute_raw(statement(backend, &end, values)).await?;
+    }
+    let mut news = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let until = Timestamp::from_millis(get(row, 1)?);
+        if until > now {
+            news.push(NewRevocation {
+                subject: RevokedSubject::Session(get::<Uuid>(row, 0)?.into()),
+                effect: RevocationEffect::Ended,
+                expires: Some(until),
+            });
+        }
+    }
+    Ok(news)
+}

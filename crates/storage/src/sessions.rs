@@ -1,0 +1,172 @@
+//! Sessions as they are written: logins, refreshes and ends, many in one transaction.
+//!
+//! Each is one job of the group commit (`group_commit.rs`); this file does a batch of them. What a login is stands in
+//! `open_session.rs`, a refresh in `refresh_session.rs`, an end in `end_sessions.rs`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
+use tokio::time::timeout;
+use wxgate_domain::{OpenedSession, RefreshedSession};
+
+use crate::end_sessions::EndJob;
+use crate::error::StorageError;
+use crate::group_commit::{BatchWriter, Batcher, Failure};
+use crate::open_session::{OpenJob, Openings, UserBlocked};
+use crate::refresh_session::{NotRefreshed, RefreshJob, Turns};
+use crate::sql;
+use crate::storage::Core;
+use crate::tx;
+
+/// Longest time for the rows of a transaction and again for its commit, before the connection is given up. A lock is
+/// waited for less long.
+const LONGEST_STEP: Duration = Duration::from_secs(10);
+
+/// The batcher of everything that happens to sessions.
+pub(crate) type SessionBatcher = Batcher<SessionWriter>;
+
+/// What is to be written of one session, or of several of one user.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// A login.
+    Open(OpenJob),
+    /// A refresh token was presented.
+    Refresh(RefreshJob),
+    /// Sessions are to end.
+    End(EndJob),
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Opened(Result<OpenedSession, UserBlocked>),
+    Refreshed(Result<RefreshedSession, NotRefreshed>),
+    /// How many sessions ended now.
+    Ended(usize),
+}
+
+/// The one writer of sessions.
+pub(crate) struct SessionWriter {
+    core: Arc<Core>,
+    openings: Openings,
+    turns: Turns,
+}
+
+impl SessionWriter {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        let backend = core.writer.get_database_backend();
+        Self { core, openings: Openings::new(backend), turns: Turns::new(backend) }
+    }
+
+    /// Everything between BEGIN and COMMIT. Locks and rows follow the one order of all writers: union member, user,
+    /// identity, session, tenant and app (shared), revocation counter, change counter; each by key. (A new user is inserted
+    /// before its membership, which refers to it; nobody else can know or lock it yet.)
+    async fn write_rows(&self, tx: &DatabaseTransaction, jobs: &[Job]) -> Result<Vec<Answer>, StorageError> {
+        let mut answers: Vec<Option<Answer>> = jobs.iter().map(|_| None).collect();
+        let mut answer = |index: usize, told: Answer| {
+            if let Some(slot) = answers.get_mut(index) {
+                *slot = Some(told);
+            }
+        };
+        let of = |job: &Job| matches!(job, Job::Open(_));
+        let opens: Vec<_> = jobs.iter().enumerate().filter(|(_, job)| of(job)).collect();
+        if !opens.is_empty() {
+            let logins: Vec<_> = opens.iter().filter_map(|(_, job)| job.open()).collect();
+            let opened = self.openings.write(tx, &logins, &self.core.random).await?;
+            for ((index, _), opened) in opens.iter().zip(opened) {
+                answer(*index, Answer::Opened(opened));
+            }
+        }
+        if opens.len() < jobs.len() {
+            for (index, told) in self.turns.write(tx, jobs, &self.core).await? {
+                answer(index, told);
+            }
+        }
+        let all: Option<Vec<_>> = answers.into_iter().collect();
+        all.ok_or_else(|| StorageError::inconsistent("session", "id"))
+    }
+}
+
+impl Job {
+    fn open(&self) -> Option<&OpenJob> {
+        match self {
+            Self::Open(job) => Some(job),
+            _ => None,
+        }
+    }
+}
+
+impl Answer {
+    /// A statement that finds a row if the answer's write is committed; `None` if it wrote nothing.
+    fn proof(&self) -> Option<(&'static str, Vec<Value>)> {
+        match self {
+            Self::Opened(Ok(opened)) => Some(("SELECT 1 FROM session WHERE id = ?", vec![sql::id(opened.id.uuid())])),
+            // Whoever refreshed it since found our turn there.
+            Self::Refreshed(Ok(refreshed)) if !refreshed.repeated => {
+                let turn = [sql::id(refreshed.id.uuid()), sql::number(refreshed.generation)];
+                Some(("SELECT 1 FROM session WHERE id = ? AND generation >= ?", turn.into()))
+            }
+            Self::Refreshed(Err(NotRefreshed::EndedNow(_, session))) => {
+                Some(("SELECT 1 FROM session WHERE id = ? AND ended_at IS NOT NULL", vec![sql::id(session.uuid())]))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl BatchWriter for SessionWriter {
+    type Job = Job;
+    type Answer = Answer;
+
+    async fn write(&self, jobs: &[Job]) -> Result<Vec<Answer>, Failure<Answer>> {
+        // An error drops the transaction, which rolls it back.
+        let tx = in_time(tx::begin(&self.core)).await.map_err(before_commit)?;
+        let answers = in_time(self.write_rows(&tx, jobs)).await.map_err(before_commit)?;
+        match in_time(async { Ok(tx.commit().await?) }).await {
+            Ok(()) => {
+                if answers.iter().any(Answer::ended_something) {
+                    self.core.news.notify_one();
+                }
+                Ok(answers)
+            }
+            Err(error @ StorageError::Unavailable { .. }) => Err(Failure::InDoubt(answers, error)),
+            Err(error) => Err(before_commit(error)),
+        }
+    }
+
+    /// A transaction is all or nothing, so one of its rows speaks for all. Ends are written again without harm.
+    async fn is_written(&self, answers: &[Answer]) -> Result<bool, StorageError> {
+        let Some((text, values)) = answers.iter().find_map(Answer::proof) else {
+            return Ok(!answers.iter().any(Answer::ended_something));
+        };
+        let found = self.core.read(|db| {
+            let statement = sql::statement(db.get_database_backend(), text, values.clone());
+            async move { db.query_one_raw(statement).await }
+        });
+        Ok(found.await?.is_some())
+    }
+}
+
+impl Answer {
+    fn ended_something(&self) -> bool {
+        matches!(self, Self::Ended(1..) | Self::Refreshed(Err(NotRefreshed::EndedNow(..))))
+    }
+}
+
+/// Bounds a step, so that a server which went silent cannot hold a lane for ever.
+async fn in_time<T>(step: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+    let late = |_| StorageError::Unavailable { code: "no answer in time".to_owned() };
+    timeout(LONGEST_STEP, step).await.map_err(late)?
+}
+
+/// The failure of a transaction that certainly is not committed.
+fn before_commit<A>(error: StorageError) -> Failure<A> {
+    match error {
+        StorageError::Busy => Failure::Collision(error),
+        // All ids are ours and fresh, so only an identity or a union member of another process can be in the way.
+        StorageError::NotUnique { .. } => Failure::Overtaken(error),
+        StorageError::Unavailable { .. } => Failure::Disconnected(error),
+        _ => Failure::Refused(error),
+    }
+}

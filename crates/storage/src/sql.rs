@@ -1,0 +1,139 @@
+//! What the statements of the hot path share: their sizes, their placeholders, their values.
+//!
+//! Those that work on many rows come in nine sizes, for 1, 2, 4 ... 256 rows, so that a connection prepares each once
+//! and uses it for ever. Written by hand because an entity costs more than the row it writes. (MySQL runs with
+//! `ANSI_QUOTES`, so `"user"` is a name everywhere.)
+
+use std::sync::OnceLock;
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, TryGetable, Value};
+use uuid::Uuid;
+use wxgate_domain::Timestamp;
+
+use crate::error::StorageError;
+
+const SIZES: usize = 9;
+
+/// Most rows in one statement.
+pub(crate) const LARGEST: usize = 1 << (SIZES - 1);
+
+/// One statement in all its sizes.
+pub(crate) struct Sized {
+    backend: DbBackend,
+    render: fn(DbBackend, usize) -> String,
+    texts: [OnceLock<String>; SIZES],
+}
+
+impl Sized {
+    pub(crate) fn new(backend: DbBackend, render: fn(DbBackend, usize) -> String) -> Self {
+        Self { backend, render, texts: [const { OnceLock::new() }; SIZES] }
+    }
+
+    /// The statement for `rows` rows, a power of two of at most [`LARGEST`], with all their values.
+    pub(crate) fn with(&self, rows: usize, values: Vec<Value>) -> Statement {
+        let render = || numbered(self.backend, (self.render)(self.backend, rows));
+        let size = usize::try_from(rows.trailing_zeros()).unwrap_or(0);
+        let text = self.texts.get(size).map_or_else(render, |text| text.get_or_init(render).clone());
+        raw(self.backend, text, values)
+    }
+
+    /// Reads by any number of keys: one statement for each 256, filled up with keys that no row has.
+    pub(crate) async fn read<const N: usize>(
+        &self,
+        tx: &DatabaseTransaction,
+        keys: impl Iterator<Item = [Value; N]> + Send,
+    ) -> Result<Vec<QueryResult>, StorageError> {
+        let mut found = Vec::new();
+        for keys in keys.collect::<Vec<_>>().chunks(LARGEST) {
+            let (size, values) = filled_up(keys);
+            found.extend(tx.query_all_raw(self.with(size, values)).await?);
+        }
+        Ok(found)
+    }
+
+    /// Inserts any number of rows, in statements of 256, 128 ... 1 of them.
+    pub(crate) async fn insert<const N: usize>(
+        &self,
+        tx: &DatabaseTransaction,
+        rows: impl Iterator<Item = [Value; N]> + Send,
+    ) -> Result<(), StorageError> {
+        for (rows, values) in chunks(rows) {
+            tx.execute_raw(self.with(rows, values)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The keys as one list of values, filled up to a power of two with nulls, which equal nothing; and that power.
+pub(crate) fn filled_up<const N: usize>(keys: &[[Value; N]]) -> (usize, Vec<Value>) {
+    let size = keys.len().next_power_of_two();
+    let mut values: Vec<Value> = keys.iter().flatten().cloned().collect();
+    while values.len() < size * N {
+        let nothing: Vec<_> = values.iter().take(N).map(Value::as_null).collect();
+        values.extend(nothing);
+    }
+    (size, values)
+}
+
+/// The rows in chunks of 256, 128 ... 1, so that a connection prepares few statements: the number of rows of each chunk,
+/// and their values in one list.
+pub(crate) fn chunks<const N: usize>(rows: impl Iterator<Item = [Value; N]>) -> Vec<(usize, Vec<Value>)> {
+    let mut values: Vec<Value> = rows.flatten().collect();
+    let mut chunks = Vec::new();
+    while !values.is_empty() {
+        let rows = (values.len() / N).min(LARGEST);
+        let size = 1 << rows.ilog2();
+        let rest = values.split_off(size * N);
+        chunks.push((size, std::mem::replace(&mut values, rest)));
+    }
+    chunks
+}
+
+/// A statement with `?` for its values, whatever the engine writes for them.
+pub(crate) fn statement(backend: DbBackend, text: &str, values: Vec<Value>) -> Statement {
+    raw(backend, numbered(backend, text.to_owned()), values)
+}
+
+fn raw(backend: DbBackend, text: String, values: Vec<Value>) -> Statement {
+    #[expect(clippy::disallowed_methods, reason = "the hot path: an entity costs more than the row it writes")]
+    Statement::from_sql_and_values(backend, text, values)
+}
+
+/// PostgreSQL numbers its placeholders: `$1`, `$2` ... None of our texts has a `?` of its own.
+fn numbered(backend: DbBackend, text: String) -> String {
+    if backend != DbBackend::Postgres {
+        return text;
+    }
+    let mut parts = text.split('?');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.zip(1..).fold(first, |text, (part, number)| text + "$" + &number.to_string() + part)
+}
+
+/// `part` so many times, with commas between.
+pub(crate) fn list(part: &str, count: usize) -> String {
+    let mut text = format!("{part}, ").repeat(count);
+    text.truncate(text.len().saturating_sub(2));
+    text
+}
+
+/// The column of this number.
+pub(crate) fn get<T: TryGetable>(row: &QueryResult, column: usize) -> Result<T, StorageError> {
+    Ok(row.try_get_by_index(column)?)
+}
+
+pub(crate) fn id(id: Uuid) -> Value {
+    id.into()
+}
+
+pub(crate) fn bytes(bytes: &[u8]) -> Value {
+    Value::Bytes(Some(bytes.to_vec()))
+}
+
+pub(crate) fn time(at: Timestamp) -> Value {
+    at.millis().into()
+}
+
+/// Epochs, turns and key numbers count single events, so they stay below 2^31.
+pub(crate) fn number(number: u32) -> Value {
+    i32::try_from(number).unwrap_or(i32::MAX).into()
+}

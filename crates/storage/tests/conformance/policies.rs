@@ -1,0 +1,100 @@
+//! What tenants and apps tune, and whether they may act, changed while they serve.
+
+use wxgate_domain::{AppPolicy, AppStatus, RevocationEffect, RevokedSubject, TenantPolicy, TenantStatus};
+use wxgate_storage::{Storage, StorageError};
+
+use crate::support::{TestDatabase, app, tenant};
+
+/// What a use case fails with, storage's own errors among it.
+#[derive(Debug, PartialEq)]
+enum Refused {
+    ByCaller,
+    Storage(StorageError),
+}
+
+impl From<StorageError> for Refused {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+pub(crate) async fn a_policy_is_changed_as_a_whole_or_not_at_all(database: TestDatabase) {
+    let storage = database.started().await;
+    let acme = tenant(&storage, "acme").await;
+    let shop = app(&storage, &acme, "wx1").await.appid;
+
+    let tx = storage.begin().await.unwrap();
+    let (tenants, apps) = (tx.tenants(), tx.tenant(acme.id).apps());
+    let shorter = |policy| Ok::<_, StorageError>(TenantPolicy { access_token_seconds: 60, ..policy });
+    assert_eq!(tenants.set_policy(acme.id, shorter).await.unwrap().policy.access_token_seconds, 60);
+    let told = |policy| Ok::<_, StorageError>(AppPolicy { openid_claim: true, ..policy });
+    assert!(apps.set_policy(&shop, told).await.unwrap().policy.openid_claim);
+    tx.commit().await.unwrap();
+
+    let tx = storage.begin().await.unwrap();
+    let too_long = |policy| Ok::<_, StorageError>(TenantPolicy { refresh_grace_seconds: 61, ..policy });
+    let refused = tx.tenants().set_policy(acme.id, too_long).await.unwrap_err();
+    assert_eq!(refused, StorageError::Inconsistent { table: "tenant", column: "policy" });
+    let none = |policy| Ok::<_, StorageError>(AppPolicy { request_burst: 0, ..policy });
+    let refused = tx.tenant(acme.id).apps().set_policy(&shop, none).await.unwrap_err();
+    assert_eq!(refused, StorageError::Inconsistent { table: "app", column: "policy" });
+    let refused = tx.tenants().set_policy(acme.id, |_| Err(Refused::ByCaller)).await.unwrap_err();
+    assert_eq!(refused, Refused::ByCaller);
+    let refused = tx.tenant(acme.id).apps().set_policy(&shop, |_| Err(Refused::ByCaller)).await.unwrap_err();
+    assert_eq!(refused, Refused::ByCaller);
+    let nobodys = "wx9".parse().unwrap();
+    let refused = tx.tenant(acme.id).apps().set_policy(&nobodys, Ok::<_, Refused>).await.unwrap_err();
+    assert_eq!(refused, Refused::Storage(StorageError::NotFound));
+    tx.commit().await.unwrap();
+
+    let stored = storage.apps().find(&shop).await.unwrap().unwrap();
+    assert_eq!(stored.tenant.policy, TenantPolicy { access_token_seconds: 60, ..TenantPolicy::default() });
+    assert_eq!(stored.app.policy, AppPolicy { openid_claim: true, ..AppPolicy::default() });
+    storage.stop().await;
+}
+
+pub(crate) async fn two_changes_of_one_policy_are_both_kept(database: TestDatabase) {
+    let storage = database.started().await;
+    let acme = tenant(&storage, "acme").await;
+    let change = async |storage: &Storage, change: fn(TenantPolicy) -> TenantPolicy| {
+        let tx = storage.begin().await.unwrap();
+        tx.tenants().set_policy(acme.id, |policy| Ok::<_, StorageError>(change(policy))).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    tokio::join!(
+        change(&storage, |policy| TenantPolicy { max_sessions: 3, ..policy }),
+        change(&storage, |policy| TenantPolicy { access_token_seconds: 61, ..policy }),
+        change(&storage, |policy| TenantPolicy { refresh_grace_seconds: 7, ..policy }),
+    );
+    let policy = storage.tenants().get(acme.id).await.unwrap().policy;
+    assert_eq!((policy.max_sessions, policy.access_token_seconds, policy.refresh_grace_seconds), (3, 61, 7));
+    storage.stop().await;
+}
+
+pub(crate) async fn the_feed_hears_once_of_what_may_not_act(database: TestDatabase) {
+    let storage = database.started().await;
+    let acme = tenant(&storage, "acme").await;
+    let shop = app(&storage, &acme, "wx1").await.appid;
+    for (app, tenant) in [
+        (AppStatus::Disabled, TenantStatus::Suspended),
+        (AppStatus::Disabled, TenantStatus::Suspended),
+        (AppStatus::Enabled, TenantStatus::Active),
+        (AppStatus::Enabled, TenantStatus::Active),
+    ] {
+        let tx = storage.begin().await.unwrap();
+        tx.tenant(acme.id).apps().set_status(&shop, app).await.unwrap();
+        tx.tenants().set_status(acme.id, tenant).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let entries = storage.tenant(acme.id).revocations().page(None, 10).await.unwrap().entries;
+    let told: Vec<_> = entries.iter().map(|entry| (entry.seq, entry.subject.clone(), entry.effect)).collect();
+    let (app, tenant) = (RevokedSubject::App(shop), RevokedSubject::Tenant(acme.slug));
+    let expected = [
+        (1, app.clone(), RevocationEffect::Blocked),
+        (2, tenant.clone(), RevocationEffect::Blocked),
+        (3, app, RevocationEffect::Lifted),
+        (4, tenant, RevocationEffect::Lifted),
+    ];
+    assert_eq!(told, expected);
+    storage.stop().await;
+}
