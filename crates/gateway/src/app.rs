@@ -21,6 +21,7 @@ use crate::config::{Config, Wechat};
 use crate::http::boundary::Listener;
 use crate::http::server::serve;
 use crate::metrics::Metrics;
+use crate::service::account::Accounts;
 use crate::service::clients::Clients;
 use crate::service::codes::Codes;
 use crate::service::directory::Directory;
@@ -50,10 +51,11 @@ pub(crate) struct Gateway {
     pub(crate) directory: Directory,
     pub(crate) logins: Logins,
     pub(crate) refreshes: Refreshes,
-    pub(crate) clients: Clients,
-    pub(crate) oauth: OAuth,
+    pub(crate) accounts: Accounts,
     pub(crate) verified: Verified,
     pub(crate) forward_auth: ForwardAuth,
+    pub(crate) clients: Clients,
+    pub(crate) oauth: OAuth,
     pub(crate) readiness: Readiness,
     pub(crate) trusted_proxies: Vec<IpNet>,
 }
@@ -124,6 +126,7 @@ impl App {
             metrics: metrics.clone(),
             tasks: tasks.clone(),
         };
+        let accounts = Accounts { storage: storage.clone(), directory: directory.clone(), logins: logins.clone() };
         let clients = Clients::new(directory.clone(), limits.clone(), metrics.clone(), (clock.clone(), &random));
         let oauth = OAuth {
             clock: clock.clone(),
@@ -149,10 +152,11 @@ impl App {
             directory,
             logins,
             refreshes,
-            clients,
-            oauth,
+            accounts,
             verified,
             forward_auth,
+            clients,
+            oauth,
             readiness: readiness.clone(),
             trusted_proxies,
         };

@@ -1,5 +1,6 @@
 //! The use cases. No HTTP here: what comes in and goes out are the domain's types.
 
+pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod clients;
 pub(crate) mod codes;

@@ -90,8 +90,8 @@ pub(crate) struct Directory {
     tenants: Cache<Slug, Option<Arc<KnownTenant>>>,
     /// The names of what rows and refresh tokens call by our ids. They never change, so they are never forgotten early.
     appids: Cache<(TenantId, AppId), Option<WechatAppid>>,
-    clients: Cache<TenantId, Arc<TenantClients>>,
     slugs: Cache<TenantId, Option<Slug>>,
+    clients: Cache<TenantId, Arc<TenantClients>>,
     key_epochs: KeyEpochs,
 }
 
@@ -188,6 +188,20 @@ impl Directory {
         }
     }
 
+    /// The tenant of this name as it is now, not as it was a moment ago.
+    pub(crate) async fn tenant_anew(&self, slug: &Slug) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
+        self.tenants.invalidate(slug).await;
+        self.tenant(slug).await
+    }
+
+    /// The tenant whose tokens name this issuer; nobody is asked about the issuers of others.
+    pub(crate) async fn tenant_by_issuer(&self, issuer: &Issuer) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
+        if Issuer::new(&self.public_url, issuer.tenant()) != *issuer {
+            return Ok(None);
+        }
+        self.tenant(issuer.tenant()).await
+    }
+
     /// The service clients of a tenant, all of them together: so a known id is found no faster than an unknown one is
     /// missed, and unknown ids cost no reads.
     pub(crate) async fn service_clients(&self, tenant: TenantId) -> Result<Arc<TenantClients>, DirectoryError> {
@@ -203,20 +217,6 @@ impl Directory {
         };
         let loaded = Box::pin(self.clients.try_get_with(tenant, load)).await;
         loaded.map_err(|error: Arc<DirectoryError>| *error)
-    }
-
-    /// The tenant of this name as it is now, not as it was a moment ago.
-    pub(crate) async fn tenant_anew(&self, slug: &Slug) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
-        self.tenants.invalidate(slug).await;
-        self.tenant(slug).await
-    }
-
-    /// The tenant whose tokens name this issuer; nobody is asked about the issuers of others.
-    pub(crate) async fn tenant_by_issuer(&self, issuer: &Issuer) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
-        if Issuer::new(&self.public_url, issuer.tenant()) != *issuer {
-            return Ok(None);
-        }
-        self.tenant(issuer.tenant()).await
     }
 
     /// The keys of the tenants that the operator named, as one set.
