@@ -48,7 +48,7 @@ pub(crate) async fn enter(
     request.extensions_mut().insert(client);
     let response = match refused {
         Some(error) => request.error_response(error),
-        None => next.call(request).await?.map_into_boxed_body(),
+        None => count_refusal(&gateway, &client, next.call(request).await?.map_into_boxed_body()),
     };
     let (response, refusal) = in_our_words(response, &id);
     Ok(leave(&gateway, response, &id, started.elapsed(), refusal.as_ref()))
@@ -65,8 +65,10 @@ fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest, client
             if client.forwarded_by_stranger && gateway.metrics.untrusted_forwarded.inc() == 0 {
                 tracing::warn!("X-Forwarded-For comes from a peer that is not in http.trusted_proxies and is ignored");
             }
-            // A proxy asks for everybody behind it, so its address says nothing of who is greedy.
-            let unlimited = matches!(request.path(), "/livez" | "/readyz") || forward_auth::is_route(request.path());
+            // A proxy or a service asks for everybody behind it, so its address says nothing of who is greedy.
+            let path = request.path();
+            let probe = matches!(path, "/livez" | "/readyz");
+            let unlimited = probe || forward_auth::is_route(path) || oauth::is_introspection(path);
             let limited = if unlimited { Ok(()) } else { gateway.limits.address(client.bucket()) };
             limited.map_err(|wait| ApiError::from(Code::RateLimited).retry_after(wait.0))
         }
@@ -74,6 +76,17 @@ fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest, client
             let foreign = own_host_only && (!client.own_host || request.headers().contains_key(header::ORIGIN));
             if foreign { Err(Code::HostRefused.into()) } else { Ok(()) }
         }
+    }
+}
+
+/// Counts what introspection refuses: whoever proves to be a service may ask as often as it likes, and nobody else.
+fn count_refusal(gateway: &Gateway, client: &Client, response: ServiceResponse) -> ServiceResponse {
+    if !oauth::is_introspection(response.request().path()) || !response.status().is_client_error() {
+        return response;
+    }
+    match gateway.limits.address(client.bucket()) {
+        Ok(()) => response,
+        Err(wait) => response.error_response(ApiError::from(Code::RateLimited).retry_after(wait.0)),
     }
 }
 
