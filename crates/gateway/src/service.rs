@@ -9,6 +9,8 @@ pub(crate) mod login;
 pub(crate) mod refresh;
 pub(crate) mod revoked;
 pub(crate) mod signing_keys;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod tokens;
 pub(crate) mod user_data;
 pub(crate) mod verified;
