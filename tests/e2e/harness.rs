@@ -7,6 +7,7 @@ pub(crate) mod database;
 pub(crate) mod gateway;
 pub(crate) mod jwt;
 pub(crate) mod process;
+pub(crate) mod raw;
 pub(crate) mod simulator;
 pub(crate) mod wechat;
 

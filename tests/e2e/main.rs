@@ -10,6 +10,7 @@ mod cli;
 mod codes;
 mod decryption;
 mod errors;
+mod forward_auth;
 mod leaks;
 mod limits;
 mod login;
