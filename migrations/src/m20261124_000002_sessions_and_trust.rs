@@ -4,7 +4,9 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::ConnectionTrait;
 
-use crate::table::{big, bytes, create, document, id, index, key, key_of, optional, reference, text, unique, word};
+use crate::table::{
+    big, bytes, create, document, id, index, key, key_of, number, optional, reference, text, unique, word,
+};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -12,9 +14,7 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in session_columns() {
-            add_column(manager, "session", column).await?;
-        }
+        session(manager).await?;
         for column in signing_key_columns() {
             add_column(manager, "signing_key", column).await?;
         }
@@ -30,22 +30,106 @@ impl MigrationTrait for Migration {
         for column in ["retired_at", "activated_at"] {
             drop_column(manager, "signing_key", column).await?;
         }
-        for column in ["contested", "contested_generation", "client", "access_until"] {
-            drop_column(manager, "session", column).await?;
-        }
-        Ok(())
+        session_as_before(manager).await
     }
 }
 
-/// Until when an access token of the session can live; who refreshed it last, as a keyed digest of network and user
-/// agent; and how many turns in a row somebody else repeated.
-fn session_columns() -> [ColumnDef; 4] {
-    [
-        ColumnDef::new("access_until").big_integer().not_null().default(0).to_owned(),
-        optional(ColumnDef::new("client").var_binary(16).to_owned()),
-        optional(ColumnDef::new("contested_generation").integer().to_owned()),
-        ColumnDef::new("contested").integer().not_null().default(0).to_owned(),
-    ]
+/// What both forms of a session have.
+const SESSION: [&str; 13] = [
+    "id",
+    "tenant_id",
+    "identity_id",
+    "app_id",
+    "session_key",
+    "generation",
+    "mac_key",
+    "tenant_epoch",
+    "app_epoch",
+    "user_epoch",
+    "opened_at",
+    "refreshed_at",
+    "ended_at",
+];
+
+/// A session no longer repeats whose it is: its identity says so. That saves each login an index over the whole table,
+/// which is written all over the place, and a check. New are until when an access token of it can live; who refreshed it
+/// last, as a keyed digest of network and user agent; and how many turns in a row somebody else repeated.
+///
+/// SQLite cannot drop a column that a key refers to, so the table is made anew.
+async fn session(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(manager, "session_new", |table| {
+        session_columns(table);
+        table
+            .col(ColumnDef::new("access_until").big_integer().not_null().default(0))
+            .col(optional(ColumnDef::new("client").var_binary(16).to_owned()))
+            .col(optional(ColumnDef::new("contested_generation").integer().to_owned()))
+            .col(ColumnDef::new("contested").integer().not_null().default(0))
+            .foreign_key(&mut reference(
+                "session_new",
+                &["tenant_id", "identity_id"],
+                "identity",
+                &["tenant_id", "id"],
+            ));
+    })
+    .await?;
+    let columns = [SESSION.as_slice(), &["end_reason"]].concat();
+    let old = Query::select().columns(columns.iter().copied()).from("session").to_owned();
+    replace_session(manager, "session_new", &columns, old).await
+}
+
+async fn session_as_before(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create(manager, "session_old", |table| {
+        session_columns(table);
+        table
+            .col(id("user_id"))
+            .foreign_key(&mut reference("session_old", &["tenant_id", "identity_id"], "identity", &["tenant_id", "id"]))
+            .foreign_key(&mut reference("session_old", &["tenant_id", "user_id"], "user", &["tenant_id", "id"]));
+    })
+    .await?;
+    let columns = [SESSION.as_slice(), &["end_reason", "user_id"]].concat();
+    let of_session = SESSION.iter().chain(&["end_reason"]).map(|column| ("session", *column));
+    let new = Query::select()
+        .columns(of_session)
+        .column(("identity", "user_id"))
+        .from("session")
+        .inner_join("identity", Expr::col(("identity", "id")).equals(("session", "identity_id")))
+        .to_owned();
+    replace_session(manager, "session_old", &columns, new).await?;
+    index(manager, "session", &["tenant_id", "user_id"]).await
+}
+
+fn session_columns(table: &mut TableCreateStatement) {
+    table
+        .col(key(id("id")))
+        .col(id("tenant_id"))
+        .col(id("identity_id"))
+        .col(id("app_id"))
+        .col(optional(ColumnDef::new("session_key").var_binary(128).to_owned()))
+        .col(number("generation"))
+        .col(number("mac_key"))
+        .col(number("tenant_epoch"))
+        .col(number("app_epoch"))
+        .col(number("user_epoch"))
+        .col(big("opened_at"))
+        .col(optional(ColumnDef::new("refreshed_at").big_integer().to_owned()))
+        .col(optional(ColumnDef::new("ended_at").big_integer().to_owned()))
+        .col(optional(ColumnDef::new("end_reason").string_len(16).to_owned()));
+}
+
+/// Fills the table of this name with what `rows` selects, and puts it in the place of the sessions.
+async fn replace_session(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    columns: &[&'static str],
+    rows: SelectStatement,
+) -> Result<(), DbErr> {
+    let mut fill = Query::insert();
+    fill.into_table(table).columns(columns.iter().copied());
+    fill.select_from(rows).map_err(|error| DbErr::Migration(error.to_string()))?;
+    manager.get_connection().execute(&fill).await?;
+    manager.drop_table(Table::drop().table("session").to_owned()).await?;
+    manager.rename_table(Table::rename().table(table, "session").to_owned()).await?;
+    index(manager, "session", &["tenant_id", "identity_id", "opened_at"]).await
 }
 
 /// When a key began to sign, and when it ceased.

@@ -7,6 +7,7 @@ pub(crate) mod database;
 pub(crate) mod gateway;
 pub(crate) mod jwt;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod simulator;
 pub(crate) mod wechat;
@@ -37,6 +38,21 @@ pub(crate) async fn within<T>(limit: Duration, what: &str, mut ask: impl AsyncFn
         assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Says aloud that something is not there, without which a test cannot run; in CI that is a failure.
+#[track_caller]
+pub(crate) fn missing(what: &str) {
+    assert!(environment("CI").is_none_or(|ci| ci != "true"), "{what}");
+    #[expect(clippy::print_stdout, reason = "what is skipped must not look tested")]
+    {
+        println!("skipped: {what}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "what the machine has is the environment's to say")]
+pub(crate) fn environment(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
 }
 
 /// Fails unless every item is the same; returns it.

@@ -6,11 +6,13 @@
 
 mod harness;
 
+mod account;
 mod cli;
 mod codes;
 mod decryption;
 mod errors;
 mod forward_auth;
+mod forward_auth_proxies;
 mod leaks;
 mod limits;
 mod login;

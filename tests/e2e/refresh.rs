@@ -1,12 +1,13 @@
 //! A mini-program keeps its session: one refresh token for the next pair, and nothing for whoever stole one.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{APP, Client, Gateway, Reply};
+use crate::harness::{APP, Client, Gateway, Reply, within};
 
 async fn refresh(client: &Client, token: &Value) -> Reply {
     client.post("/v1/token/refresh", &json!({ "refresh_token": token })).await
@@ -78,6 +79,56 @@ async fn an_old_token_ends_the_session_for_thief_and_owner() {
     assert!(gateway.log().contains("a refresh token was stolen"));
     // No dead end: a new code opens a session again.
     log_in(&gateway).await;
+}
+
+#[tokio::test]
+async fn with_no_window_a_lost_answer_costs_the_session() {
+    let gateway = Gateway::dev().await;
+    gateway.command(["tenant", "policy", "demo", "--refresh-grace-seconds", "0"]).run().await.ok();
+    // Running gateways hear of the policy within two seconds.
+    let late = within(Duration::from_secs(2), "the policy is heard of", async || {
+        let pair = log_in(&gateway).await;
+        refresh(gateway.client(), &pair["refresh_token"]).await.ok();
+        let late = refresh(gateway.client(), &pair["refresh_token"]).await;
+        (late.status != 200).then_some(late)
+    });
+    assert_eq!(late.await.refused(401, "SESSION_ENDED")["action"], "relogin");
+    assert_eq!(gateway.metric("wxgate_refreshes_total{outcome=\"lost_answer\"}").await, 1);
+}
+
+#[tokio::test]
+async fn after_a_restore_every_token_is_void() {
+    let mut gateway = Gateway::dev().await;
+    let pair = log_in(&gateway).await;
+    assert!(gateway.terminate().await.success());
+    let restored = gateway.command(["db", "restored", "--json"]).run().await.json();
+    assert_eq!(restored["restore_epoch"], 1);
+    gateway.restart().await;
+    refresh(gateway.client(), &pair["refresh_token"]).await.refused(401, "REFRESH_INVALID");
+    let again = log_in(&gateway).await;
+    refresh(gateway.client(), &again["refresh_token"]).await.ok();
+}
+
+#[tokio::test]
+async fn blocked_users_disabled_apps_and_suspended_tenants_refresh_nothing() {
+    let gateway = Gateway::dev().await;
+    let pair = log_in(&gateway).await;
+    let user = pair["user"]["id"].as_str().unwrap();
+    // The row decides, so there is nothing to wait for.
+    let command = async |arguments: &[&str]| {
+        crate::harness::cli::wxgate(arguments.iter().copied()).config(&gateway.config()).run().await.ok();
+        refresh(gateway.client(), &pair["refresh_token"]).await
+    };
+    let disabled = command(&["app", "disable", APP]).await;
+    assert_eq!(disabled.refused(403, "APP_DISABLED")["action"], "stop");
+    command(&["tenant", "suspend", "demo"]).await.refused(403, "APP_DISABLED");
+    command(&["app", "enable", APP]).await.refused(403, "APP_DISABLED");
+    let blocked = command(&["user", "block", "--tenant", "demo", user]).await;
+    blocked.refused(403, "APP_DISABLED");
+    let blocked = command(&["tenant", "resume", "demo"]).await;
+    assert_eq!(blocked.refused(403, "USER_BLOCKED")["action"], "stop");
+    let unblocked = command(&["user", "unblock", "--tenant", "demo", user]).await;
+    assert_eq!(unblocked.refused(401, "SESSION_ENDED")["action"], "relogin");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Killed or stopped, nothing that was answered is lost.
 
+mod refreshing;
 mod stopping;
 
 use std::collections::HashMap;
@@ -106,6 +107,11 @@ macro_rules! on {
             #[tokio::test]
             async fn whoever_was_answered_is_there_after_a_kill() {
                 super::whoever_was_answered_is_there_after_a_kill($engine).await;
+            }
+
+            #[tokio::test]
+            async fn nobody_loses_a_session_to_a_kill() {
+                super::refreshing::nobody_loses_a_session_to_a_kill($engine).await;
             }
 
             #[tokio::test]

@@ -2,12 +2,15 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import requests
 
 TENANTS = json.loads((Path(__file__).parent / "tenants.json").read_text())
+# The files that the documents show are the tested ones.
+sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "verify"))
 
 
 class Listen:
@@ -20,6 +23,7 @@ class Listen:
             pytest.exit("these tests are started by tests/interop/run")
         self.public = f"http://{listen['public']}"
         self.simulator = f"http://{listen['simulator']}"
+        self.security_event = Path(os.environ["WXGATE_SECURITY_EVENT"]).read_text().strip()
 
     def sim(self, path, **body):
         """Steers the simulator."""
@@ -36,6 +40,11 @@ class Listen:
 
     def issuer(self, tenant):
         return f"{self.public}/t/{tenant}"
+
+
+def forged():
+    """What the forge signs."""
+    return requests.get(f"{os.environ['WXGATE_FORGE']}/tokens", timeout=10).json()
 
 
 @pytest.fixture(scope="session")

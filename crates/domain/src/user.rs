@@ -74,6 +74,17 @@ impl Profile {
         Self { nickname: nickname.map(str::to_owned), avatar_url: avatar_url.map(str::to_owned) }
     }
 
+    /// The profile that a user fills in: what is a placeholder of WeChat's is left out, what is implausible refused.
+    ///
+    /// # Errors
+    /// A nickname or address that no profile can have.
+    pub fn asserted(nickname: Option<&str>, avatar_url: Option<&str>) -> Result<Self, Implausible> {
+        let shown = Self::shown(nickname, avatar_url);
+        let nickname_fits = nickname.is_none_or(|n| shown.nickname.is_some() || n.trim() == PLACEHOLDER_NICKNAME);
+        let avatar_fits = avatar_url.is_none_or(|url| shown.avatar_url.is_some() || is_placeholder(url.trim()));
+        if nickname_fits && avatar_fits { Ok(shown) } else { Err(Implausible) }
+    }
+
     /// This profile with what `newer` knows laid over it; `None` if that changes nothing.
     pub fn merged(&self, newer: &Self) -> Option<Self> {
         let merged = Self {
@@ -85,15 +96,23 @@ impl Profile {
 }
 
 fn is_avatar(url: &str) -> bool {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    rest.is_some_and(|rest| {
-        !rest.is_empty()
-            && url.len() <= 1_024
-            && url.bytes().all(|byte| byte.is_ascii_graphic())
-            && !rest.starts_with(PLACEHOLDER_AVATAR)
-            && !rest.starts_with(ANONYMOUS_AVATAR)
-    })
+    let plausible = url.len() <= 1_024 && url.bytes().all(|byte| byte.is_ascii_graphic());
+    plausible && address(url).is_some_and(|rest| !rest.is_empty()) && !is_placeholder(url)
 }
+
+fn is_placeholder(url: &str) -> bool {
+    address(url).is_some_and(|rest| rest.starts_with(PLACEHOLDER_AVATAR) || rest.starts_with(ANONYMOUS_AVATAR))
+}
+
+/// What follows http:// or https://.
+fn address(url: &str) -> Option<&str> {
+    url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))
+}
+
+/// A nickname or an avatar's address that no profile can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a nickname has 1 to 64 characters, an avatar an http or https address of at most 1,024")]
+pub struct Implausible;
 
 #[cfg(test)]
 mod tests {
@@ -108,6 +127,18 @@ mod tests {
         let renamed = stored.merged(&Profile::shown(Some("Grace"), None)).unwrap();
         assert_eq!(renamed.nickname.as_deref(), Some("Grace"));
         assert_eq!(renamed.avatar_url, stored.avatar_url);
+    }
+
+    #[test]
+    fn what_a_user_fills_in_is_plausible_or_refused_and_placeholders_change_nothing() {
+        let grey = format!("https://{PLACEHOLDER_AVATAR}132");
+        assert_eq!(Profile::asserted(Some("微信用户"), Some(&grey)), Ok(Profile::default()));
+        assert_eq!(Profile::asserted(None, None), Ok(Profile::default()));
+        assert_eq!(Profile::asserted(Some(" Ada "), None).unwrap().nickname.as_deref(), Some("Ada"));
+        for nickname in ["", "a\u{0}b", &"x".repeat(65)] {
+            assert_eq!(Profile::asserted(Some(nickname), None), Err(Implausible), "{nickname:?}");
+        }
+        assert_eq!(Profile::asserted(Some("Ada"), Some("javascript:alert(1)")), Err(Implausible));
     }
 
     #[test]

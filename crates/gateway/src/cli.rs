@@ -4,6 +4,7 @@ mod admin;
 mod app;
 mod audience;
 mod config;
+mod db;
 mod dev;
 mod migrate;
 mod policy;
@@ -36,6 +37,7 @@ enum Command {
     Sim(sim::Sim),
     Migrate(migrate::Migrate),
     Config(config::ConfigCommand),
+    Db(db::DbCommand),
     Tenant(tenant::TenantCommand),
     App(app::AppCommand),
     UnionGroup(union_group::UnionGroupCommand),
@@ -65,6 +67,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Sim(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Config(command) => command.run(),
+            Command::Db(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
             Command::App(command) => command.run().await,
             Command::UnionGroup(command) => command.run().await,

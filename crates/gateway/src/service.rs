@@ -1,11 +1,14 @@
 //! The use cases. No HTTP here: what comes in and goes out are the domain's types.
 
+pub(crate) mod account;
 pub(crate) mod admin;
+pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod directory;
 pub(crate) mod forward_auth;
 pub(crate) mod limits;
 pub(crate) mod login;
+pub(crate) mod oauth;
 pub(crate) mod refresh;
 pub(crate) mod revoked;
 pub(crate) mod signing_keys;

@@ -60,6 +60,7 @@ support::on_every_engine!(
     crate::isolation::another_tenant_opens_and_replays_nothing,
     crate::isolation::references_cannot_leave_their_tenant,
     crate::migrations::up_down_up,
+    crate::migrations::sessions_outlive_the_change_of_their_table,
     crate::migrations::nodes_that_migrate_at_once_do_not_collide,
     crate::migrations::an_old_schema_is_refused_with_the_remedy,
     crate::migrations::a_newer_schema_is_refused,

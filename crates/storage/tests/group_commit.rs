@@ -12,6 +12,7 @@ mod support;
 
 support::on_every_engine!(
     crate::batches::a_bad_row_fails_only_its_own_caller,
+    crate::batches::a_bad_row_beside_a_refresh_costs_it_no_turn,
     crate::batches::a_lock_in_the_way_is_waited_for,
     crate::batches::stopping_writes_what_is_queued,
     crate::batches::a_caller_that_leaves_cancels_nothing,

@@ -5,6 +5,8 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, Database};
 use wxgate_crypto::{Random, encoding};
 
+use super::{environment, missing};
+
 /// What a gateway can keep its rows in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
@@ -29,11 +31,7 @@ impl TestDatabase {
             Engine::MySql => "WXGATE_TEST_MYSQL_URL",
         };
         let Some(server) = environment(variable) else {
-            assert!(environment("CI").is_none_or(|ci| ci != "true"), "{variable} is not set");
-            #[expect(clippy::print_stdout, reason = "a skipped engine must not look like a tested one")]
-            {
-                println!("skipped: {variable} is not set");
-            }
+            missing(&format!("{variable} is not set"));
             return None;
         };
         let name = format!("wxgate_e2e_{}", encoding::to_hex(Random::system().unwrap().bytes::<8>()));
@@ -78,9 +76,4 @@ async fn execute(server: &str, statement: &str) {
     let connection = Database::connect(server).await.unwrap();
     connection.execute_unprepared(statement).await.unwrap();
     connection.close().await.unwrap();
-}
-
-#[expect(clippy::disallowed_methods, reason = "where the test servers are is the environment's to say")]
-fn environment(variable: &str) -> Option<String> {
-    std::env::var(variable).ok()
 }

@@ -31,18 +31,23 @@ pub(crate) struct Replies {
     pub(crate) elapsed: Duration,
 }
 
-/// A request with a JSON body, ready to be sent.
-pub(crate) fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
+/// The type of most bodies.
+pub(crate) const JSON: &str = "application/json";
+/// The type of what OAuth endpoints take.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A request with a body of this type, ready to be sent.
+pub(crate) fn post(path: &str, media_type: &str, headers: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
-        body.len()
+        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {media_type}\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
 }
 
 /// A request without a body, ready to be sent.
-pub(crate) fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").into_bytes()
+pub(crate) fn get(path: &str, headers: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n").into_bytes()
 }
 
 /// Sends all requests over this many connections.
@@ -184,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_request_names_the_length_of_its_body() {
-        let text = String::from_utf8(post("/x", "A: b\r\n", "{}")).unwrap();
+        let text = String::from_utf8(post("/x", JSON, "A: b\r\n", "{}")).unwrap();
         assert!(text.starts_with("POST /x HTTP/1.1\r\n") && text.contains("\r\nA: b\r\nContent-Length: 2\r\n\r\n{}"));
     }
 }

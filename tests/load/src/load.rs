@@ -1,13 +1,12 @@
-//! One round of each kind of login, measured.
+//! Many requests to one server, measured.
 
 use std::cell::Cell;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::Failure;
-use crate::http::{Replies, post, send_all};
+use crate::http::{Replies, send_all};
 use crate::process::Server;
-use crate::simulator::{User, codes, user_data};
 
 /// What was measured in one round.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +14,7 @@ pub(crate) struct Sample {
     pub(crate) per_second: f64,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
-    /// Processor microseconds of the server for each login.
+    /// Processor microseconds of the server for each request.
     pub(crate) cpu: f64,
     /// And of the simulated WeChat.
     pub(crate) simulator_cpu: f64,
@@ -30,73 +29,55 @@ pub(crate) struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// Logins at `POST /v1/apps/{appid}/login` with a code alone.
-    ///
-    /// # Errors
-    /// A login was not answered 200.
-    pub(crate) async fn native(&self, server: &Server, users: &[User]) -> Result<Sample, Failure> {
-        let codes = codes(self.simulator.address, users).await?;
-        let request = |(user, code): (&User, String)| {
-            let path = format!("/v1/apps/{}/login", user.appid);
-            post(&path, &self.headers(), &format!(r#"{{"code":"{code}"}}"#))
-        };
-        self.measure(server, users.iter().zip(codes).map(request).collect()).await
+    /// The headers of a client as a proxy passes them on: every one has another address, so that the limits are the
+    /// default ones.
+    pub(crate) fn client(&self) -> String {
+        let number = self.clients.get();
+        self.clients.set(number.wrapping_add(1));
+        client(number)
     }
 
-    /// Logins as the tutorial's client sends them, with the user's encrypted data.
+    /// Sends all requests; each answer must be 200 and hold `expected`. Returns the bodies as well.
     ///
     /// # Errors
-    /// A login was not answered 200.
-    pub(crate) async fn tutorial(
+    /// An answer was another one, or a connection broke.
+    pub(crate) async fn measure(
         &self,
         server: &Server,
-        users: &[User],
-        path: impl Fn(&User) -> String,
-    ) -> Result<Sample, Failure> {
-        let codes = codes(self.simulator.address, users).await?;
-        let data = user_data(self.simulator.address, users).await?;
-        let mut requests = Vec::with_capacity(users.len());
-        for ((user, code), data) in users.iter().zip(codes).zip(data) {
-            let info = format!(r#"{{"encryptedData":"{}","iv":"{}"}}"#, data.encrypted_data, data.iv);
-            let body = format!(r#"{{"platCode":"{code}","platUserInfoMap":{info}}}"#);
-            requests.push(post(&path(user), &self.headers(), &body));
-        }
-        self.measure(server, requests).await
-    }
-
-    /// As a proxy passes it on: every login comes from another address (198.18.0.0/15, RFC 2544), so that the limits are
-    /// the default ones.
-    fn headers(&self) -> String {
-        let client = self.clients.get();
-        self.clients.set(client.wrapping_add(1));
-        let address = Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 0, 0).to_bits() + client % 0x2_0000);
-        format!("User-Agent: Mozilla/5.0 MicroMessenger/8.0.60 MiniProgramEnv/iOS\r\nX-Forwarded-For: {address}\r\n")
-    }
-
-    async fn measure(&self, server: &Server, requests: Vec<Vec<u8>>) -> Result<Sample, Failure> {
+        requests: Vec<Vec<u8>>,
+        expected: &str,
+    ) -> Result<(Sample, Vec<Vec<u8>>), Failure> {
         let (server_before, simulator_before) = (server.cpu()?, self.simulator.cpu()?);
         let answered = send_all(server.address, requests, self.connections).await?;
         let (server_after, simulator_after) = (server.cpu()?, self.simulator.cpu()?);
         let Replies { replies, elapsed } = answered;
-        if let Some(refused) = replies.iter().find(|reply| reply.status != 200) {
-            let (status, body) = (refused.status, String::from_utf8_lossy(&refused.body));
-            return Err(format!("a login was answered {status}: {body}").into());
+        let holds = |body: &[u8]| expected.is_empty() || body.windows(expected.len()).any(|w| w == expected.as_bytes());
+        if let Some(wrong) = replies.iter().find(|reply| reply.status != 200 || !holds(&reply.body)) {
+            let (status, body) = (wrong.status, String::from_utf8_lossy(&wrong.body));
+            return Err(format!("{} answered {status}: {body}", server.name).into());
         }
         let mut times: Vec<_> = replies.iter().map(|reply| reply.took).collect();
         times.sort_unstable();
-        let logins = count(times.len());
-        let each = |time: Duration| time.as_secs_f64() * 1e6 / logins;
-        Ok(Sample {
-            per_second: logins / elapsed.as_secs_f64(),
+        let requests = count(times.len());
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / requests;
+        let sample = Sample {
+            per_second: requests / elapsed.as_secs_f64(),
             p50: percentile(&times, 50),
             p99: percentile(&times, 99),
             cpu: each(server_after.saturating_sub(server_before)),
             simulator_cpu: each(simulator_after.saturating_sub(simulator_before)),
-        })
+        };
+        Ok((sample, replies.into_iter().map(|reply| reply.body).collect()))
     }
 }
 
-/// A count as a number to calculate with. Runs are far below 2^32 logins.
+/// The headers of the client of this number, whose address is out of 198.18.0.0/15 (RFC 2544).
+pub(crate) fn client(number: u32) -> String {
+    let address = Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 0, 0).to_bits() + number % 0x2_0000);
+    format!("User-Agent: Mozilla/5.0 MicroMessenger/8.0.60 MiniProgramEnv/iOS\r\nX-Forwarded-For: {address}\r\n")
+}
+
+/// A count as a number to calculate with. Runs are far below 2^32 requests.
 pub(crate) fn count(number: usize) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }

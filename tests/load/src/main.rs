@@ -1,15 +1,21 @@
-//! The load harness: what a login costs, beside the least that it could cost and beside the server it replaces.
+//! The load harness: what a login, a refresh and a token that is checked cost, beside the least that they could cost and
+//! beside what others need for them.
 //!
-//! It starts the simulated WeChat, the gateway, the floor (`bin/floor.rs`) and the tutorial's Flask server, each as a
-//! process of its own, and sends each the same number of logins in turn, round by round, so that all of them meet the
-//! same noise of the machine. `tests/load/run` builds everything and runs it; `docs/performance.md` says how to read it.
+//! It starts the simulated WeChat, the gateway, the floor (`bin/floor`), the tutorial's Flask server, and a login service
+//! and npm `oidc-provider` in Node, each as a process of its own, and sends each its requests in turn, round by round, so
+//! that all of them meet the same noise of the machine. `tests/load/run` builds everything and runs it;
+//! `docs/performance.md` says how to read it.
 
 mod http;
 mod load;
+mod logins;
+mod peers;
 mod process;
 mod report;
+mod rows;
 mod servers;
 mod simulator;
+mod tokens;
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -20,17 +26,13 @@ use clap::Parser;
 use tempfile::TempDir;
 
 use crate::load::{Load, count, median};
-use crate::process::Server;
-use crate::report::{Goal, Row, number, ratio, table};
+use crate::peers::Provider;
+use crate::report::{Goal, number};
+use crate::rows::{Rows, Servers};
 use crate::servers::Gateway;
-use crate::simulator::User;
 
 /// Whatever ends a run early.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// One login of the Flask server for so many of the others: it is slow, one is as costly as the next, and meanwhile the
-/// gateway's idle connections to the simulator (which keeps them for five seconds) are not to grow old.
-const FLASK_SHARE: usize = 20;
 
 /// Logins before the first round, for each connection.
 const WARM_UP: usize = 8;
@@ -39,7 +41,7 @@ const WARM_UP: usize = 8;
 const STARTS: usize = 5;
 
 #[derive(Parser)]
-#[command(about = "Measure what a login costs")]
+#[command(about = "Measure what a login and its tokens cost")]
 struct Args {
     /// The gateway's binary, built for release.
     #[arg(long)]
@@ -47,6 +49,9 @@ struct Args {
     /// The gunicorn of an environment with flask/requirements.txt; without it the Flask server is left out.
     #[arg(long)]
     gunicorn: Option<PathBuf>,
+    /// The folder `node` with its packages installed; without it the servers in Node are left out.
+    #[arg(long)]
+    node: Option<PathBuf>,
     /// A folder on a real disk for databases and logs; each run makes its own inside and removes it.
     #[arg(long, default_value = ".")]
     data: PathBuf,
@@ -86,23 +91,37 @@ fn keep(data: TempDir) {
 async fn measure(args: &Args, data: &Path) -> Result<(), Failure> {
     let simulator = simulator::start(&args.wxgate, data).await?;
     let prepared = Gateway::prepare(&args.wxgate, data, simulator.address).await?;
-    let floor = servers::floor(data, simulator.address).await?;
+    let floor = peers::floor(data, simulator.address).await?;
     let gateway = prepared.start().await?;
     let flask = match &args.gunicorn {
-        Some(gunicorn) => Some(servers::flask(gunicorn, data, simulator.address).await?),
+        Some(gunicorn) => Some(peers::flask(gunicorn, data, simulator.address).await?),
         None => None,
+    };
+    let (node, provider) = match &args.node {
+        Some(node) => {
+            let login = peers::node_login(node, data, simulator.address).await?;
+            (Some(login), Some(Provider::start(node, data).await?))
+        }
+        None => (None, None),
     };
     // After whatever follows a start.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let fresh = gateway.memory()?;
 
     let load = Load { simulator: &simulator, connections: args.connections, clients: Cell::new(0) };
-    let mut rows = Rows::new();
+    let servers = Servers {
+        gateway: &gateway,
+        backend: &prepared.backend,
+        floor: &floor,
+        flask: flask.as_ref(),
+        node: node.as_ref(),
+        provider: provider.as_ref(),
+    };
     let each = (args.logins / args.rounds).max(1);
-    rows.round(&load, &floor, &gateway, flask.as_ref(), args.logins..args.logins + WARM_UP * args.connections).await?;
-    rows = Rows::new();
+    Rows::new().round(&load, &servers, args.logins..args.logins + WARM_UP * args.connections).await?;
+    let mut rows = Rows::new();
     for round in 0..args.rounds {
-        rows.round(&load, &floor, &gateway, flask.as_ref(), round * each..(round + 1) * each).await?;
+        rows.round(&load, &servers, round * each..(round + 1) * each).await?;
     }
     let used = gateway.memory()?;
     gateway.stop().await?;
@@ -115,17 +134,17 @@ async fn measure(args: &Args, data: &Path) -> Result<(), Failure> {
         idle.push(mebibytes(gateway.memory()?));
         gateway.stop().await?;
     }
-    for server in flask.into_iter().chain([floor, simulator]) {
+    let provider = provider.map(|provider| provider.server);
+    for server in flask.into_iter().chain(node).chain(provider).chain([floor, simulator]) {
         server.stop().await?;
     }
 
     let cores = available_parallelism()?;
     println!("\n{} round(s) of {each} logins, {} connections, {cores} cores for all", args.rounds, args.connections);
-    println!("Each value is the middle one of the rounds. CPU: user and system time of the server for each login.\n");
+    println!("Each value is the middle one of the rounds. CPU: user and system time of the server for each request.");
     // A short run is too coarse to judge by: processor time is counted in 10 ms.
     let goal = |goal: Goal| (!args.smoke).then_some(goal);
     rows.print(goal);
-    println!();
     number("gateway: memory after start (VmRSS)", mebibytes(fresh), "MiB", goal(Goal::AtMost(30.0)));
     number("gateway: memory after start on the database of this run", median(idle), "MiB", goal(Goal::AtMost(30.0)));
     number("gateway: memory after the run", mebibytes(used), "MiB", None);
@@ -135,57 +154,4 @@ async fn measure(args: &Args, data: &Path) -> Result<(), Failure> {
 
 fn mebibytes(bytes: u64) -> f64 {
     count(usize::try_from(bytes >> 10).unwrap_or(usize::MAX)) / 1_024.0
-}
-
-/// The kinds of logins.
-struct Rows {
-    floor: Row,
-    first: Row,
-    returning: Row,
-    tutorial: Row,
-    flask: Row,
-}
-
-impl Rows {
-    fn new() -> Self {
-        Self {
-            floor: Row::new("floor"),
-            first: Row::new("gateway, first login"),
-            returning: Row::new("gateway, returning user"),
-            tutorial: Row::new("gateway, tutorial's request"),
-            flask: Row::new("Flask, tutorial's request"),
-        }
-    }
-
-    async fn round(
-        &mut self,
-        load: &Load<'_>,
-        floor: &Server,
-        gateway: &Server,
-        flask: Option<&Server>,
-        users: std::ops::Range<usize>,
-    ) -> Result<(), Failure> {
-        let of_flask = users.clone().step_by(FLASK_SHARE).map(|number| User::of_app(0, number)).collect::<Vec<_>>();
-        let users: Vec<_> = users.map(User::number).collect();
-        // The gateway right after the floor, because their ratio is the closest.
-        self.first.rounds.push(load.native(gateway, &users).await?);
-        self.floor.rounds.push(load.native(floor, &users).await?);
-        self.returning.rounds.push(load.native(gateway, &users).await?);
-        let path = |user: &User| format!("/apps/{}/user/wxlogin", user.appid);
-        self.tutorial.rounds.push(load.tutorial(gateway, &users, path).await?);
-        if let Some(flask) = flask {
-            let path = |_: &User| "/user/wxlogin".to_owned();
-            self.flask.rounds.push(load.tutorial(flask, &of_flask, path).await?);
-        }
-        Ok(())
-    }
-
-    fn print(&self, goal: impl Fn(Goal) -> Option<Goal>) {
-        table(&[&self.floor, &self.returning, &self.first, &self.tutorial, &self.flask]);
-        println!("\nRatios of CPU: the middle round, and least and most");
-        ratio(&self.returning, &self.floor, goal(Goal::AtMost(1.5)));
-        ratio(&self.first, &self.floor, None);
-        ratio(&self.flask, &self.returning, goal(Goal::AtLeast(14.0)));
-        ratio(&self.flask, &self.tutorial, None);
-    }
 }

@@ -19,6 +19,8 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// A running server. Dropped, it is killed.
 pub(crate) struct Server {
+    /// What it is called where something went wrong.
+    pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
     /// From the start of the process until it said where it listens.
     pub(crate) started_in: Duration,
@@ -32,6 +34,7 @@ impl Server {
     /// # Errors
     /// It cannot be started, ends at once, or says nothing for too long.
     pub(crate) async fn start(
+        name: &'static str,
         mut command: Command,
         log: &Path,
         address: impl Fn() -> Option<SocketAddr>,
@@ -41,13 +44,13 @@ impl Server {
         let started = Instant::now();
         let mut child =
             command.spawn().map_err(|error| format!("{}: {error}", command.as_std().get_program().display()))?;
-        let pid = child.id().ok_or("a server ended at once")?;
+        let pid = child.id().ok_or_else(|| format!("{name} ended at once"))?;
         loop {
             if let Some(address) = address() {
-                return Ok(Self { address, started_in: started.elapsed(), child, pid });
+                return Ok(Self { name, address, started_in: started.elapsed(), child, pid });
             }
             if child.try_wait()?.is_some() || started.elapsed() > START {
-                return Err(format!("a server did not start:\n{}", fs::read_to_string(log)?).into());
+                return Err(format!("{name} did not start:\n{}", fs::read_to_string(log)?).into());
             }
             tokio::time::sleep(LOOK).await;
         }

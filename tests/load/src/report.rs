@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::load::{Sample, median};
 
-/// The rounds of one kind of login.
+/// The rounds of one kind of request.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) rounds: Vec<Sample>,
@@ -15,7 +15,8 @@ impl Row {
         Self { name, rounds: Vec::new() }
     }
 
-    fn median(&self, value: impl Fn(&Sample) -> f64) -> f64 {
+    /// The middle one of the rounds' values; NaN if there was no round.
+    pub(crate) fn median(&self, value: impl Fn(&Sample) -> f64) -> f64 {
         median(self.rounds.iter().map(value))
     }
 
@@ -36,16 +37,16 @@ impl Row {
     }
 }
 
-/// One line for each kind of login.
-pub(crate) fn table(rows: &[&Row]) {
+/// One line for each kind of request.
+pub(crate) fn table(title: &str, rows: &[&Row]) {
     println!(
-        "{:<34} {:>8} {:>8} {:>8} {:>9}  {:>17} {:>9}",
-        "", "logins/s", "p50 ms", "p99 ms", "CPU us", "least .. most", "WeChat us"
+        "\n{title:<34} {:>8} {:>8} {:>8} {:>9}  {:>17} {:>9}",
+        "per s", "p50 ms", "p99 ms", "CPU us", "least .. most", "WeChat us"
     );
     rows.iter().filter(|row| !row.rounds.is_empty()).for_each(|row| row.print());
 }
 
-/// Processor time of one kind of login over another's: each round has its own ratio, the middle one is shown.
+/// Processor time of one kind of request over another's: each round has its own ratio, the middle one is shown.
 pub(crate) fn ratio(above: &Row, below: &Row, goal: Option<Goal>) {
     if above.rounds.is_empty() || below.rounds.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! The servers that are compared: the gateway, the floor, and the tutorial's server in Python.
+//! The gateway.
 
 use std::fs;
 use std::io::Read as _;
@@ -13,15 +13,28 @@ use tokio::process::Command;
 
 use crate::Failure;
 use crate::http::{get, send};
-use crate::process::{Server, address_in};
+use crate::process::Server;
 use crate::simulator::{APPS, SECRET, appid};
 
-const TENANT: &str = "load";
+/// Whose apps they are.
+pub(crate) const TENANT: &str = "load";
+/// What a proxy asks about.
+pub(crate) const POLICY: &str = "load";
+/// Whom all tokens are for.
+const AUDIENCE: &str = "load-api";
 
 /// A gateway's data folder, ready to be served from again and again.
 pub(crate) struct Gateway {
     wxgate: PathBuf,
     data: PathBuf,
+    /// How a backend proves who it is: the value of its `Authorization`.
+    pub(crate) backend: String,
+}
+
+#[derive(Deserialize)]
+struct ServiceClient {
+    id: String,
+    secret: String,
 }
 
 #[derive(Deserialize)]
@@ -37,14 +50,21 @@ impl Gateway {
     pub(crate) async fn prepare(wxgate: &Path, data: &Path, simulator: SocketAddr) -> Result<Self, Failure> {
         let data = data.join("gateway");
         fs::create_dir(&data)?;
-        let gateway = Self { wxgate: wxgate.to_owned(), data };
+        let mut gateway = Self { wxgate: wxgate.to_owned(), data, backend: String::new() };
         fs::write(gateway.data.join("master-key"), master_key()?)?;
         fs::write(gateway.config(), gateway.settings(simulator))?;
         gateway.run(&["migrate", "up"]).await?;
         gateway.run(&["tenant", "add", TENANT]).await?;
+        gateway.run(&["audience", "add", "--tenant", TENANT, AUDIENCE]).await?;
         for app in 0..APPS {
             gateway.run(&["app", "add", "--tenant", TENANT, "--appid", &appid(app)]).await?;
+            gateway.run(&["app", "policy", &appid(app), "--audience", AUDIENCE]).await?;
         }
+        gateway.run(&["policy", "add", "--tenant", TENANT, POLICY, "--audience", AUDIENCE]).await?;
+        let backend = ["service-client", "add", "--tenant", TENANT, "backend", "--audience", AUDIENCE];
+        let client = gateway.run(&[&backend[..], &["--introspect", "--json"]].concat()).await?;
+        let ServiceClient { id, secret } = serde_json::from_slice(&client)?;
+        gateway.backend = format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")));
         Ok(gateway)
     }
 
@@ -60,9 +80,9 @@ impl Gateway {
         let mut command = Command::new(&self.wxgate);
         command.arg("serve").arg("--config").arg(self.config());
         let address = || Some(serde_json::from_slice::<Listen>(&fs::read(&listen).ok()?).ok()?.public);
-        let mut server = Server::start(command, &self.data.join("gateway.log"), address).await?;
+        let mut server = Server::start("the gateway", command, &self.data.join("gateway.log"), address).await?;
         let listening = Instant::now();
-        let probe = get("/readyz");
+        let probe = get("/readyz", "");
         while send(server.address, &probe).await?.status != 200 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -97,14 +117,15 @@ allow_other_hosts = true
         )
     }
 
-    async fn run(&self, arguments: &[&str]) -> Result<(), Failure> {
+    /// What a command prints.
+    async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
         let mut command = Command::new(&self.wxgate);
         command.args(arguments).arg("--config").arg(self.config()).env("WXGATE_APP_SECRET", SECRET);
         let output = command.output().await?;
         if !output.status.success() {
             return Err(format!("wxgate {arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
-        Ok(())
+        Ok(output.stdout)
     }
 }
 
@@ -112,30 +133,4 @@ fn master_key() -> std::io::Result<String> {
     let mut key = [0; 32];
     fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
     Ok(BASE64_STANDARD.encode(key))
-}
-
-/// Starts the floor, which stands beside this program.
-///
-/// # Errors
-/// It does not start.
-pub(crate) async fn floor(data: &Path, simulator: SocketAddr) -> Result<Server, Failure> {
-    let mut command = Command::new(std::env::current_exe()?.with_file_name("floor"));
-    command.arg("--wechat").arg(format!("http://{simulator}")).args(["--secret", SECRET]);
-    command.arg("--database").arg(data.join("floor.db"));
-    let log = data.join("floor.log");
-    Server::start(command, &log, || address_in(&log, "listening on http://")).await
-}
-
-/// Starts the tutorial's server for the first app, with two workers as for two cores.
-///
-/// # Errors
-/// It does not start.
-pub(crate) async fn flask(gunicorn: &Path, data: &Path, simulator: SocketAddr) -> Result<Server, Failure> {
-    let mut command = Command::new(gunicorn);
-    command.args(["--workers", "2", "--no-control-socket", "--bind", "127.0.0.1:0", "server:app"]);
-    command.arg("--chdir").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/flask"));
-    command.env("WECHAT_URL", format!("http://{simulator}")).env("APPID", appid(0)).env("APP_SECRET", SECRET);
-    command.env("PYTHONDONTWRITEBYTECODE", "1");
-    let log = data.join("flask.log");
-    Server::start(command, &log, || address_in(&log, "Listening at: http://")).await
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use crate::Failure;
-use crate::http::{Reply, post, send_all};
+use crate::http::{JSON, Reply, post, send_all};
 use crate::process::{Server, address_in};
 
 /// Apps are many because each has a limit of 500 logins a second, as by default.
@@ -32,7 +32,7 @@ pub(crate) async fn start(wxgate: &Path, data: &Path) -> Result<Server, Failure>
         command.arg("--app").arg(format!("{}={SECRET}", appid(app)));
     }
     let log = data.join("simulator.log");
-    Server::start(command, &log, || address_in(&log, "listening on http://")).await
+    Server::start("the simulated WeChat", command, &log, || address_in(&log, "listening on http://")).await
 }
 
 /// Someone who logs in to one app.
@@ -95,7 +95,7 @@ async fn steer<T: for<'a> Deserialize<'a>>(
     users: &[User],
     body: impl Fn(&User) -> String,
 ) -> Result<Vec<T>, Failure> {
-    let requests = users.iter().map(|user| post(path, "", &body(user))).collect();
+    let requests = users.iter().map(|user| post(path, JSON, "", &body(user))).collect();
     let answered = send_all(simulator, requests, CONNECTIONS).await?;
     answered.replies.iter().map(|reply| read(path, reply)).collect()
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use wxgate_token::VerifyError;
 
 use super::code::{Action, Code};
+use crate::service::account::AccountError;
 use crate::service::directory::DirectoryError;
 use crate::service::login::LoginError;
 use crate::service::refresh::RefreshError;
@@ -113,6 +114,24 @@ impl From<DirectoryError> for ApiError {
             DirectoryError::Disabled => Code::AppDisabled.into(),
             DirectoryError::Unavailable => Self::from(Code::Overloaded).retry_after(1),
         }
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        let code = match error {
+            AccountError::NoUser => Code::TokenInvalid,
+            AccountError::SessionEnded => Code::SessionEnded,
+            AccountError::UserBlocked => Code::UserBlocked,
+            AccountError::OtherUser => Code::StepUpRequired,
+            AccountError::NoSession => Code::NotFound,
+            AccountError::App(DirectoryError::Unknown) => Code::AppDisabled,
+            AccountError::App(error) => return error.into(),
+            AccountError::StepUp(error) => return error.into(),
+            AccountError::Overloaded => return Self::caused(Code::Overloaded, error).retry_after(1),
+            AccountError::Storage(_) => Code::Internal,
+        };
+        Self::caused(code, error)
     }
 }
 

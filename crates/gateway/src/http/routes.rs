@@ -6,17 +6,25 @@ use actix_web::{FromRequest, HttpResponse, Resource, Responder, guard, web};
 
 use super::code::Code;
 use super::error::ApiError;
-use super::{discovery, forward_auth, health, jwks, login, metrics, refresh, tutorial};
+use super::oauth::{introspect, revoke, token};
+use super::{discovery, forward_auth, health, jwks, login, logout, me, metrics, refresh, sessions, tutorial};
 
 /// Mini-programs, browsers and downstream services.
 pub(super) fn public(routes: &mut web::ServiceConfig) {
     routes
         .service(post("/v1/apps/{appid}/login", login::post))
         .service(post("/v1/token/refresh", refresh::post))
+        .service(post("/v1/logout", logout::post))
+        .service(get_or_patch("/v1/me", me::get, me::patch))
+        .service(get("/v1/me/sessions", sessions::list))
+        .service(delete("/v1/me/sessions/{sid}", sessions::delete))
         .service(get_or_post("/user/wxlogin", tutorial::answer))
         .service(get_or_post("/apps/{appid}/user/wxlogin", tutorial::answer))
         .service(get("/t/{tenant}/.well-known/openid-configuration", discovery::openid))
         .service(get("/.well-known/oauth-authorization-server/t/{tenant}", discovery::oauth))
+        .service(post("/t/{tenant}/oauth/token", token::post))
+        .service(post("/t/{tenant}/oauth/introspect", introspect::post))
+        .service(post("/t/{tenant}/oauth/revoke", revoke::post))
         .service(get("/t/{tenant}/jwks.json", jwks::of_tenant))
         .service(get("/.well-known/jwks.json", jwks::shared))
         .service(web::resource(["/forward-auth/{policy}", "/forward-auth/{policy}/{rest}*"]).to(forward_auth::decide))
@@ -59,6 +67,28 @@ where
     F::Output: Responder + 'static,
 {
     endpoint(path, "GET, POST", &[Method::GET, Method::POST], handler)
+}
+
+fn delete<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    endpoint(path, "DELETE", &[Method::DELETE], handler)
+}
+
+fn get_or_patch<F, G, Args, GArgs>(path: &str, read: F, change: G) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+    G: Handler<GArgs>,
+    GArgs: FromRequest + 'static,
+    G::Output: Responder + 'static,
+{
+    let takes_patch = web::route().guard(guard::Patch()).to(change);
+    endpoint(path, "GET, HEAD, PATCH", &[Method::GET, Method::HEAD], read).route(takes_patch)
 }
 
 /// One address; other methods than its own are told which ones it takes (RFC 9110 section 15.5.6).

@@ -93,7 +93,7 @@ impl Logins {
     }
 
     /// The session of this code: opened now, being opened by a twin of this request, or opened a moment ago.
-    async fn session(&self, app: &Arc<ActiveApp>, attempt: Attempt) -> Outcome {
+    pub(crate) async fn session(&self, app: &Arc<ActiveApp>, attempt: Attempt) -> Outcome {
         match self.codes.admit(app.tenant.id(), app.app.id, &attempt, self.clock.now()) {
             Admission::Lead(lead) => {
                 let wait = lead.follow();

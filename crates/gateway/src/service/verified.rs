@@ -145,7 +145,12 @@ impl Verified {
         if !claims.is_for(audience) {
             return Err(VerifyError::Audience.into());
         }
-        if self.revoked.refuses(&token.bearer(), now)? {
+        let bearer = match purpose {
+            // The rows of session, user, app and tenant are read next, and say it in other words.
+            Purpose::Own => Bearer { session: None, user: None, app: None, ..token.bearer() },
+            Purpose::Service { .. } => token.bearer(),
+        };
+        if self.revoked.refuses(&bearer, now)? {
             return Err(Refused::Revoked);
         }
         let allowed = scopes.iter().all(|scope| claims.allows(scope.as_str()));

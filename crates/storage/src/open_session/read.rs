@@ -49,7 +49,7 @@ impl TenantScope {
         let text = format!(
             r#"SELECT {USER}, s.app_id, i.openid, i.unionid, s.mac_key, s.opened_at, i.created_at FROM session s
             JOIN identity i ON i.tenant_id = s.tenant_id AND i.id = s.identity_id
-            JOIN "user" u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+            JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
             JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
             JOIN tenant t ON t.id = s.tenant_id
             WHERE s.id = ? AND s.tenant_id = ? AND s.ended_at IS NULL {turn}

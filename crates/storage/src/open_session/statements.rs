@@ -20,8 +20,8 @@ pub(super) struct Statements {
     pub(super) insert_identities: Sized,
     /// All pairs (id, unionid), then all ids again.
     pub(super) update_unionids: Sized,
-    /// Rows (id, tenant, identity, app, user, session key, MAC key, tenant epoch, app epoch, user epoch, opened at,
-    /// access until).
+    /// Rows (id, tenant, identity, app, session key, MAC key, tenant epoch, app epoch, user epoch, opened at, access
+    /// until).
     pub(super) insert_sessions: Sized,
 }
 
@@ -49,9 +49,9 @@ impl Statements {
                 format!("UPDATE identity SET unionid = CASE id{cases} END WHERE id IN ({})", list("?", rows))
             }),
             insert_sessions: sized(|_, rows| {
-                let into = "INSERT INTO session (id, tenant_id, identity_id, app_id, user_id, session_key, mac_key, \
+                let into = "INSERT INTO session (id, tenant_id, identity_id, app_id, session_key, mac_key, \
                             tenant_epoch, app_epoch, user_epoch, opened_at, access_until, generation)";
-                format!("{into} VALUES {}", list("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", rows))
+                format!("{into} VALUES {}", list("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", rows))
             }),
         }
     }

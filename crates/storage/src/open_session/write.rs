@@ -150,7 +150,6 @@ impl Openings {
                 id(job.tenant.uuid()),
                 id(*identity),
                 id(job.app.uuid()),
-                id(user.id.uuid()),
                 Value::Bytes(Some(job.session_key.as_bytes().to_vec())),
                 number(job.mac_key),
                 number(job.tenant_epoch),

@@ -70,7 +70,7 @@ fn hold_apps(backend: DbBackend, rows: usize) -> String {
 fn read_sessions(rows: usize) -> String {
     let ids = list("?", rows);
     format!(
-        r#"SELECT s.id, s.tenant_id, s.app_id, s.user_id, s.generation, s.mac_key, s.opened_at, s.refreshed_at, s.end_reason,
+        r#"SELECT s.id, s.tenant_id, s.app_id, u.id, s.generation, s.mac_key, s.opened_at, s.refreshed_at, s.end_reason,
         s.access_until, s.client, s.contested_generation, s.contested, i.openid, i.unionid,
         CASE WHEN t.status <> 'active' OR a.status <> 'enabled' THEN 2 WHEN u.status <> 'active' THEN 1
             WHEN s.user_epoch <> u.sessions_epoch OR s.app_epoch <> a.sessions_epoch OR s.tenant_epoch <> t.sessions_epoch
@@ -79,7 +79,7 @@ fn read_sessions(rows: usize) -> String {
             AND n.opened_at > s.opened_at AND n.ended_at IS NULL)
         FROM session s
         JOIN identity i ON i.id = s.identity_id
-        JOIN "user" u ON u.id = s.user_id
+        JOIN "user" u ON u.id = i.user_id
         JOIN app a ON a.id = s.app_id
         JOIN tenant t ON t.id = s.tenant_id
         WHERE s.id IN ({ids})"#

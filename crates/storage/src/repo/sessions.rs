@@ -11,7 +11,7 @@ use super::ascii;
 use super::revocations::NewRevocation;
 use crate::error::StorageError;
 use crate::scope::TenantScope;
-use crate::sql::{get, id, statement, time};
+use crate::sql::{LARGEST, get, id, list, statement, time};
 
 /// Most devices that are listed.
 const MOST: u64 = 1_000;
@@ -45,8 +45,9 @@ impl TenantScope {
     /// # Errors
     /// The database fails.
     pub async fn acting_session(&self, session: SessionId) -> Result<Option<ActingSession>, StorageError> {
-        let text = r#"SELECT s.user_id, a.appid FROM session s
-            JOIN "user" u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+        let text = r#"SELECT u.id, a.appid FROM session s
+            JOIN identity i ON i.tenant_id = s.tenant_id AND i.id = s.identity_id
+            JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
             JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
             JOIN tenant t ON t.id = s.tenant_id
             WHERE s.id = ? AND s.tenant_id = ? AND s.ended_at IS NULL
@@ -67,11 +68,12 @@ impl TenantScope {
     /// The database fails.
     pub async fn live_sessions(&self, user: UserId) -> Result<Vec<LiveSession>, StorageError> {
         let text = format!(
-            r#"SELECT s.id, a.appid, s.opened_at, s.refreshed_at FROM session s
-            JOIN "user" u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+            r#"SELECT s.id, a.appid, s.opened_at, s.refreshed_at FROM identity i
+            JOIN session s ON s.tenant_id = i.tenant_id AND s.identity_id = i.id
+            JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
             JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
             JOIN tenant t ON t.id = s.tenant_id
-            WHERE s.tenant_id = ? AND s.user_id = ? AND s.ended_at IS NULL
+            WHERE i.tenant_id = ? AND i.user_id = ? AND s.ended_at IS NULL
             AND s.user_epoch = u.sessions_epoch AND s.app_epoch = a.sessions_epoch AND s.tenant_epoch = t.sessions_epoch
             ORDER BY s.opened_at DESC, s.id DESC LIMIT {MOST}"#
         );
@@ -97,14 +99,24 @@ pub(crate) async fn end_all_of_user(
     now: Timestamp,
 ) -> Result<Vec<NewRevocation>, StorageError> {
     let backend = tx.get_database_backend();
-    let lock = if backend == DbBackend::Sqlite { "" } else { "FOR UPDATE" };
-    let of_user = "tenant_id = ? AND user_id = ? AND ended_at IS NULL";
-    let read = format!("SELECT id, access_until FROM session WHERE {of_user} ORDER BY id {lock}");
-    let owner = [id(tenant.uuid()), id(user.uuid())];
-    let rows = tx.query_all_raw(statement(backend, &read, owner.to_vec())).await?;
-    let end = format!("UPDATE session SET ended_at = ?, end_reason = ? WHERE {of_user}");
-    let values = [vec![time(now), reason.as_str().into()], owner.to_vec()].concat();
-    tx.execute_raw(statement(backend, &end, values)).await?;
+    let lock = match backend {
+        DbBackend::Sqlite => "",
+        DbBackend::Postgres => "FOR UPDATE OF s",
+        _ => "FOR UPDATE",
+    };
+    let read = format!(
+        "SELECT s.id, s.access_until FROM identity i
+        JOIN session s ON s.tenant_id = i.tenant_id AND s.identity_id = i.id
+        WHERE i.tenant_id = ? AND i.user_id = ? AND s.ended_at IS NULL ORDER BY s.id {lock}"
+    );
+    let owner = vec![id(tenant.uuid()), id(user.uuid())];
+    let rows = tx.query_all_raw(statement(backend, &read, owner)).await?;
+    for rows in rows.chunks(LARGEST) {
+        let ids: Vec<_> = rows.iter().map(|row| Ok(id(get(row, 0)?))).collect::<Result<_, StorageError>>()?;
+        let end = format!("UPDATE session SET ended_at = ?, end_reason = ? WHERE id IN ({})", list("?", ids.len()));
+        let values = [vec![time(now), reason.as_str().into()], ids].concat();
+        tx.execute_raw(statement(backend, &end, values)).await?;
+    }
     let mut news = Vec::with_capacity(rows.len());
     for row in &rows {
         let until = Timestamp::from_millis(get(row, 1)?);

@@ -1,10 +1,13 @@
 //! The history of the schema on every engine.
 
 use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::Query;
+use uuid::Uuid;
 use wxgate_migrations::{Migrator, MigratorTrait};
 use wxgate_storage::{StartError, Storage};
 
-use crate::support::{TestDatabase, tenant};
+use crate::support::{TestDatabase, app, tenant};
+use crate::support_rows as rows;
 
 pub(crate) async fn up_down_up(database: TestDatabase) {
     let storage = Storage::connect(database.config()).await.unwrap();
@@ -20,6 +23,31 @@ pub(crate) async fn up_down_up(database: TestDatabase) {
     storage.start().await.unwrap();
     tenant(&storage, "acme").await;
     raw.close().await.unwrap();
+    storage.stop().await;
+}
+
+/// A session that was there before the table of sessions was made anew is there afterwards, and back again.
+pub(crate) async fn sessions_outlive_the_change_of_their_table(database: TestDatabase) {
+    let storage = Storage::connect(database.config()).await.unwrap();
+    storage.migrate().await.unwrap();
+    storage.start().await.unwrap();
+    let acme = tenant(&storage, "acme").await;
+    let shop = app(&storage, &acme, "wx1").await;
+    let raw = database.raw().await;
+    let now = database.clock.now();
+    let ada = rows::user(&raw, acme.id, now).await;
+    let identity = rows::identity(&raw, acme.id, shop.id, ada, "oAda").await.unwrap();
+    let session = rows::session(&raw, (acme.id, shop.id), identity, now).await.unwrap();
+
+    Migrator::down(&raw, Some(1)).await.unwrap();
+    let before = Query::select().columns(["id", "user_id"]).from("session").to_owned();
+    let before = raw.query_one(&before).await.unwrap().unwrap();
+    assert_eq!(before.try_get::<Uuid>("", "id").unwrap(), session.uuid());
+    assert_eq!(before.try_get::<Uuid>("", "user_id").unwrap(), ada.uuid());
+    raw.close().await.unwrap();
+    storage.migrate().await.unwrap();
+    let live = storage.tenant(acme.id).live_session(session).await.unwrap().unwrap();
+    assert_eq!((live.id, live.user.id), (session, ada));
     storage.stop().await;
 }
 

@@ -25,7 +25,7 @@ pub(crate) async fn replaced_session_keys_are_forgotten(database: TestDatabase) 
     let ada = rows::user(&raw, acme.id, database.clock.now()).await;
     let mine = rows::identity(&raw, acme.id, shop.id, ada, "oAda").await.unwrap();
     let other = rows::identity(&raw, acme.id, shop.id, ada, "oEve").await.unwrap();
-    let owner = (acme.id, shop.id, ada);
+    let owner = (acme.id, shop.id);
     let first = rows::session(&raw, owner, mine, database.clock.now()).await.unwrap();
     let alone = rows::session(&raw, owner, other, database.clock.now()).await.unwrap();
     database.clock.advance(MINUTE);
@@ -73,7 +73,7 @@ pub(crate) async fn the_sweep_walks_many_sessions(database: TestDatabase) {
     let mut last = None;
     for _ in 0..1_100 {
         database.clock.advance(Duration::from_millis(5));
-        let owner = (acme.id, shop.id, ada);
+        let owner = (acme.id, shop.id);
         last = Some(rows::session(&raw, owner, identity, database.clock.now()).await.unwrap());
     }
     raw.execute_unprepared("COMMIT").await.unwrap();

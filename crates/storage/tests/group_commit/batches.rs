@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::{BoxFuture, FutureExt, JoinAll, join_all};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
-use wxgate_domain::OpenedSession;
-use wxgate_storage::{BatchObserver, BatchOutcome, Engine, OpenSessionError, Storage, StorageConfig, StorageError};
+use wxgate_domain::{OpenedSession, RefreshToken};
+use wxgate_storage::{
+    BatchObserver, BatchOutcome, Engine, OpenSessionError, RefreshRequest, Storage, StorageConfig, StorageError,
+};
 
 use crate::logins::{self, Place, count, orphans};
 use crate::support::{self, TestDatabase};
@@ -93,18 +95,46 @@ pub(crate) async fn a_bad_row_fails_only_its_own_caller(database: TestDatabase) 
     let mut nowhere = shop.clone();
     nowhere.app.id = Uuid::from_bytes([9; 16]).into();
     let barrier = Barrier::raise(&database).await;
-    let mut logins: Vec<_> = (0..80).map(|n| (shop.clone(), format!("ada{n}"))).collect();
-    logins.push((nowhere, "bad".to_owned()));
+    // Bad ones among the good, so that at least one of them shares its batch however the lanes are scheduled.
+    let logins = (0..80).map(|n| {
+        let place = if n % 16 == 15 { &nowhere } else { &shop };
+        (place.clone(), format!("ada{n}"))
+    });
     let logins = queued(&storage, logins).await;
     barrier.lower().await;
-    let mut opened = logins.await;
-    let bad = opened.pop().unwrap().unwrap_err();
-    assert!(matches!(bad, OpenSessionError::Storage(StorageError::Driver { .. })), "{bad:?}");
+    let (opened, bad): (Vec<_>, Vec<_>) = logins.await.into_iter().partition(Result::is_ok);
+    assert!(
+        bad.iter().all(|bad| matches!(bad, Err(OpenSessionError::Storage(StorageError::Driver { .. })))),
+        "{bad:?}"
+    );
     let users: HashSet<_> = opened.into_iter().map(|opened| opened.unwrap().user.id).collect();
-    assert_eq!(users.len(), 80);
+    assert_eq!((users.len(), bad.len()), (75, 5));
     assert!(outcomes.of(BatchOutcome::Split) > 0);
-    assert_eq!(outcomes.of(BatchOutcome::Failed), 1);
-    assert_eq!((count(&database, "session").await, orphans(&database).await), (80, 0));
+    assert_eq!(outcomes.of(BatchOutcome::Failed), 5);
+    assert_eq!((count(&database, "session").await, orphans(&database).await), (75, 0));
+    storage.stop().await;
+}
+
+/// A transaction that is rolled back because of somebody else's row takes no turn with it.
+pub(crate) async fn a_bad_row_beside_a_refresh_costs_it_no_turn(database: TestDatabase) {
+    let (storage, shop, outcomes) = started(&database).await;
+    let session = shop.login(&storage, "ada", None).await;
+    let mut nowhere = shop.clone();
+    nowhere.app.id = Uuid::from_bytes([9; 16]).into();
+    let refresh = async |generation| {
+        let token = RefreshToken { mac_key: session.mac_key, tenant: shop.tenant.id, session: session.id, generation };
+        let request =
+            RefreshRequest { token, app: None, network: b"home", agent: b"phone", policy: &shop.tenant.policy };
+        storage.tenant(shop.tenant.id).refresh_session(&request).await.unwrap()
+    };
+    let barrier = Barrier::raise(&database).await;
+    // Enough of them for every lane.
+    let bad = queued(&storage, (0..40).map(|n| (nowhere.clone(), format!("bad{n}")))).await;
+    let (refreshed, bad, ()) = tokio::join!(refresh(0), bad, barrier.lower());
+    assert!(bad.iter().all(Result::is_err));
+    assert!(outcomes.of(BatchOutcome::Split) > 0);
+    assert_eq!((refreshed.generation, refreshed.repeated), (1, false));
+    assert_eq!((refresh(1).await.generation, refresh(1).await.repeated), (2, true));
     storage.stop().await;
 }
 

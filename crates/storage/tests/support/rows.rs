@@ -54,7 +54,7 @@ pub(crate) async fn identity(
 /// A session of an identity with a key of some bytes.
 pub(crate) async fn session(
     db: &DatabaseConnection,
-    (tenant, app, user): (TenantId, AppId, UserId),
+    (tenant, app): (TenantId, AppId),
     identity: Uuid,
     opened_at: Timestamp,
 ) -> Result<SessionId, DbErr> {
@@ -64,7 +64,6 @@ pub(crate) async fn session(
         ("tenant_id", tenant.uuid().into()),
         ("identity_id", identity.into()),
         ("app_id", app.uuid().into()),
-        ("user_id", user.uuid().into()),
         ("session_key", vec![1_u8; 53].into()),
         ("generation", 0_i32.into()),
         ("mac_key", 3_i32.into()),

@@ -1,10 +1,33 @@
-//! An access token in the Authorization header.
+//! An access token in the Authorization header, and the user who logged in with it.
 
-use actix_web::HttpRequest;
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
 use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, web};
 
+use crate::app::Gateway;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
+use crate::service::account::SignedIn;
+
+/// Whoever holds a user's access token for the gateway itself, and whose session goes on.
+pub(crate) struct User(pub(crate) SignedIn);
+
+impl FromRequest for User {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let gateway = request.app_data::<web::Data<Gateway>>().ok_or(Code::Internal)?;
+            let token = gateway.verified.user(bearer_token(&request)?).await?;
+            Ok(Self(gateway.accounts.signed_in(&token.claims, &token.tenant).await?))
+        })
+    }
+}
 
 /// The token of exactly one Authorization header with the scheme Bearer (RFC 6750 section 2.1), in any case (RFC 9110
 /// section 11.1). Tokens in addresses and bodies are nobody's: addresses reach logs.

@@ -1,0 +1,67 @@
+//! `GET, PATCH /v1/me`: who is logged in, and what they say of themself.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use wxgate_domain::Profile;
+
+use super::code::Code;
+use super::error::ApiError;
+use super::extract::bearer::User;
+use super::extract::body::JsonBody;
+use crate::app::Gateway;
+use crate::service::account::SignedIn;
+
+/// A user, to themself. Times are seconds. Nickname and avatar are what the client said, and prove nothing.
+#[derive(Serialize)]
+struct MeReply<'a> {
+    id: String,
+    appid: &'a str,
+    openid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unionid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nickname: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avatar_url: Option<&'a str>,
+    created_at: i64,
+    session_id: String,
+}
+
+/// What a client fills in; what it leaves out stays.
+#[derive(Deserialize)]
+pub(super) struct ProfileBody {
+    nickname: Option<String>,
+    avatar_url: Option<String>,
+}
+
+/// `GET /v1/me`.
+pub(super) async fn get(user: User) -> HttpResponse {
+    reply(&user.0, &user.0.session.user.profile)
+}
+
+/// `PATCH /v1/me`. WeChat's placeholders change nothing.
+pub(super) async fn patch(
+    gateway: web::Data<Gateway>,
+    user: User,
+    body: JsonBody<ProfileBody>,
+) -> Result<HttpResponse, ApiError> {
+    let ProfileBody { nickname, avatar_url } = body.value;
+    let profile = Profile::asserted(nickname.as_deref(), avatar_url.as_deref());
+    let profile = profile.map_err(|error| ApiError::caused(Code::RequestInvalid, error))?;
+    let profile = gateway.accounts.fill_in(&user.0, &profile).await?;
+    Ok(reply(&user.0, &profile))
+}
+
+fn reply(who: &SignedIn, profile: &Profile) -> HttpResponse {
+    let session = &who.session;
+    HttpResponse::Ok().json(MeReply {
+        id: session.user.id.to_string(),
+        appid: who.app.app.appid.as_str(),
+        openid: session.openid.as_str(),
+        unionid: session.unionid.as_ref().map(wxgate_domain::UnionId::as_str),
+        nickname: profile.nickname.as_deref(),
+        avatar_url: profile.avatar_url.as_deref(),
+        created_at: session.user.created_at.seconds(),
+        session_id: session.id.to_string(),
+    })
+}
