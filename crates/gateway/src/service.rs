@@ -10,6 +10,7 @@ pub(crate) mod limits;
 pub(crate) mod login;
 pub(crate) mod oauth;
 pub(crate) mod refresh;
+pub(crate) mod revocations;
 pub(crate) mod revoked;
 pub(crate) mod signing_keys;
 #[cfg(test)]

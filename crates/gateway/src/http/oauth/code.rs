@@ -80,7 +80,8 @@ impl From<Code> for OAuthCode {
             Code::RefreshInvalid | Code::RefreshReused | Code::SessionEnded => Self::RefreshRejected,
             Code::TokenInvalid | Code::TokenExpired => Self::SubjectInvalid,
             Code::UserBlocked => Self::UserBlocked,
-            Code::AppUnknown => Self::ClientInvalid,
+            Code::AppUnknown | Code::ClientInvalid => Self::ClientInvalid,
+            Code::NotGranted => Self::NotGranted,
             Code::AppDisabled | Code::AppNotAuthorized => Self::ClientDisabled,
             Code::NotFound => Self::TenantUnknown,
             Code::MethodNotAllowed => Self::MethodNotAllowed,
@@ -99,6 +100,7 @@ impl From<Code> for OAuthCode {
             | Code::AppMismatch
             | Code::ScopeInsufficient
             | Code::PolicyUnknown
+            | Code::CursorGone
             | Code::HostRefused => Self::RequestInvalid,
         }
     }
