@@ -2,13 +2,15 @@
 //!
 //! ```sh
 //! cargo run -p wxgate-verifier --features actix --example actix -- http://127.0.0.1:8080/t/demo wx000000000000de01
-//! curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:9000/me
 //! ```
+//!
+//! It prints its address; call `/me` and `/orders` with `Authorization: Bearer` and a token of the gateway's.
 //!
 //! With a service client's id and a file that holds its secret, it follows the revocation feed too:
 //! `-- ISSUER AUDIENCE CLIENT_ID SECRET_FILE`.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::{App, HttpServer, Responder, get, web};
@@ -25,6 +27,11 @@ async fn me(token: Verified) -> impl Responder {
 async fn orders(token: Verified) -> Result<&'static str, wxgate_verifier::Error> {
     token.require("orders:read")?;
     Ok("no orders yet\n")
+}
+
+#[expect(clippy::print_stdout, reason = "whoever runs it wants to know")]
+fn announce(address: &SocketAddr) {
+    println!("listening on http://{address}");
 }
 
 #[actix_web::main]
@@ -44,5 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let server =
         HttpServer::new(move || App::new().app_data(web::Data::new(verifier.clone())).service(me).service(orders));
-    Ok(server.workers(1).bind(("127.0.0.1", 9000))?.run().await?)
+    let server = server.workers(1).bind(("127.0.0.1", 0))?;
+    server.addrs().iter().for_each(announce);
+    Ok(server.run().await?)
 }

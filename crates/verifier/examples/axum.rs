@@ -2,13 +2,15 @@
 //!
 //! ```sh
 //! cargo run -p wxgate-verifier --features axum --example axum -- http://127.0.0.1:8080/t/demo wx000000000000de01
-//! curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:9000/me
 //! ```
+//!
+//! It prints its address; call `/me` and `/orders` with `Authorization: Bearer` and a token of the gateway's.
 //!
 //! With a service client's id and a file that holds its secret, it follows the revocation feed too:
 //! `-- ISSUER AUDIENCE CLIENT_ID SECRET_FILE`.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -25,6 +27,11 @@ async fn me(token: Verified) -> String {
 async fn orders(token: Verified) -> Result<&'static str, wxgate_verifier::Error> {
     token.require("orders:read")?;
     Ok("no orders yet\n")
+}
+
+#[expect(clippy::print_stdout, reason = "whoever runs it wants to know")]
+fn announce(address: &SocketAddr) {
+    println!("listening on http://{address}");
 }
 
 #[tokio::main]
@@ -44,6 +51,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let routes = Router::new().route("/me", get(me)).route("/orders", get(orders));
     let routes = routes.layer(VerifyLayer::new(verifier));
-    axum::serve(TcpListener::bind(("127.0.0.1", 9000)).await?, routes).await?;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    announce(&listener.local_addr()?);
+    axum::serve(listener, routes).await?;
     Ok(())
 }
