@@ -116,8 +116,7 @@ async fn blocked_users_disabled_apps_and_suspended_tenants_refresh_nothing() {
     let user = pair["user"]["id"].as_str().unwrap();
     // The row decides, so there is nothing to wait for.
     let command = async |arguments: &[&str]| {
-        let command = arguments.iter().fold(gateway.command([]), |command, argument| command.argument(argument));
-        command.run().await.ok();
+        crate::harness::cli::wxgate(arguments.iter().copied()).config(&gateway.config()).run().await.ok();
         refresh(gateway.client(), &pair["refresh_token"]).await
     };
     let disabled = command(&["app", "disable", APP]).await;

@@ -22,11 +22,13 @@ use crate::http::boundary::Listener;
 use crate::http::server::serve;
 use crate::metrics::Metrics;
 use crate::service::account::Accounts;
+use crate::service::clients::Clients;
 use crate::service::codes::Codes;
 use crate::service::directory::Directory;
 use crate::service::forward_auth::ForwardAuth;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
+use crate::service::oauth::OAuth;
 use crate::service::refresh::Refreshes;
 use crate::service::revoked::Revoked;
 use crate::service::signing_keys::SigningKeys;
@@ -52,6 +54,8 @@ pub(crate) struct Gateway {
     pub(crate) accounts: Accounts,
     pub(crate) verified: Verified,
     pub(crate) forward_auth: ForwardAuth,
+    pub(crate) clients: Clients,
+    pub(crate) oauth: OAuth,
     pub(crate) readiness: Readiness,
     pub(crate) trusted_proxies: Vec<IpNet>,
 }
@@ -123,6 +127,14 @@ impl App {
             tasks: tasks.clone(),
         };
         let accounts = Accounts { storage: storage.clone(), directory: directory.clone(), logins: logins.clone() };
+        let clients = Clients::new(directory.clone(), limits.clone(), metrics.clone(), (clock.clone(), &random));
+        let oauth = OAuth {
+            clock: clock.clone(),
+            random: random.clone(),
+            storage: storage.clone(),
+            directory: directory.clone(),
+            refreshes: refreshes.clone(),
+        };
         tokio::spawn(directory.clone().follow_changes());
         tokio::spawn(revocations.follow());
         tokio::spawn(policies.follow());
@@ -142,6 +154,8 @@ impl App {
             accounts,
             verified,
             forward_auth,
+            clients,
+            oauth,
             readiness: readiness.clone(),
             trusted_proxies,
         };

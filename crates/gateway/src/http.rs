@@ -12,6 +12,7 @@ mod login;
 mod logout;
 mod me;
 mod metrics;
+pub(crate) mod oauth;
 mod refresh;
 pub(crate) mod routes;
 pub(crate) mod server;

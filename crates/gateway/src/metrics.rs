@@ -54,6 +54,7 @@ pub(crate) struct Metrics {
     batch_seconds: Histogram,
     batches: Family<OutcomeLabels, Counter>,
     decrypt_failures: Family<CauseLabels, Counter>,
+    pub(crate) client_failures: Counter,
     pub(crate) referer_mismatch: Counter,
     pub(crate) untrusted_forwarded: Counter,
 }
@@ -85,6 +86,7 @@ impl Metrics {
             batch_seconds: seconds(),
             batches: Family::default(),
             decrypt_failures: Family::default(),
+            client_failures: Counter::default(),
             referer_mismatch: Counter::default(),
             untrusted_forwarded: Counter::default(),
         };
@@ -106,6 +108,11 @@ impl Metrics {
             "decrypt_failures",
             "User data that did not open, by the first check that failed",
             self.decrypt_failures.clone(),
+        );
+        r.register(
+            "client_failures",
+            "Service clients that were not believed: unknown, a wrong secret, or from another address",
+            self.client_failures.clone(),
         );
         r.register(
             "referer_mismatches",

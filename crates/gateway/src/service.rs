@@ -2,11 +2,13 @@
 
 pub(crate) mod account;
 pub(crate) mod admin;
+pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod directory;
 pub(crate) mod forward_auth;
 pub(crate) mod limits;
 pub(crate) mod login;
+pub(crate) mod oauth;
 pub(crate) mod refresh;
 pub(crate) mod revoked;
 pub(crate) mod signing_keys;

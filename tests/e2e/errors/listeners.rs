@@ -38,7 +38,7 @@ async fn the_keys_have_a_head_a_tag_and_a_life() {
     let client = gateway.client();
     let path = "/t/demo/jwks.json";
     let full = client.get(path).await;
-    assert_eq!(full.ok()["keys"].as_array().unwrap().len(), 1);
+    assert_eq!(full.ok()["keys"].as_array().unwrap().len(), 2, "one signs, one is next");
     assert_eq!(full.header("content-type"), "application/json");
     assert_eq!(full.header("cache-control"), "public, max-age=300");
 

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use super::code::Code;
 use super::error::ApiError;
 use super::extract::client::Client;
-use super::{forward_auth, tutorial};
+use super::oauth::error::OAuthError;
+use super::{forward_auth, oauth, tutorial};
 use crate::app::Gateway;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -49,8 +50,8 @@ pub(crate) async fn enter(
         Some(error) => request.error_response(error),
         None => next.call(request).await?.map_into_boxed_body(),
     };
-    let (response, source) = in_our_words(response, &id);
-    Ok(leave(&gateway, response, &id, started.elapsed(), source.as_ref()))
+    let (response, refusal) = in_our_words(response, &id);
+    Ok(leave(&gateway, response, &id, started.elapsed(), refusal.as_ref()))
 }
 
 /// Whether a request may go on at all.
@@ -76,31 +77,57 @@ fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest, client
     }
 }
 
-/// What the operator learns of an error: the source's text, which never goes further.
-type Refusal = Option<(Code, String)>;
+/// What the operator learns of an error, and nobody else.
+struct Refusal {
+    /// Its name in the log.
+    name: &'static str,
+    /// Whether somebody here has to mend it.
+    alarm: bool,
+    /// The text of its source.
+    source: String,
+}
 
 /// Gives every error, the framework's own included, the body that its route promises.
-fn in_our_words(response: ServiceResponse, id: &str) -> (ServiceResponse, Refusal) {
+fn in_our_words(response: ServiceResponse, id: &str) -> (ServiceResponse, Option<Refusal>) {
     // The probe of a process that stops has its say in its status: the framework's own errors are never this one.
     let not_ready = response.status() == StatusCode::SERVICE_UNAVAILABLE && response.response().error().is_none();
     if response.status().as_u16() < 400 || not_ready {
         return (response, None);
     }
-    let own = response.response().error().and_then(|error| error.as_error::<ApiError>());
-    let framework;
-    let error = if let Some(error) = own {
-        error
+    let path = response.request().path();
+    let own = response.response().error();
+    let (mut told, refusal) = if let Some(error) = own.and_then(|error| error.as_error::<OAuthError>()) {
+        (error.told(), Refusal::of(error.name, error.alarm, error.source.as_deref()))
+    } else if let Some(error) = own.and_then(|error| error.as_error::<ApiError>()) {
+        in_words_of(path, error, id)
     } else {
-        framework = ApiError::from(Code::of_status(response.status()));
-        &framework
+        in_words_of(path, &Code::of_status(response.status()).into(), id)
     };
-    let source = (error.code, error.source.as_ref().map(|s| chain(s.as_ref())).unwrap_or_default());
-    let tutorial = tutorial::is_route(response.request().path());
-    let mut told = if tutorial { tutorial::failure(error) } else { error.problem(id) };
     if let Some(allow) = response.headers().get(header::ALLOW) {
         told.headers_mut().insert(header::ALLOW, allow.clone());
     }
-    (response.into_response(told), Some(source))
+    (response.into_response(told), Some(refusal))
+}
+
+/// An error in the shape of its route.
+fn in_words_of(path: &str, error: &ApiError, id: &str) -> (HttpResponse, Refusal) {
+    let told = if tutorial::is_route(path) {
+        tutorial::failure(error)
+    } else if oauth::is_route(path) {
+        OAuthError::from(error).told()
+    } else {
+        error.problem(id)
+    };
+    (told, Refusal::of(error.code.name(), error.code.is_alarm(), error.source.as_deref()))
+}
+
+/// The source of an error.
+type Source = dyn std::error::Error + Send + Sync + 'static;
+
+impl Refusal {
+    fn of(name: &'static str, alarm: bool, source: Option<&Source>) -> Self {
+        Self { name, alarm, source: source.map(|source| chain(source)).unwrap_or_default() }
+    }
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
@@ -124,13 +151,13 @@ fn leave(
     mut response: ServiceResponse,
     id: &str,
     duration: Duration,
-    source: Option<&(Code, String)>,
+    refusal: Option<&Refusal>,
 ) -> ServiceResponse {
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let status = response.status().as_u16();
     let (method, duration_ms) = (response.request().method().as_str(), milliseconds(duration));
-    let code = source.map(|(code, _)| code.name());
-    let text = source.map(|(_, text)| text.as_str()).filter(|text| !text.is_empty());
+    let code = refusal.map(|refusal| refusal.name);
+    let text = refusal.map(|refusal| refusal.source.as_str()).filter(|text| !text.is_empty());
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -146,7 +173,7 @@ fn leave(
         };
     }
     // Only what somebody here has to mend is an error in the log.
-    if source.is_some_and(|(code, _)| code.is_alarm()) {
+    if refusal.is_some_and(|refusal| refusal.alarm) {
         line!(error);
     } else {
         line!(info);

@@ -3,4 +3,6 @@
 pub(crate) mod bearer;
 pub(crate) mod body;
 pub(crate) mod client;
+pub(crate) mod credentials;
+pub(crate) mod form;
 pub(crate) mod named_app;

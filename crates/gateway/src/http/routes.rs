@@ -6,6 +6,7 @@ use actix_web::{FromRequest, HttpResponse, Resource, Responder, guard, web};
 
 use super::code::Code;
 use super::error::ApiError;
+use super::oauth::{introspect, revoke, token};
 use super::{discovery, forward_auth, health, jwks, login, logout, me, metrics, refresh, sessions, tutorial};
 
 /// Mini-programs, browsers and downstream services.
@@ -21,6 +22,9 @@ pub(super) fn public(routes: &mut web::ServiceConfig) {
         .service(get_or_post("/apps/{appid}/user/wxlogin", tutorial::answer))
         .service(get("/t/{tenant}/.well-known/openid-configuration", discovery::openid))
         .service(get("/.well-known/oauth-authorization-server/t/{tenant}", discovery::oauth))
+        .service(post("/t/{tenant}/oauth/token", token::post))
+        .service(post("/t/{tenant}/oauth/introspect", introspect::post))
+        .service(post("/t/{tenant}/oauth/revoke", revoke::post))
         .service(get("/t/{tenant}/jwks.json", jwks::of_tenant))
         .service(get("/.well-known/jwks.json", jwks::shared))
         .service(web::resource(["/forward-auth/{policy}", "/forward-auth/{policy}/{rest}*"]).to(forward_auth::decide))

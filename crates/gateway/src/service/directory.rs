@@ -12,6 +12,8 @@ use wxgate_domain::{App, AppId, AppStatus, Credential, Slug, Tenant, TenantId, T
 use wxgate_storage::{Change, ChangeKind, Storage, StorageError};
 use wxgate_token::{Issuer, Jwks, KeyRing};
 
+use super::clients::{KnownClient, TenantClients};
+
 /// How long a row is believed without asking again; changes are heard of much earlier.
 const POSITIVE: Duration = Duration::from_mins(1);
 
@@ -89,6 +91,7 @@ pub(crate) struct Directory {
     /// The names of what rows and refresh tokens call by our ids. They never change, so they are never forgotten early.
     appids: Cache<(TenantId, AppId), Option<WechatAppid>>,
     slugs: Cache<TenantId, Option<Slug>>,
+    clients: Cache<TenantId, Arc<TenantClients>>,
     key_epochs: KeyEpochs,
 }
 
@@ -118,6 +121,11 @@ impl Directory {
             apps: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
             tenants: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
             appids: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
+            clients: Cache::builder()
+                .max_capacity(ENTRIES)
+                .weigher(|_, clients: &Arc<TenantClients>| u32::try_from(clients.len()).unwrap_or(u32::MAX).max(1))
+                .time_to_live(POSITIVE)
+                .build(),
             slugs: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
             key_epochs: KeyEpochs::default(),
         }
@@ -194,6 +202,23 @@ impl Directory {
         self.tenant(issuer.tenant()).await
     }
 
+    /// The service clients of a tenant, all of them together: so a known id is found no faster than an unknown one is
+    /// missed, and unknown ids cost no reads.
+    pub(crate) async fn service_clients(&self, tenant: TenantId) -> Result<Arc<TenantClients>, DirectoryError> {
+        if let Some(known) = self.clients.get(&tenant).await {
+            return Ok(known);
+        }
+        let load = async {
+            let stored = self.storage.tenant(tenant).service_clients().with_secrets().await?;
+            let known = stored
+                .into_iter()
+                .map(|(client, secrets)| (client.id.clone(), Arc::new(KnownClient::new(client, secrets))));
+            Ok(Arc::new(known.collect()))
+        };
+        let loaded = Box::pin(self.clients.try_get_with(tenant, load)).await;
+        loaded.map_err(|error: Arc<DirectoryError>| *error)
+    }
+
     /// The keys of the tenants that the operator named, as one set.
     pub(crate) async fn shared_jwks(&self) -> Result<Jwks, DirectoryError> {
         let mut tenants = Vec::new();
@@ -251,6 +276,7 @@ impl Directory {
     fn forget(&self, keys: Keys) {
         self.apps.invalidate_all();
         self.tenants.invalidate_all();
+        self.clients.invalidate_all();
         if let Keys::Moved(tenant) = keys {
             self.key_epochs.moved(tenant);
         }

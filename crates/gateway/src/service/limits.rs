@@ -15,7 +15,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{NotUntil, Quota, RateLimiter};
 use moka::sync::Cache;
 use wxgate_crypto::Random;
-use wxgate_domain::{App, AppId, OpenId};
+use wxgate_domain::{App, AppId, OpenId, ServiceClientId, TenantId};
 
 use super::login::LoginError;
 use crate::config;
@@ -39,6 +39,10 @@ const CREDIT: i32 = 64;
 
 /// Exchanges under way at which an address is taken for many users', and its successes are credited.
 const CROWD: i32 = 4;
+
+/// Failures to authenticate as one service client in a minute, before they are answered with 429. Secrets have 256 bits:
+/// nobody guesses one, but nobody needs to fill the log either.
+const CLIENT_FAILURES: u32 = 10;
 
 /// How long a rejected code is held against an address.
 const SUSPICION: Duration = Duration::from_mins(5);
@@ -66,6 +70,7 @@ pub(crate) struct Limits {
     apps: Cache<(AppId, Quotas), Arc<AppBuckets>>,
     /// By what the apps' policies allow in a minute.
     openids: Cache<u32, Arc<Buckets<(AppId, OpenId)>>>,
+    client_failures: Buckets<(TenantId, ServiceClientId)>,
     /// Rejected codes, less successes; below zero is credit.
     standing: Cache<Caller, Arc<AtomicI32>>,
     undecided: Mutex<HashMap<Caller, i32>>,
@@ -90,6 +95,7 @@ impl Limits {
             addresses: buckets(quota(limits.address_per_second, limits.address_burst)),
             apps: Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_mins(10)).build(),
             openids: Cache::builder().max_capacity(POLICIES).build(),
+            client_failures: buckets(Quota::per_minute(positive(CLIENT_FAILURES))),
             standing: Cache::builder().max_capacity(REMEMBERED).time_to_idle(SUSPICION).build(),
             undecided: Mutex::default(),
         }
@@ -127,11 +133,18 @@ impl Limits {
         buckets.check_key(&(app.id, openid.clone())).map_err(|until| self.wait(&until))
     }
 
+    /// Counts a failure to authenticate as a service client.
+    pub(crate) fn client_failure(&self, tenant: TenantId, client: ServiceClientId) -> Result<(), Wait> {
+        self.client_failures.check_key(&(tenant, client)).map_err(|until| self.wait(&until))
+    }
+
     /// Forgets buckets that are full again, which are most of them after a few seconds. So what is remembered is
     /// bounded by what can be served between two calls.
     pub(crate) fn forget_full_buckets(&self) {
         self.addresses.retain_recent();
         self.addresses.shrink_to_fit();
+        self.client_failures.retain_recent();
+        self.client_failures.shrink_to_fit();
         for (_, openids) in &self.openids {
             openids.retain_recent();
             openids.shrink_to_fit();

@@ -44,9 +44,7 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for JsonBody<T
         Box::pin(async move {
             admitted?;
             let payload = payload.await.map_err(|_| Code::RequestInvalid)?;
-            let bytes =
-                tokio::time::timeout(READ_TIME, read(payload, MAX)).await.map_err(|_| Code::RequestTimeout)??;
-            let (value, digest) = parse(&bytes)?;
+            let (value, digest) = parse(&read_in_time(payload, MAX).await?)?;
             Ok(Self { value, digest })
         })
     }
@@ -55,19 +53,26 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for JsonBody<T
 /// Browsers cannot send `application/json` across origins without asking; other types are refused. The tutorial's
 /// server never looked at the type, so its clients may send any.
 fn media_type(request: &HttpRequest) -> Result<(), ApiError> {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let right =
+        if tutorial::is_route(request.path()) { is_unencoded(request) } else { is_plain(request, "application/json") };
+    if right { Ok(()) } else { Err(Code::MediaType.into()) }
+}
+
+/// Whether a body says that it is of this type, once, and not compressed.
+pub(super) fn is_plain(request: &HttpRequest, media_type: &str) -> bool {
     let only = request.headers().get_all(header::CONTENT_TYPE).count() <= 1;
-    let json = tutorial::is_route(request.path())
-        || text(header::CONTENT_TYPE).filter(|_| only).is_some_and(|value| {
-            let essence = value.split(';').next().unwrap_or_default().trim();
-            essence.eq_ignore_ascii_case("application/json")
-        });
-    let plain = text(header::CONTENT_ENCODING).is_none_or(|value| value.eq_ignore_ascii_case("identity"));
-    if json && plain { Ok(()) } else { Err(Code::MediaType.into()) }
+    let text = request.headers().get(header::CONTENT_TYPE).filter(|_| only).and_then(|value| value.to_str().ok());
+    let essence = text.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case(media_type) && is_unencoded(request)
+}
+
+fn is_unencoded(request: &HttpRequest) -> bool {
+    let encoding = request.headers().get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    encoding.is_none_or(|value| value.eq_ignore_ascii_case("identity"))
 }
 
 /// A body that says it is too long is not waited for.
-fn announced(request: &HttpRequest, max: usize) -> Result<(), ApiError> {
+pub(super) fn announced(request: &HttpRequest, max: usize) -> Result<(), ApiError> {
     let length =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let fits = length.is_none_or(|length| length <= max as u64);
@@ -85,6 +90,11 @@ fn refuse_secrets_in_query(request: &HttpRequest) -> Result<(), ApiError> {
         return Err(Code::FieldForbidden.into());
     }
     Ok(())
+}
+
+/// Reads a body of at most `max` bytes, in the time that one may take.
+pub(super) async fn read_in_time(payload: web::Payload, max: usize) -> Result<BytesMut, ApiError> {
+    tokio::time::timeout(READ_TIME, read(payload, max)).await.map_err(|_| Code::RequestTimeout)?
 }
 
 async fn read(mut payload: web::Payload, max: usize) -> Result<BytesMut, ApiError> {
@@ -116,7 +126,8 @@ fn carries_session_key(object: &Map<String, Value>) -> bool {
     object.iter().any(|(key, value)| (is_session_key(key) && !is_empty(value)) || inside(value))
 }
 
-fn is_session_key(name: &str) -> bool {
+/// Whether a field has the name of what must never be sent.
+pub(super) fn is_session_key(name: &str) -> bool {
     ["session_key", "sessionkey"].iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden))
 }
 

@@ -36,6 +36,11 @@ impl Client {
         }
     }
 
+    /// Where the request came from.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// What limits count: an IPv4 address, or the /64 of an IPv6 address.
     pub(crate) fn bucket(&self) -> IpAddr {
         match self.address {
