@@ -9,6 +9,7 @@ pub(crate) mod jwt;
 pub(crate) mod oauth;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod raw;
 pub(crate) mod simulator;
 pub(crate) mod wechat;
 

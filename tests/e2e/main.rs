@@ -11,6 +11,7 @@ mod cli;
 mod codes;
 mod decryption;
 mod errors;
+mod forward_auth;
 mod forward_auth_proxies;
 mod leaks;
 mod limits;

@@ -10,6 +10,7 @@ use actix_web::web;
 use ipnet::IpNet;
 use serde::Serialize;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Random;
 use wxgate_domain::Clock;
@@ -30,6 +31,7 @@ use crate::service::limits::Limits;
 use crate::service::login::Logins;
 use crate::service::oauth::OAuth;
 use crate::service::refresh::Refreshes;
+use crate::service::revocations::{Revocations, Waiting};
 use crate::service::revoked::Revoked;
 use crate::service::signing_keys::SigningKeys;
 use crate::service::tokens::Tokens;
@@ -54,6 +56,7 @@ pub(crate) struct Gateway {
     pub(crate) accounts: Accounts,
     pub(crate) verified: Verified,
     pub(crate) forward_auth: ForwardAuth,
+    pub(crate) revocations: Revocations,
     pub(crate) clients: Clients,
     pub(crate) oauth: OAuth,
     pub(crate) readiness: Readiness,
@@ -80,6 +83,8 @@ pub(crate) struct Addresses {
 pub(crate) struct App {
     servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
     readiness: Readiness,
+    /// Whoever waits for news need not wait for the end.
+    stopping: CancellationToken,
     drain: Duration,
     tasks: TaskTracker,
     storage: Storage,
@@ -102,8 +107,8 @@ impl App {
         let Parts { clock, random, metrics, storage } = parts;
         let limits = Arc::new(Limits::new(config.limits, random.clone()));
         let directory = Directory::new(storage.clone(), &config.public_url, &config.jwks_tenants);
-        let (revoked, revocations) = Revoked::load(storage.clone(), clock.clone()).await?;
-        let verified = Verified::new(directory.clone(), clock.clone(), revoked);
+        let (revoked, revoked_follower) = Revoked::load(storage.clone(), clock.clone()).await?;
+        let verified = Verified::new(directory.clone(), clock.clone(), revoked.clone());
         let (forward_auth, policies) = ForwardAuth::load(storage.clone(), verified.clone()).await?;
         let readiness = Readiness::new();
         let tasks = TaskTracker::new();
@@ -127,6 +132,16 @@ impl App {
             tasks: tasks.clone(),
         };
         let accounts = Accounts { storage: storage.clone(), directory: directory.clone(), logins: logins.clone() };
+        let stopping = CancellationToken::new();
+        let revocations = Revocations {
+            clock: clock.clone(),
+            random: random.clone(),
+            storage: storage.clone(),
+            directory: directory.clone(),
+            revoked,
+            stopping: stopping.clone(),
+            waiting: Waiting::default(),
+        };
         let clients = Clients::new(directory.clone(), limits.clone(), metrics.clone(), (clock.clone(), &random));
         let oauth = OAuth {
             clock: clock.clone(),
@@ -137,7 +152,8 @@ impl App {
             verified: verified.clone(),
         };
         tokio::spawn(directory.clone().follow_changes());
-        tokio::spawn(revocations.follow());
+        tokio::spawn(revoked_follower.follow());
+        tokio::spawn(revocations.clone().follow());
         tokio::spawn(policies.follow());
         tokio::spawn(readiness.clone().watch(storage.clone()));
         tokio::spawn(forget_full_buckets(limits.clone()));
@@ -155,6 +171,7 @@ impl App {
             accounts,
             verified,
             forward_auth,
+            revocations,
             clients,
             oauth,
             readiness: readiness.clone(),
@@ -167,12 +184,13 @@ impl App {
             serve(gateway, sockets.admin, Listener::Admin { own_host_only }, 1)?,
         ];
         let servers = servers.map(|server| (server.handle(), tokio::spawn(server))).into();
-        Ok(Self { servers, readiness, drain: config.http.drain, tasks, storage })
+        Ok(Self { servers, readiness, stopping, drain: config.http.drain, tasks, storage })
     }
 
     /// Stops in the order that loses nothing: turn away, stop accepting, finish, drain, checkpoint.
     pub(crate) async fn stop(self) {
         self.readiness.stop();
+        self.stopping.cancel();
         tokio::time::sleep(self.drain).await;
         for (handle, _) in &self.servers {
             handle.pause().await;

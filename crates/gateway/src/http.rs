@@ -14,6 +14,7 @@ mod me;
 mod metrics;
 pub(crate) mod oauth;
 mod refresh;
+mod revocations;
 pub(crate) mod routes;
 pub(crate) mod server;
 mod sessions;

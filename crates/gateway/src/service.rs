@@ -10,8 +10,11 @@ pub(crate) mod limits;
 pub(crate) mod login;
 pub(crate) mod oauth;
 pub(crate) mod refresh;
+pub(crate) mod revocations;
 pub(crate) mod revoked;
 pub(crate) mod signing_keys;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod tokens;
 pub(crate) mod user_data;
 pub(crate) mod verified;

@@ -5,13 +5,16 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
-use wxgate_token::VerifyError;
+use wxgate_storage::{FeedError, StorageError};
+use wxgate_token::{IssueError, VerifyError};
 
 use super::code::{Action, Code};
 use crate::service::account::AccountError;
+use crate::service::clients::ClientError;
 use crate::service::directory::DirectoryError;
 use crate::service::login::LoginError;
 use crate::service::refresh::RefreshError;
+use crate::service::revocations::RevocationsError;
 use crate::service::verified::Refused;
 
 /// An error of our API.
@@ -143,6 +146,33 @@ impl From<Refused> for ApiError {
             Refused::Scope => Code::ScopeInsufficient.into(),
             Refused::NotKnown(_) | Refused::Directory(_) => Self::caused(Code::Overloaded, error).retry_after(1),
         }
+    }
+}
+
+impl From<ClientError> for ApiError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused => Code::ClientInvalid.into(),
+            ClientError::TooOften(wait) => Self::from(Code::RateLimited).retry_after(wait.0),
+            ClientError::Unavailable => Self::from(Code::Overloaded).retry_after(1),
+        }
+    }
+}
+
+impl From<RevocationsError> for ApiError {
+    fn from(error: RevocationsError) -> Self {
+        let code = match &error {
+            RevocationsError::NotGranted => Code::NotGranted,
+            RevocationsError::TooMany => return Self::caused(Code::RateLimited, error).retry_after(1),
+            RevocationsError::Feed(FeedError::Gone) => Code::CursorGone,
+            RevocationsError::Feed(FeedError::Storage(StorageError::Busy | StorageError::Unavailable { .. }))
+            | RevocationsError::Keys(_)
+            | RevocationsError::Signed(IssueError::RetiredKey) => {
+                return Self::caused(Code::Overloaded, error).retry_after(1);
+            }
+            RevocationsError::Feed(FeedError::Storage(_)) | RevocationsError::Signed(_) => Code::Internal,
+        };
+        Self::caused(code, error)
     }
 }
 

@@ -7,7 +7,9 @@ use actix_web::{FromRequest, HttpResponse, Resource, Responder, guard, web};
 use super::code::Code;
 use super::error::ApiError;
 use super::oauth::{introspect, revoke, token};
-use super::{discovery, forward_auth, health, jwks, login, logout, me, metrics, refresh, sessions, tutorial};
+use super::{
+    discovery, forward_auth, health, jwks, login, logout, me, metrics, refresh, revocations, sessions, tutorial,
+};
 
 /// Mini-programs, browsers and downstream services.
 pub(super) fn public(routes: &mut web::ServiceConfig) {
@@ -27,6 +29,7 @@ pub(super) fn public(routes: &mut web::ServiceConfig) {
         .service(post("/t/{tenant}/oauth/revoke", revoke::post))
         .service(get("/t/{tenant}/jwks.json", jwks::of_tenant))
         .service(get("/.well-known/jwks.json", jwks::shared))
+        .service(get("/t/{tenant}/revocations", revocations::get))
         .service(web::resource(["/forward-auth/{policy}", "/forward-auth/{policy}/{rest}*"]).to(forward_auth::decide))
         .service(get("/livez", health::live))
         .service(get("/readyz", health::ready))

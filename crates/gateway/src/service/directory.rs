@@ -271,6 +271,12 @@ impl Directory {
         }
     }
 
+    /// What happens when a tenant's keys move.
+    #[cfg(test)]
+    pub(crate) fn forget_keys_of(&self, tenant: TenantId) {
+        self.forget(Keys::Moved(Some(tenant)));
+    }
+
     /// Administrators change rows rarely, and a row is one indexed read: forgetting all keeps this simple.
     /// The epoch of keys moves last: a token that is verified in the new one is verified by the new keys.
     fn forget(&self, keys: Keys) {

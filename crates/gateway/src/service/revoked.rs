@@ -167,6 +167,12 @@ impl Follower {
         }
     }
 
+    /// Reads everything that there is now.
+    #[cfg(test)]
+    pub(crate) async fn read_all(&mut self) -> Result<(), StorageError> {
+        self.reload().await
+    }
+
     /// Reads what the news are about. What fails stays news.
     async fn catch_up(&mut self, news: &mut News) -> Result<(), StorageError> {
         // The age first: what it speaks for has arrived here then.
@@ -232,3 +238,6 @@ impl Follower {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -218,3 +218,6 @@ impl VerifiedToken {
         u32::try_from(texts + size_of::<Self>() + 512).unwrap_or(u32::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests;

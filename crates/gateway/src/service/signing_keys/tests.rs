@@ -3,71 +3,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use tempfile::TempDir;
-use wxgate_crypto::{MasterKey, MasterKeyRing, Random, Secret};
-use wxgate_domain::{SessionId, SigningKeyState, Tenant, TenantPolicy, Timestamp, UserId, WechatAppid};
-use wxgate_storage::{BatchObserver, DatabaseUrl, InstanceKind, NewTenant, StorageConfig};
-use wxgate_token::{Expected, Grant, Issuer, KeyRing, Subject, VerifyError, VerifyingKeys, claims, issue, verify};
+use wxgate_crypto::Secret;
+use wxgate_domain::{SigningKeyState, Timestamp};
+use wxgate_token::{Expected, KeyRing, VerifyError, VerifyingKeys, claims, verify};
 
 use super::*;
+use crate::service::testing::{House, START};
 
 const HOUR: Duration = Duration::from_hours(1);
-const START: Timestamp = Timestamp::from_millis(1_795_305_600_000);
-
-/// A database with a tenant whose tokens live as long as tokens may, and whose keys turn as often as keys may.
-struct House {
-    _folder: TempDir,
-    clock: Clock,
-    random: Random,
-    storage: Storage,
-    tenant: Tenant,
-    issuer: Issuer,
-    app: WechatAppid,
-}
 
 impl House {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (clock, random) = (Clock::manual(START), Random::system().unwrap());
-        let url = Secret::new(format!("sqlite:{}", folder.path().join("wxgate.db").display()));
-        let master = MasterKey::parse(&MasterKey::generate(&random)).unwrap();
-        let config = StorageConfig {
-            url: DatabaseUrl::parse(&url).unwrap(),
-            master_keys: MasterKeyRing::new(master, vec![]),
-            kind: InstanceKind::Live,
-            clock: clock.clone(),
-            random: random.clone(),
-            observer: BatchObserver::silent(),
-        };
-        let storage = Storage::connect(config).await.unwrap();
-        storage.migrate().await.unwrap();
-        let key = || SigningKey::generate(SigningAlgorithm::ES256, START).unwrap();
-        let policy = TenantPolicy { access_token_seconds: 86_400, signing_key_days: 2, ..TenantPolicy::default() };
-        let new = NewTenant {
-            slug: "acme".parse().unwrap(),
-            name: "Acme".to_owned(),
-            policy,
-            signing_key: key(),
-            next_key: key(),
-        };
-        let tx = storage.begin().await.unwrap();
-        let tenant = tx.tenants().create(new).await.unwrap();
-        tx.commit().await.unwrap();
-        let issuer = Issuer::new("https://auth.example.com", &tenant.slug);
-        Self { _folder: folder, clock, random, storage, tenant, issuer, app: "wx1".parse().unwrap() }
-    }
-
     fn keys(&self) -> SigningKeys {
         SigningKeys { storage: self.storage.clone(), clock: self.clock.clone() }
-    }
-
-    /// What a gateway has in memory.
-    async fn ring(&self) -> KeyRing {
-        KeyRing::new(&self.stored().await).unwrap()
-    }
-
-    async fn stored(&self) -> Vec<StoredSigningKey> {
-        self.storage.tenant(self.tenant.id).signing_keys().await.unwrap()
     }
 
     async fn kid(&self, state: SigningKeyState) -> Kid {
@@ -76,17 +23,7 @@ impl House {
 
     /// A user's token, and when it ends.
     fn token(&self, ring: &KeyRing) -> (Secret<String>, Timestamp) {
-        let subject = Subject::User {
-            user: UserId::new(self.clock.now(), &self.random),
-            session: SessionId::new(self.clock.now(), &self.random),
-            app: &self.app,
-            audiences: &[],
-            openid: None,
-            unionid: None,
-        };
-        let life = self.tenant.policy.access_token_life();
-        let grant = Grant { tenant: &self.tenant.slug, subject, scope: "user", life };
-        let token = issue(ring, &self.issuer, &grant, self.clock.now(), &self.random).unwrap();
+        let token = self.issue(ring, self.user(&self.session()));
         (token.token, token.expires_at)
     }
 

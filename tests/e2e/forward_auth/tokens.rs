@@ -1,0 +1,135 @@
+//! Which tokens pass: those of this tenant, for this audience, with these scopes, as long as nothing ended.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wxgate_crypto::encoding;
+
+use super::{POLICY, STRICT, ask, becomes, denied, gateway, log_in, text};
+use crate::harness::cli::wxgate;
+use crate::harness::{APP, Gateway, OTHER_APP, jwt};
+
+/// What one node hears of itself, or of a command beside it.
+const SOON: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn refuses_tokens_for_another_audience_scope_or_tenant() {
+    let gateway = gateway().await;
+    let mine = log_in(&gateway, APP).await;
+    let reply = ask(&gateway, STRICT, &mine["access_token"]).await;
+    denied(&reply, 403, "SCOPE_INSUFFICIENT");
+    assert_eq!(reply.header("www-authenticate"), "Bearer error=\"insufficient_scope\"");
+
+    let other = log_in(&gateway, OTHER_APP).await;
+    denied(&ask(&gateway, POLICY, &other["access_token"]).await, 401, "TOKEN_INVALID");
+
+    gateway.command(["tenant", "add", "umbrella"]).run().await.ok();
+    gateway.add_app("umbrella", "wxUmbrella", None).await;
+    let foreign = log_in(&gateway, "wxUmbrella").await;
+    denied(&ask(&gateway, POLICY, &foreign["access_token"]).await, 401, "TOKEN_INVALID");
+    // A second time, when the gateway knows the token.
+    denied(&ask(&gateway, POLICY, &foreign["access_token"]).await, 401, "TOKEN_INVALID");
+    assert_eq!(ask(&gateway, POLICY, &mine["access_token"]).await.status, 200);
+}
+
+/// Security test 19, and 13 to 17 on this bearer route.
+#[tokio::test]
+async fn refuses_forged_tokens_and_those_of_other_types() {
+    let gateway = gateway().await;
+    let login = log_in(&gateway, APP).await;
+    let token = text(&login["access_token"]);
+    let (header, claims) = jwt::parts(&login["access_token"]);
+    let signature = token.rsplit('.').next().unwrap();
+    let with = |object: &Value, name: &str, value: Value| {
+        let mut object = object.clone();
+        object[name] = value;
+        object
+    };
+    let encoded = |value: &Value| encoding::to_base64url(value.to_string());
+    let joined = |header: &Value, claims: &Value, signature: &str| {
+        format!("{}.{}.{signature}", encoded(header), encoded(claims))
+    };
+    let kid = text(&header["kid"]);
+    let mut forged = vec![
+        text(&login["refresh_token"]).to_owned(),
+        joined(&header, &with(&claims, "scope", json!("admin")), signature),
+        joined(&header, &with(&claims, "exp", json!("9999999999")), signature),
+        joined(&with(&header, "typ", json!("secevent+jwt")), &claims, signature),
+        joined(&with(&header, "typ", json!("JWT")), &claims, signature),
+        joined(&with(&header, "alg", json!("HS256")), &claims, signature),
+        joined(&with(&header, "jwk", json!({"kty": "oct", "k": "AAAA"})), &claims, signature),
+        format!("{token}="),
+        format!("{token}.{token}"),
+        token.to_uppercase(),
+    ];
+    for alg in ["none", "None", "NONE", "nOnE", ""] {
+        forged.push(joined(&with(&header, "alg", json!(alg)), &claims, ""));
+        forged.push(joined(&with(&header, "alg", json!(alg)), &claims, signature));
+    }
+    for kid in
+        ["../../../dev/null", "' OR '1'='1", "a\r\nX-Auth-Sub: admin", &"k".repeat(5_000), &kid.to_lowercase(), ""]
+    {
+        forged.push(joined(&with(&header, "kid", json!(kid)), &claims, signature));
+    }
+    for token in forged {
+        denied(&ask(&gateway, POLICY, &json!(token)).await, 401, "TOKEN_INVALID");
+    }
+    assert_eq!(ask(&gateway, POLICY, &login["access_token"]).await.status, 200);
+}
+
+async fn command(gateway: &Gateway, arguments: &[&str]) {
+    wxgate(arguments.iter().copied()).config(&gateway.config()).run().await.ok();
+}
+
+/// Security test 8: a block counts at every level, at once, and as long as it lasts.
+#[tokio::test]
+async fn refuses_tokens_of_blocked_users_apps_and_tenants_until_they_may_again() {
+    let gateway = gateway().await;
+    let login = log_in(&gateway, APP).await;
+    let (token, user) = (&login["access_token"], text(&login["user"]["id"]));
+    let bystander = log_in(&gateway, APP).await;
+    becomes(&gateway, token, 200, SOON).await;
+    for (block, lift) in [
+        (&["app", "disable", APP][..], &["app", "enable", APP][..]),
+        (&["tenant", "suspend", "demo"], &["tenant", "resume", "demo"]),
+    ] {
+        command(&gateway, block).await;
+        becomes(&gateway, token, 401, SOON).await;
+        denied(&ask(&gateway, POLICY, token).await, 401, "TOKEN_INVALID");
+        command(&gateway, lift).await;
+        becomes(&gateway, token, 200, SOON).await;
+    }
+    command(&gateway, &["user", "block", "--tenant", "demo", user]).await;
+    becomes(&gateway, token, 401, SOON).await;
+    assert_eq!(ask(&gateway, POLICY, &bystander["access_token"]).await.status, 200);
+    command(&gateway, &["user", "unblock", "--tenant", "demo", user]).await;
+    let issued = gateway.simulator().code_of(APP, text(&login["user"]["openid"])).await;
+    let again = gateway.client().login_with(APP, &issued.code).await.ok();
+    becomes(&gateway, &again["access_token"], 200, SOON).await;
+    denied(&ask(&gateway, POLICY, token).await, 401, "TOKEN_INVALID");
+}
+
+#[tokio::test]
+async fn refuses_tokens_of_a_key_that_was_retired() {
+    let gateway = gateway().await;
+    let login = log_in(&gateway, APP).await;
+    becomes(&gateway, &login["access_token"], 200, SOON).await;
+    let kid = jwt::parts(&login["access_token"]).0["kid"].clone();
+    command(&gateway, &["signing-key", "retire", "--tenant", "demo", text(&kid)]).await;
+    becomes(&gateway, &login["access_token"], 401, SOON).await;
+    let after = log_in(&gateway, APP).await;
+    assert_eq!(ask(&gateway, POLICY, &after["access_token"]).await.status, 200);
+}
+
+#[tokio::test]
+async fn refuses_after_a_restart_what_was_refused_before() {
+    let mut gateway = gateway().await;
+    let login = log_in(&gateway, APP).await;
+    let fresh = log_in(&gateway, APP).await;
+    command(&gateway, &["user", "block", "--tenant", "demo", text(&login["user"]["id"])]).await;
+    becomes(&gateway, &login["access_token"], 401, SOON).await;
+    gateway.kill9();
+    gateway.restart().await;
+    denied(&ask(&gateway, POLICY, &login["access_token"]).await, 401, "TOKEN_INVALID");
+    assert_eq!(ask(&gateway, POLICY, &fresh["access_token"]).await.status, 200);
+}
