@@ -19,6 +19,7 @@ mod login;
 mod many_apps;
 mod refresh;
 mod restart;
+mod revocations;
 mod signing_keys;
 mod tutorial_client;
 mod wechat_faults;

@@ -10,7 +10,6 @@ use actix_web::web;
 use ipnet::IpNet;
 use serde::Serialize;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Random;
 use wxgate_domain::Clock;
@@ -83,8 +82,6 @@ pub(crate) struct Addresses {
 pub(crate) struct App {
     servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
     readiness: Readiness,
-    /// Whoever waits for news need not wait for the end.
-    stopping: CancellationToken,
     drain: Duration,
     tasks: TaskTracker,
     storage: Storage,
@@ -132,14 +129,13 @@ impl App {
             tasks: tasks.clone(),
         };
         let accounts = Accounts { storage: storage.clone(), directory: directory.clone(), logins: logins.clone() };
-        let stopping = CancellationToken::new();
         let revocations = Revocations {
             clock: clock.clone(),
             random: random.clone(),
             storage: storage.clone(),
             directory: directory.clone(),
             revoked,
-            stopping: stopping.clone(),
+            stopping: readiness.stopping(),
             waiting: Waiting::default(),
         };
         let clients = Clients::new(directory.clone(), limits.clone(), metrics.clone(), (clock.clone(), &random));
@@ -183,13 +179,12 @@ impl App {
             serve(gateway, sockets.admin, Listener::Admin { own_host_only }, 1)?,
         ];
         let servers = servers.map(|server| (server.handle(), tokio::spawn(server))).into();
-        Ok(Self { servers, readiness, stopping, drain: config.http.drain, tasks, storage })
+        Ok(Self { servers, readiness, drain: config.http.drain, tasks, storage })
     }
 
     /// Stops in the order that loses nothing: turn away, stop accepting, finish, drain, checkpoint.
     pub(crate) async fn stop(self) {
         self.readiness.stop();
-        self.stopping.cancel();
         tokio::time::sleep(self.drain).await;
         for (handle, _) in &self.servers {
             handle.pause().await;
