@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod gateway;
 pub(crate) mod jwt;
+pub(crate) mod oauth;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;

@@ -3,6 +3,7 @@
 
 mod canaries;
 mod folder;
+mod services;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -140,6 +141,7 @@ async fn every_byte_that_leaves_the_process_is_searched() {
     }
     let mut told = Told::default();
     everything(&gateway, &mut told, &mut canaries).await;
+    services::everything(&gateway, &mut told, &mut canaries).await;
 
     // The canaries did go through it, and the log does say much.
     let asked = wechat.requests().concat();

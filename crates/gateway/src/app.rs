@@ -145,6 +145,7 @@ impl App {
             storage: storage.clone(),
             directory: directory.clone(),
             refreshes: refreshes.clone(),
+            verified: verified.clone(),
         };
         tokio::spawn(directory.clone().follow_changes());
         tokio::spawn(revoked_follower.follow());

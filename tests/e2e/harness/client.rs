@@ -107,6 +107,12 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 
+    /// Fails unless the status is this one.
+    #[track_caller]
+    pub(crate) fn status_is(&self, status: u16) {
+        assert_eq!(self.status, status, "{}", self.text);
+    }
+
     /// Fails unless the status is 200; returns the JSON body.
     #[track_caller]
     pub(crate) fn ok(&self) -> Value {

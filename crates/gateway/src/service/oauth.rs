@@ -12,6 +12,7 @@ use wxgate_token::IssueError;
 
 use super::directory::{Directory, DirectoryError, KnownTenant};
 use super::refresh::Refreshes;
+use super::verified::Verified;
 
 pub(crate) use client_credentials::ClientTokenRequest;
 pub(crate) use exchange::Exchange;
@@ -25,6 +26,7 @@ pub(crate) struct OAuth {
     pub(crate) storage: Storage,
     pub(crate) directory: Directory,
     pub(crate) refreshes: Refreshes,
+    pub(crate) verified: Verified,
 }
 
 /// An access token for a service client. There is no refresh token beside it: the client can ask again.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use moka::sync::Cache;
 use wxgate_crypto::Digest;
-use wxgate_domain::{Clock, Scope, Slug, UserId, WechatAppid};
-use wxgate_token::{Claims, Expected, VerifyError, claimed_issuer, verify, within_its_time};
+use wxgate_domain::{Audience, Clock, Scope, Slug, UserId, WechatAppid};
+use wxgate_token::{Claims, Expected, VerifyError, claimed_issuer, verify, verify_for_any, within_its_time};
 
 use super::directory::{Directory, DirectoryError, KeyEpoch, KnownTenant};
 use super::revoked::{Bearer, NotKnown, Revoked};
@@ -61,8 +61,20 @@ pub(crate) struct Told {
 pub(crate) enum Purpose<'a> {
     /// The gateway's own routes: its own audience, which only users' tokens have, and a session.
     Own,
+    /// What a service client may learn of: tokens of its tenant, for any audience that it is known by.
+    Introspection { tenant: &'a Slug, audiences: &'a [Audience] },
     /// A service of a tenant.
     Service { tenant: &'a Slug, audience: &'a str, scopes: &'a [Scope] },
+}
+
+impl<'a> Purpose<'a> {
+    /// The tenant whose tokens count; `None` for whichever the token names.
+    fn tenant(self) -> Option<&'a Slug> {
+        match self {
+            Self::Own => None,
+            Self::Introspection { tenant, .. } | Self::Service { tenant, .. } => Some(tenant),
+        }
+    }
 }
 
 /// Why a token is not accepted.
@@ -97,6 +109,19 @@ impl Verified {
         Ok(UsersToken { claims, tenant })
     }
 
+    /// Verifies a token of a tenant for whoever is known by one of these audiences; what it says.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub(crate) async fn introspected(
+        &self,
+        token: &str,
+        tenant: &Slug,
+        audiences: &[Audience],
+    ) -> Result<Arc<Claims>, Refused> {
+        Ok(self.verify(token, Purpose::Introspection { tenant, audiences }).await?.claims.clone())
+    }
+
     /// Verifies a token for a purpose. Its tenant is found by the issuer that it names, and then it must be that one's.
     ///
     /// # Errors
@@ -116,39 +141,41 @@ impl Verified {
 
     async fn verify_anew(&self, token: &str, purpose: Purpose<'_>) -> Result<VerifiedToken, Refused> {
         let issuer = claimed_issuer(token).ok_or(VerifyError::Malformed)?;
-        if let Purpose::Service { tenant, .. } = purpose
-            && issuer.tenant() != tenant
-        {
+        if purpose.tenant().is_some_and(|tenant| issuer.tenant() != tenant) {
             return Err(VerifyError::Issuer.into());
         }
         let tenant = self.directory.tenant_by_issuer(&issuer).await?.ok_or(VerifyError::Issuer)?;
         // Before the keys are used: if they move meanwhile, what they verified is of the epoch before.
         let verified_in = tenant.key_epoch.now();
-        let audience = match purpose {
-            Purpose::Own => tenant.issuer.as_str(),
-            Purpose::Service { audience, .. } => audience,
-        };
-        let expected = Expected { issuer: &tenant.issuer, audience };
-        let claims = verify(token, &tenant.ring, &expected, &self.clock)?;
+        let (ring, issuer, clock) = (&tenant.ring, &tenant.issuer, &self.clock);
+        let claims = match purpose {
+            Purpose::Own => verify(token, ring, &Expected { issuer, audience: issuer.as_str() }, clock),
+            Purpose::Introspection { audiences, .. } => verify_for_any(token, ring, issuer, audiences, clock),
+            Purpose::Service { audience, .. } => verify(token, ring, &Expected { issuer, audience }, clock),
+        }?;
         Ok(VerifiedToken::new(claims, &tenant, verified_in))
     }
 
     fn check(&self, token: &VerifiedToken, purpose: Purpose<'_>) -> Result<(), Refused> {
         let (claims, now) = (&token.claims, self.clock.now());
         within_its_time(claims, now)?;
-        let (audience, scopes) = match purpose {
-            Purpose::Own if claims.sid.is_none() => return Err(VerifyError::Audience.into()),
-            Purpose::Own => (claims.iss.as_str(), &[][..]),
-            Purpose::Service { tenant, .. } if claims.tenant != *tenant => return Err(VerifyError::Issuer.into()),
-            Purpose::Service { audience, scopes, .. } => (audience, scopes),
+        if purpose.tenant().is_some_and(|tenant| claims.tenant != *tenant) {
+            return Err(VerifyError::Issuer.into());
+        }
+        let (is_for_it, scopes) = match purpose {
+            Purpose::Own => (claims.sid.is_some() && claims.is_for(&claims.iss), &[][..]),
+            Purpose::Introspection { audiences, .. } => {
+                (audiences.iter().any(|audience| claims.is_for(audience.as_str())), &[][..])
+            }
+            Purpose::Service { audience, scopes, .. } => (claims.is_for(audience), scopes),
         };
-        if !claims.is_for(audience) {
+        if !is_for_it {
             return Err(VerifyError::Audience.into());
         }
         let bearer = match purpose {
             // The rows of session, user, app and tenant are read next, and say it in other words.
             Purpose::Own => Bearer { session: None, user: None, app: None, ..token.bearer() },
-            Purpose::Service { .. } => token.bearer(),
+            Purpose::Introspection { .. } | Purpose::Service { .. } => token.bearer(),
         };
         if self.revoked.refuses(&bearer, now)? {
             return Err(Refused::Revoked);

@@ -73,15 +73,14 @@ impl OAuthCode {
 }
 
 impl From<Code> for OAuthCode {
-    /// What an error of the rest of our API is called here. Actions have no place in these bodies.
+    /// What an error of the rest of our API is called here, where logins, refreshes and the framework can fail with it;
+    /// others keep their class. Actions have no place in these bodies.
     fn from(code: Code) -> Self {
         match code {
-            Code::CodeInvalid | Code::CodeUsed | Code::SessionKeyStale | Code::StepUpRequired => Self::CodeRejected,
+            Code::CodeInvalid | Code::CodeUsed => Self::CodeRejected,
             Code::RefreshInvalid | Code::RefreshReused | Code::SessionEnded => Self::RefreshRejected,
-            Code::TokenInvalid | Code::TokenExpired => Self::SubjectInvalid,
             Code::UserBlocked => Self::UserBlocked,
-            Code::AppUnknown | Code::ClientInvalid => Self::ClientInvalid,
-            Code::NotGranted => Self::NotGranted,
+            Code::AppUnknown => Self::ClientInvalid,
             Code::AppDisabled | Code::AppNotAuthorized => Self::ClientDisabled,
             Code::NotFound => Self::TenantUnknown,
             Code::MethodNotAllowed => Self::MethodNotAllowed,
@@ -90,18 +89,11 @@ impl From<Code> for OAuthCode {
             Code::MediaType => Self::MediaType,
             Code::RateLimited => Self::RateLimited,
             Code::HeadersTooLarge => Self::HeadersTooLarge,
-            Code::Internal | Code::AppMisconfigured => Self::ServerError,
             Code::UpstreamBadResponse => Self::UpstreamBadResponse,
             Code::Overloaded => Self::Overloaded,
             Code::UpstreamBusy | Code::UpstreamTimeout | Code::UpstreamUnavailable => Self::UpstreamUnavailable,
-            Code::RequestInvalid
-            | Code::FieldForbidden
-            | Code::AppRequired
-            | Code::AppMismatch
-            | Code::ScopeInsufficient
-            | Code::PolicyUnknown
-            | Code::CursorGone
-            | Code::HostRefused => Self::RequestInvalid,
+            other if other.status().is_server_error() => Self::ServerError,
+            _ => Self::RequestInvalid,
         }
     }
 }

@@ -34,5 +34,5 @@ pub(in crate::http) async fn post(
     }
     let claims = gateway.oauth.introspect(&tenant, &known.client, form.required("token")?).await?;
     let token_type = claims.is_some().then_some("Bearer");
-    Ok(super::reply().json(Introspection { active: claims.is_some(), token_type, claims: claims.as_ref() }))
+    Ok(super::reply().json(Introspection { active: claims.is_some(), token_type, claims: claims.as_deref() }))
 }
