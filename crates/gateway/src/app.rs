@@ -62,6 +62,17 @@ pub(crate) struct Gateway {
     pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
+impl Gateway {
+    /// Starts what runs beside the requests, until the process ends.
+    fn run_beside(&self, storage: &Storage) {
+        tokio::spawn(self.directory.clone().follow_changes());
+        tokio::spawn(self.revocations.clone().follow());
+        tokio::spawn(self.readiness.clone().watch(storage.clone()));
+        tokio::spawn(forget_full_buckets(self.limits.clone()));
+        tokio::spawn(keep_signing_keys(SigningKeys { storage: storage.clone(), clock: self.clock.clone() }));
+    }
+}
+
 /// The two sockets, bound before anything else, so that a taken port is found at once.
 #[derive(Debug)]
 pub(crate) struct Sockets {
@@ -147,13 +158,8 @@ impl App {
             refreshes: refreshes.clone(),
             verified: verified.clone(),
         };
-        tokio::spawn(directory.clone().follow_changes());
         tokio::spawn(revoked_follower.follow());
-        tokio::spawn(revocations.clone().follow());
         tokio::spawn(policies.follow());
-        tokio::spawn(readiness.clone().watch(storage.clone()));
-        tokio::spawn(forget_full_buckets(limits.clone()));
-        tokio::spawn(keep_signing_keys(SigningKeys { storage: storage.clone(), clock: clock.clone() }));
 
         let trusted_proxies = config.http.trusted_proxies.clone();
         let gateway = Gateway {
@@ -173,6 +179,7 @@ impl App {
             readiness: readiness.clone(),
             trusted_proxies,
         };
+        gateway.run_beside(&storage);
         let gateway = web::Data::new(gateway);
         let own_host_only = config.listen.admin.ip().is_loopback();
         let servers = [
