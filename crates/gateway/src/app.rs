@@ -81,7 +81,7 @@ pub(crate) struct Addresses {
 
 /// A running gateway.
 pub(crate) struct App {
-    servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+    servers: Vec<Running>,
     readiness: Readiness,
     /// Whoever waits for news need not wait for the end.
     stopping: CancellationToken,
@@ -89,6 +89,9 @@ pub(crate) struct App {
     tasks: TaskTracker,
     storage: Storage,
 }
+
+/// A listener that serves, and how to stop it.
+type Running = (ServerHandle, JoinHandle<std::io::Result<()>>);
 
 /// Why the process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -177,13 +180,7 @@ impl App {
             readiness: readiness.clone(),
             trusted_proxies,
         };
-        let gateway = web::Data::new(gateway);
-        let own_host_only = config.listen.admin.ip().is_loopback();
-        let servers = [
-            serve(gateway.clone(), sockets.public, Listener::Public, config.listen.workers)?,
-            serve(gateway, sockets.admin, Listener::Admin { own_host_only }, 1)?,
-        ];
-        let servers = servers.map(|server| (server.handle(), tokio::spawn(server))).into();
+        let servers = listen_on_both(config, gateway, sockets)?;
         Ok(Self { servers, readiness, stopping, drain: config.http.drain, tasks, storage })
     }
 
@@ -207,6 +204,17 @@ impl App {
         self.storage.stop().await;
         tracing::info!("stopped");
     }
+}
+
+/// Serves both listeners from now on.
+fn listen_on_both(config: &Config, gateway: Gateway, sockets: Sockets) -> std::io::Result<Vec<Running>> {
+    let gateway = web::Data::new(gateway);
+    let own_host_only = config.listen.admin.ip().is_loopback();
+    let servers = [
+        serve(gateway.clone(), sockets.public, Listener::Public, config.listen.workers)?,
+        serve(gateway, sockets.admin, Listener::Admin { own_host_only }, 1)?,
+    ];
+    Ok(servers.map(|server| (server.handle(), tokio::spawn(server))).into())
 }
 
 /// What is there before the gateway is put together.
