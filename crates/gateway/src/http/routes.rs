@@ -30,7 +30,7 @@ pub(super) fn public(routes: &mut web::ServiceConfig) {
         .service(get("/t/{tenant}/jwks.json", jwks::of_tenant))
         .service(get("/.well-known/jwks.json", jwks::shared))
         .service(get("/t/{tenant}/revocations", revocations::get))
-        .service(web::resource(["/forward-auth/{policy}", "/forward-auth/{policy}/{rest}*"]).to(forward_auth::decide))
+        .service(web::resource([forward_auth::ROUTE, "/forward-auth/{policy}/{rest}*"]).to(forward_auth::decide))
         .service(get("/livez", health::live))
         .service(get("/readyz", health::ready))
         .default_service(web::to(not_found));
