@@ -3,7 +3,7 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
-use crate::harness::oauth::{WECHAT_CODE, post, request, service_client, urlencoded};
+use crate::harness::oauth::{ServiceClient, WECHAT_CODE, post, request, service_client, urlencoded};
 use crate::harness::{APP, Gateway};
 
 const ENDPOINTS: [&str; 3] = ["token", "introspect", "revoke"];
@@ -158,4 +158,29 @@ async fn a_flood_from_one_address_is_refused_in_the_shape_of_oauth() {
         }
     }
     assert!(limited >= 4, "only {limited} of 12 were refused");
+}
+
+#[tokio::test]
+async fn a_service_may_introspect_as_often_as_it_likes_and_a_stranger_may_not() {
+    let strict = Gateway::dev().env("WXGATE__LIMITS__ADDRESS_PER_SECOND", "1");
+    let gateway = strict.env("WXGATE__LIMITS__ADDRESS_BURST", "40").await;
+    let service = service_client(&gateway, "demo", "Orders", &["--introspect"]).await;
+    let [inside, outside] = [1, 2].map(|number| gateway.client().sent_from([127, 0, 12, number]));
+    for _ in 0..100 {
+        post(&inside, "demo", "introspect", Some(&service), &[("token", "x")]).await.ok();
+    }
+    let stranger = ServiceClient { secret: "wxs_x".to_owned(), ..service };
+    let mut limited = 0;
+    for n in 0..100 {
+        // Not one client's failures alone: whatever is refused.
+        let by = (n % 2 == 0).then_some(&stranger);
+        let reply = post(&outside, "demo", "introspect", by, &[("token", "x")]).await;
+        if reply.status == 429 {
+            reply.oauth_refused(429, "temporarily_unavailable");
+            limited += 1;
+        } else {
+            reply.oauth_refused(401, "invalid_client");
+        }
+    }
+    assert!(limited >= 40, "only {limited} of 100 were refused");
 }

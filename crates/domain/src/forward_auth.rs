@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::audience::{Audience, Scope};
 use crate::ids::{MalformedId, TenantId, is_name};
+use crate::policy::{MalformedPolicy, listed};
 use crate::time::Timestamp;
 
 /// A policy's name in addresses (`/forward-auth/{policy}`), unique among all tenants.
@@ -52,6 +53,17 @@ pub struct ForwardAuthPolicy {
     pub scopes: Vec<Scope>,
     /// When it was added.
     pub created_at: Timestamp,
+}
+
+impl ForwardAuthPolicy {
+    /// The scopes, if a policy can have them.
+    ///
+    /// # Errors
+    /// More than 20, or one of them twice.
+    pub fn checked_scopes(scopes: Vec<Scope>) -> Result<Vec<Scope>, MalformedPolicy> {
+        listed("scopes", &scopes)?;
+        Ok(scopes)
+    }
 }
 
 #[cfg(test)]

@@ -180,18 +180,25 @@ impl AppPolicy {
         within("requests_per_second", self.requests_per_second, 1..=100_000)?;
         within("request_burst", self.request_burst, 1..=100_000)?;
         within("logins_per_minute", self.logins_per_minute, 1..=1_000)?;
-        listed::<Audience>("audiences", &self.audiences)?;
-        listed::<Scope>("scopes", &self.scopes)?;
+        texts::<Audience>("audiences", &self.audiences)?;
+        texts::<Scope>("scopes", &self.scopes)?;
         Ok(self)
     }
 }
 
-/// At most 20 texts, each once and each of this kind.
-fn listed<T: FromStr>(name: &'static str, list: &[String]) -> Result<(), MalformedPolicy> {
-    let once = |at: usize, text: &String| !list.iter().take(at).any(|before| before == text);
-    let fits =
-        list.len() <= 20 && list.iter().enumerate().all(|(at, text)| once(at, text) && text.parse::<T>().is_ok());
-    fits.then_some(()).ok_or(MalformedPolicy::List(name))
+/// Most entries of each list in a policy.
+const LONGEST: usize = 20;
+
+/// At most [`LONGEST`] entries, each once.
+pub(crate) fn listed<T: PartialEq>(name: &'static str, list: &[T]) -> Result<(), MalformedPolicy> {
+    let once = || list.iter().enumerate().all(|(at, entry)| !list.iter().take(at).any(|before| before == entry));
+    (list.len() <= LONGEST && once()).then_some(()).ok_or(MalformedPolicy::List(name))
+}
+
+/// A list of texts that are each of this kind.
+fn texts<T: FromStr>(name: &'static str, list: &[String]) -> Result<(), MalformedPolicy> {
+    listed(name, list)?;
+    list.iter().all(|text| text.parse::<T>().is_ok()).then_some(()).ok_or(MalformedPolicy::List(name))
 }
 
 /// A policy that cannot be used, and why.

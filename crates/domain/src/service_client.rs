@@ -10,7 +10,7 @@ use wxgate_crypto::{Digest, Random, Secret, encoding};
 use crate::audience::{Audience, Scope};
 use crate::ids::{ServiceClientId, TenantId};
 use crate::network::Network;
-use crate::policy::{MalformedPolicy, VERSION, within};
+use crate::policy::{MalformedPolicy, VERSION, listed, within};
 use crate::time::Timestamp;
 
 /// A downstream service of one tenant.
@@ -64,9 +64,6 @@ impl Default for ServiceClientPolicy {
     }
 }
 
-/// Most entries of each list in a policy.
-const LONGEST: usize = 20;
-
 impl ServiceClientPolicy {
     /// Reads the stored text.
     ///
@@ -104,12 +101,6 @@ impl ServiceClientPolicy {
     pub fn named_audiences(&self) -> impl Iterator<Item = &Audience> {
         self.audiences.iter().chain(&self.exchange_to)
     }
-}
-
-/// At most [`LONGEST`] entries, each once.
-fn listed<T: PartialEq>(name: &'static str, list: &[T]) -> Result<(), MalformedPolicy> {
-    let once = || list.iter().enumerate().all(|(at, entry)| !list.iter().take(at).any(|before| before == entry));
-    (list.len() <= LONGEST && once()).then_some(()).ok_or(MalformedPolicy::List(name))
 }
 
 /// A service client's secret: `wxs_` and 43 characters of base64url, 32 random bytes. It cannot be printed.

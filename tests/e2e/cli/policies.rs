@@ -1,10 +1,11 @@
 //! What tenants and apps tune, and whether a tenant may act.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{FAILURE, House, USAGE, refused};
-use crate::harness::APP;
-use crate::harness::Gateway;
+use crate::harness::{APP, Gateway, jwt, within};
 
 const SECRET: &str = "c0ffee5ec2e7c0ffee5ec2e7c0ffee42";
 
@@ -92,6 +93,30 @@ async fn an_app_s_policy_names_only_audiences_of_its_tenant() {
     assert!(told.contains("requests_per_second must be 1 to 100000"), "{told}");
     let told = refused(house.run(["app", "policy", "wx7"]).run().await, FAILURE);
     assert!(told.contains("there is no app wx7"), "{told}");
+}
+
+#[tokio::test]
+async fn a_changed_policy_shows_in_the_next_tokens_of_a_running_gateway() {
+    let gateway = Gateway::dev().await;
+    let log_in = async || {
+        let issued = gateway.simulator().code(APP).await;
+        gateway.client().login_with(APP, &issued.code).await.ok()
+    };
+    let before = log_in().await;
+    assert!(before["expires_in"].as_u64().is_some_and(|seconds| seconds > 60), "{before}");
+    gateway.command(["audience", "add", "--tenant", "demo", "orders"]).run().await.ok();
+    gateway.command(["tenant", "policy", "demo", "--access-token-seconds", "60"]).run().await.ok();
+    let change = ["app", "policy", APP, "--audience", "orders", "--scope", "orders:read", "--openid-claim", "true"];
+    gateway.command(change).run().await.ok();
+    let after = within(Duration::from_secs(2), "both policies are taken up", async || {
+        let reply = log_in().await;
+        let changed = reply["scope"] == "orders:read" && reply["expires_in"].as_u64().is_some_and(|n| n <= 60);
+        changed.then_some(reply)
+    })
+    .await;
+    let claims = jwt::verify(&gateway, "demo", "orders", &after["access_token"]).await.unwrap();
+    assert_eq!(claims.openid.unwrap().as_str(), after["user"]["openid"]);
+    assert!(!claims.aud.contains(&APP.to_owned()), "the appid is an audience only where none is named");
 }
 
 #[tokio::test]

@@ -161,6 +161,9 @@ async fn a_forward_auth_policy_asks_for_an_audience_of_its_tenant() {
         refused(house.run(add).run().await, USAGE);
     }
     refused(house.run(["policy", "add", "--tenant", "acme", "x"]).run().await, USAGE);
+    let twice = ["policy", "add", "--tenant", "acme", "x", "--audience", "orders", "--scope", "a", "--scope", "a"];
+    let told = refused(house.run(twice).run().await, FAILURE);
+    assert!(told.contains("scopes must be at most 20"), "{told}");
     let list = house.run(["policy", "list", "--tenant", "acme", "--json"]).run().await.json();
     assert_eq!(names(&list), ["app-itself", "shop"]);
     let table = house.run(["policy", "list"]).run().await.ok();

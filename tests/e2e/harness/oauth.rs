@@ -115,6 +115,21 @@ pub(crate) async fn log_in(gateway: &Gateway) -> Value {
     post(gateway.client(), "demo", "token", None, &form).await.ok()
 }
 
+/// Fails unless every route of the gateway's own for users refuses a token.
+pub(crate) async fn opens_nothing_of_users(gateway: &Gateway, token: &str) {
+    for (method, path) in [
+        (Method::GET, "/v1/me"),
+        (Method::PATCH, "/v1/me"),
+        (Method::GET, "/v1/me/sessions"),
+        (Method::POST, "/v1/logout"),
+        (Method::DELETE, "/v1/me/sessions/01a20353-a15f-7d6b-8bde-3e4eac2aa9d8"),
+    ] {
+        let request = gateway.client().request(method, path).bearer_auth(token);
+        let request = request.json(&serde_json::json!({ "scope": "this", "nickname": "Mallory" }));
+        gateway.client().send(request).await.refused(401, "TOKEN_INVALID");
+    }
+}
+
 /// The field of a reply as text.
 pub(crate) fn text<'a>(reply: &'a Value, field: &str) -> &'a str {
     reply[field].as_str().unwrap_or_else(|| panic!("{field} in {reply}"))

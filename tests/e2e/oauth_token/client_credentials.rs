@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 use wxgate_token::VerifyError;
 
-use crate::harness::oauth::{ServiceClient, audiences, client_token, post, service_client, text};
+use crate::harness::oauth::{
+    ServiceClient, audiences, client_token, opens_nothing_of_users, post, service_client, text,
+};
 use crate::harness::{Gateway, Reply, jwt, within};
 
 async fn orders(gateway: &Gateway) -> ServiceClient {
@@ -106,4 +108,5 @@ async fn a_service_client_is_no_mini_program_nor_the_reverse() {
     ask(&gateway, &app, &[]).await.oauth_refused(401, "invalid_client");
     let body = json!({ "refresh_token": text(&token, "access_token") });
     gateway.client().post("/v1/token/refresh", &body).await.refused(401, "REFRESH_INVALID");
+    opens_nothing_of_users(&gateway, text(&token, "access_token")).await;
 }

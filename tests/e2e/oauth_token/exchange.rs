@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use wxgate_token::{Claims, VerifyError};
 
 use crate::harness::oauth::{
-    ACCESS_TOKEN, EXCHANGE, ServiceClient, audiences, client_token, exchange, log_in, post, service_client, text,
+    ACCESS_TOKEN, EXCHANGE, ServiceClient, audiences, client_token, exchange, log_in, opens_nothing_of_users, post,
+    service_client, text,
 };
 use crate::harness::{APP, Gateway, OTHER_APP, Reply, jwt};
 
@@ -209,6 +210,7 @@ async fn an_exchanged_token_opens_no_route_of_the_gateway() {
     let issuer = jwt::issuer(&house.gateway, "demo");
     let refused = jwt::verify(&house.gateway, "demo", issuer.as_str(), &exchanged["access_token"]).await.unwrap_err();
     assert_eq!(refused, VerifyError::Audience);
+    opens_nothing_of_users(&house.gateway, text(&exchanged, "access_token")).await;
     // Whoever was handed a token cannot end the user's session with it.
     let form = [("token", text(&exchanged, "access_token"))];
     let reply = post(house.gateway.client(), "demo", "revoke", None, &form).await;

@@ -48,22 +48,21 @@ pub(crate) async fn enter(
 
     let response = match admit(listener, &gateway, &request) {
         Err(error) => request.error_response(error),
-        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Ok(client) => count_refusal(&gateway, client, next.call(request).await?.map_into_boxed_body()),
     };
     let (response, refusal) = in_our_words(response, id);
     Ok(leave(&gateway, response, id, started.elapsed(), refusal.as_ref()))
 }
 
-/// Whether a request may go on at all.
-fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest) -> Result<(), ApiError> {
+/// Whether a request may go on at all, and who sent it, where that counts.
+fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest) -> Result<Option<Client>, ApiError> {
     let head: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if head + request.uri().path().len() + request.query_string().len() > MAX_HEAD {
         return Err(Code::HeadersTooLarge.into());
     }
-    // A proxy asks for everybody behind it, so its address says nothing of who is greedy, and the rest of what it could
-    // be known by costs more than the decision that it asks for.
+    // A proxy asks for everybody behind it, and what else it could be known by costs more than what it asks for.
     if listener == Listener::Public && forward_auth::is_route(request.path()) {
-        return Ok(());
+        return Ok(None);
     }
     let client = Client::of(request.request(), &gateway.trusted_proxies);
     request.extensions_mut().insert(client);
@@ -72,14 +71,31 @@ fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest) -> Res
             if client.forwarded_by_stranger && gateway.metrics.untrusted_forwarded.inc() == 0 {
                 tracing::warn!("X-Forwarded-For comes from a peer that is not in http.trusted_proxies and is ignored");
             }
-            let probe = matches!(request.path(), "/livez" | "/readyz");
-            let limited = if probe { Ok(()) } else { gateway.limits.address(client.bucket()) };
-            limited.map_err(|wait| ApiError::from(Code::RateLimited).retry_after(wait.0))
+            // A service asks for everybody behind it, so its address says nothing of who is greedy.
+            let path = request.path();
+            let unlimited = matches!(path, "/livez" | "/readyz") || oauth::is_introspection(path);
+            let limited = if unlimited { Ok(()) } else { gateway.limits.address(client.bucket()) };
+            limited.map_err(|wait| ApiError::from(Code::RateLimited).retry_after(wait.0))?;
         }
         Listener::Admin { own_host_only } => {
             let foreign = own_host_only && (!client.own_host || request.headers().contains_key(header::ORIGIN));
-            if foreign { Err(Code::HostRefused.into()) } else { Ok(()) }
+            if foreign {
+                return Err(Code::HostRefused.into());
+            }
         }
+    }
+    Ok(Some(client))
+}
+
+/// Counts what introspection refuses: whoever proves to be a service may ask as often as it likes, and nobody else.
+fn count_refusal(gateway: &Gateway, client: Option<Client>, response: ServiceResponse) -> ServiceResponse {
+    let Some(client) = client.filter(|_| response.status().is_client_error()) else { return response };
+    if !oauth::is_introspection(response.request().path()) {
+        return response;
+    }
+    match gateway.limits.address(client.bucket()) {
+        Ok(()) => response,
+        Err(wait) => response.error_response(ApiError::from(Code::RateLimited).retry_after(wait.0)),
     }
 }
 

@@ -22,8 +22,18 @@ use crate::service::directory::KnownTenant;
 
 /// Whether a path is one of these endpoints', whose failures have their shape.
 pub(super) fn is_route(path: &str) -> bool {
-    let rest = path.strip_prefix("/t/").and_then(|rest| rest.split_once('/'));
-    rest.is_some_and(|(_, rest)| matches!(rest, "oauth/token" | "oauth/introspect" | "oauth/revoke"))
+    matches!(endpoint(path), Some("oauth/token" | "oauth/introspect" | "oauth/revoke"))
+}
+
+/// Whether a path is that of introspection, where services ask for everybody that they serve.
+pub(super) fn is_introspection(path: &str) -> bool {
+    endpoint(path) == Some("oauth/introspect")
+}
+
+/// What follows the tenant in a path.
+fn endpoint(path: &str) -> Option<&str> {
+    let (_, endpoint) = path.strip_prefix("/t/")?.split_once('/')?;
+    Some(endpoint)
 }
 
 /// The tenant that the path names.
@@ -84,5 +94,6 @@ mod tests {
         {
             assert!(!is_route(other), "{other}");
         }
+        assert!(is_introspection("/t/acme/oauth/introspect") && !is_introspection("/t/acme/oauth/token"));
     }
 }

@@ -12,6 +12,7 @@ impl Admin {
         tenant: &Tenant,
         policy: NewForwardAuthPolicy,
     ) -> Result<ForwardAuthPolicy, AdminError> {
+        let policy = NewForwardAuthPolicy { scopes: ForwardAuthPolicy::checked_scopes(policy.scopes)?, ..policy };
         let NewForwardAuthPolicy { name, audience, .. } = policy.clone();
         let tx = self.storage.begin().await?;
         let added = tx.tenant(tenant.id).forward_auth_policies().add(policy).await;
