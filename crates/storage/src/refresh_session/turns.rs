@@ -14,11 +14,8 @@ use crate::error::StorageError;
 use crate::repo::revocations::{self, NewRevocation};
 use crate::repo::{ascii, unsigned};
 use crate::sessions::{Answer, Job};
-use crate::sql::{LARGEST, Sized, bytes, filled_up, get, id, number, statement, time};
+use crate::sql::{LARGEST, Sized, filled_up, get, id, number, statement, time};
 use crate::storage::Core;
-
-/// Most presenters in one statement: the engine compares each row with each of them.
-const PRESENTERS: usize = 16;
 
 /// Writes refreshes and ends.
 pub(crate) struct Turns {
@@ -102,24 +99,21 @@ impl Turns {
 
     async fn move_on(&self, tx: &DatabaseTransaction, plan: &Plan) -> Result<(), StorageError> {
         // Most sessions of a batch move on alike, so most batches are one statement.
-        let mut alike: BTreeMap<(u32, Timestamp, u32), Vec<[Value; 1]>> = BTreeMap::new();
-        let mut presenters = Vec::new();
+        let mut alike: BTreeMap<(u32, Timestamp, u32), Vec<[Value; 2]>> = BTreeMap::new();
         for (session, row) in plan.sessions.iter().filter(|(_, row)| row.change.turns > 0) {
-            let session = id(session.uuid());
-            if let Some(presenter) = row.state.presenter.filter(|_| row.change.presenter) {
-                presenters.push([session.clone(), bytes(&presenter.to_bytes())]);
-            }
-            alike.entry((row.change.turns, row.access_until, row.mac_key)).or_default().push([session]);
+            let presenter = row.state.presenter.map(|presenter| presenter.to_bytes().to_vec());
+            let turn = [id(session.uuid()), Value::Bytes(presenter)];
+            alike.entry((row.change.turns, row.access_until, row.mac_key)).or_default().push(turn);
         }
         for ((turns, access_until, mac_key), sessions) in &alike {
-            let set = [number(*turns), time(plan.now), time(*access_until), number(*mac_key)];
-            update(tx, &self.statements.move_on, &set, sessions).await?;
-        }
-        for chunk in presenters.chunks(PRESENTERS) {
-            let (size, mut values) = filled_up(chunk);
-            let ids: Vec<_> = values.iter().step_by(2).cloned().collect();
-            values.extend(ids);
-            tx.execute_raw(self.statements.update_presenters.with(size, values)).await?;
+            for sessions in sessions.chunks(self.statements.most_turns()) {
+                let (size, pairs) = filled_up(sessions);
+                let mut values = vec![number(*turns), time(plan.now), time(*access_until), number(*mac_key)];
+                let ids = self.statements.repeats_ids.then(|| pairs.iter().step_by(2).cloned().collect::<Vec<_>>());
+                values.extend(pairs);
+                values.extend(ids.unwrap_or_default());
+                tx.execute_raw(self.statements.move_on.with(size, values)).await?;
+            }
         }
         for (session, row) in plan.sessions.iter().filter(|(_, row)| row.change.contested) {
             let turn = row.state.contested_generation.map_or(0, |turn| turn);
