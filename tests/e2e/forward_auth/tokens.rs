@@ -67,6 +67,7 @@ async fn tokens_of_services_pass_where_audience_and_scope_fit_and_nowhere_else()
 
     for token in [&exchanged, &own] {
         denied(&ask(&gateway, POLICY, &token["access_token"]).await, 401, "TOKEN_INVALID");
+        refused_everywhere(&gateway, text(&token["access_token"])).await;
     }
     denied(&ask(&gateway, "stock", &user["access_token"]).await, 401, "TOKEN_INVALID");
     // The user's logout reaches what was made of their token.
@@ -76,6 +77,15 @@ async fn tokens_of_services_pass_where_audience_and_scope_fit_and_nowhere_else()
     })
     .await;
     assert_eq!(ask(&gateway, "stock", &own["access_token"]).await.status, 200);
+}
+
+/// No route of a user's own takes it.
+async fn refused_everywhere(gateway: &Gateway, token: &str) {
+    let body = json!({ "scope": "this" });
+    for (method, path) in [(Method::GET, "/v1/me"), (Method::GET, "/v1/me/sessions"), (Method::POST, "/v1/logout")] {
+        let request = gateway.client().request(method, path).json(&body).bearer_auth(token);
+        gateway.client().send(request).await.refused(401, "TOKEN_INVALID");
+    }
 }
 
 async fn log_out(gateway: &Gateway, login: &Value) {
@@ -136,6 +146,7 @@ async fn refuses_forged_tokens_and_those_of_other_types() {
     }
     for token in forged {
         denied(&ask(&gateway, POLICY, &json!(token)).await, 401, "TOKEN_INVALID");
+        refused_everywhere(&gateway, &token).await;
     }
     assert_eq!(ask(&gateway, POLICY, &login["access_token"]).await.status, 200);
 }
