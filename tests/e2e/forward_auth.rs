@@ -26,12 +26,17 @@ async fn prepared(gateway: Gateway) -> Gateway {
         let add = ["policy", "add", "--tenant", "demo", name, "--audience", APP, "--scope", scope];
         gateway.command(add).run().await.ok();
     }
-    within(Duration::from_secs(2), "the policies are in force", async || {
-        let reply = gateway.client().get(&format!("/forward-auth/{STRICT}")).await;
+    in_force(&gateway, STRICT).await;
+    gateway
+}
+
+/// Waits until the gateway has heard of a policy.
+async fn in_force(gateway: &Gateway, policy: &str) {
+    within(Duration::from_secs(2), &format!("the policy {policy} is in force"), async || {
+        let reply = gateway.client().get(&format!("/forward-auth/{policy}")).await;
         (reply.status == 401).then_some(())
     })
     .await;
-    gateway
 }
 
 async fn log_in(gateway: &Gateway, appid: &str) -> Value {

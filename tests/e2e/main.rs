@@ -23,6 +23,7 @@ mod oauth_revoke;
 mod oauth_token;
 mod refresh;
 mod restart;
+mod revocations;
 mod signing_keys;
 mod tutorial_client;
 mod wechat_faults;

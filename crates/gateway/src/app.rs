@@ -10,7 +10,6 @@ use actix_web::web;
 use ipnet::IpNet;
 use serde::Serialize;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Random;
 use wxgate_domain::Clock;
@@ -63,6 +62,17 @@ pub(crate) struct Gateway {
     pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
+impl Gateway {
+    /// Starts what runs beside the requests, until the process ends.
+    fn run_beside(&self, storage: &Storage) {
+        tokio::spawn(self.directory.clone().follow_changes());
+        tokio::spawn(self.revocations.clone().follow());
+        tokio::spawn(self.readiness.clone().watch(storage.clone()));
+        tokio::spawn(forget_full_buckets(self.limits.clone()));
+        tokio::spawn(keep_signing_keys(SigningKeys { storage: storage.clone(), clock: self.clock.clone() }));
+    }
+}
+
 /// The two sockets, bound before anything else, so that a taken port is found at once.
 #[derive(Debug)]
 pub(crate) struct Sockets {
@@ -81,17 +91,12 @@ pub(crate) struct Addresses {
 
 /// A running gateway.
 pub(crate) struct App {
-    servers: Vec<Running>,
+    servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
     readiness: Readiness,
-    /// Whoever waits for news need not wait for the end.
-    stopping: CancellationToken,
     drain: Duration,
     tasks: TaskTracker,
     storage: Storage,
 }
-
-/// A listener that serves, and how to stop it.
-type Running = (ServerHandle, JoinHandle<std::io::Result<()>>);
 
 /// Why the process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -135,14 +140,13 @@ impl App {
             tasks: tasks.clone(),
         };
         let accounts = Accounts { storage: storage.clone(), directory: directory.clone(), logins: logins.clone() };
-        let stopping = CancellationToken::new();
         let revocations = Revocations {
             clock: clock.clone(),
             random: random.clone(),
             storage: storage.clone(),
             directory: directory.clone(),
             revoked,
-            stopping: stopping.clone(),
+            stopping: readiness.stopping(),
             waiting: Waiting::default(),
         };
         let clients = Clients::new(directory.clone(), limits.clone(), metrics.clone(), (clock.clone(), &random));
@@ -154,13 +158,8 @@ impl App {
             refreshes: refreshes.clone(),
             verified: verified.clone(),
         };
-        tokio::spawn(directory.clone().follow_changes());
         tokio::spawn(revoked_follower.follow());
-        tokio::spawn(revocations.clone().follow());
         tokio::spawn(policies.follow());
-        tokio::spawn(readiness.clone().watch(storage.clone()));
-        tokio::spawn(forget_full_buckets(limits.clone()));
-        tokio::spawn(keep_signing_keys(SigningKeys { storage: storage.clone(), clock: clock.clone() }));
 
         let trusted_proxies = config.http.trusted_proxies.clone();
         let gateway = Gateway {
@@ -180,14 +179,20 @@ impl App {
             readiness: readiness.clone(),
             trusted_proxies,
         };
-        let servers = listen_on_both(config, gateway, sockets)?;
-        Ok(Self { servers, readiness, stopping, drain: config.http.drain, tasks, storage })
+        gateway.run_beside(&storage);
+        let gateway = web::Data::new(gateway);
+        let own_host_only = config.listen.admin.ip().is_loopback();
+        let servers = [
+            serve(gateway.clone(), sockets.public, Listener::Public, config.listen.workers)?,
+            serve(gateway, sockets.admin, Listener::Admin { own_host_only }, 1)?,
+        ];
+        let servers = servers.map(|server| (server.handle(), tokio::spawn(server))).into();
+        Ok(Self { servers, readiness, drain: config.http.drain, tasks, storage })
     }
 
     /// Stops in the order that loses nothing: turn away, stop accepting, finish, drain, checkpoint.
     pub(crate) async fn stop(self) {
         self.readiness.stop();
-        self.stopping.cancel();
         tokio::time::sleep(self.drain).await;
         for (handle, _) in &self.servers {
             handle.pause().await;
@@ -204,17 +209,6 @@ impl App {
         self.storage.stop().await;
         tracing::info!("stopped");
     }
-}
-
-/// Serves both listeners from now on.
-fn listen_on_both(config: &Config, gateway: Gateway, sockets: Sockets) -> std::io::Result<Vec<Running>> {
-    let gateway = web::Data::new(gateway);
-    let own_host_only = config.listen.admin.ip().is_loopback();
-    let servers = [
-        serve(gateway.clone(), sockets.public, Listener::Public, config.listen.workers)?,
-        serve(gateway, sockets.admin, Listener::Admin { own_host_only }, 1)?,
-    ];
-    Ok(servers.map(|server| (server.handle(), tokio::spawn(server))).into())
 }
 
 /// What is there before the gateway is put together.

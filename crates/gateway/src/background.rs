@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use wxgate_storage::Storage;
 
 use crate::service::limits::Limits;
@@ -25,7 +26,7 @@ const KEYS_AGAIN: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Readiness {
     database: Arc<AtomicBool>,
-    stopping: Arc<AtomicBool>,
+    stopping: CancellationToken,
 }
 
 impl Readiness {
@@ -38,12 +39,17 @@ impl Readiness {
 
     /// Whether requests are welcome.
     pub(crate) fn is_ready(&self) -> bool {
-        self.database.load(Ordering::Relaxed) && !self.stopping.load(Ordering::Relaxed)
+        self.database.load(Ordering::Relaxed) && !self.stopping.is_cancelled()
     }
 
     /// Turns requests away for good.
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.stopping.cancel();
+    }
+
+    /// For whoever waits, to be told when the process stops.
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
     }
 
     /// Asks the database again and again, so that no probe has to.

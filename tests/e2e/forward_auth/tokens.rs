@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use wxgate_crypto::encoding;
 
-use super::{POLICY, STRICT, ask, becomes, denied, gateway, log_in, text};
+use super::{POLICY, STRICT, TOLD, ask, becomes, denied, gateway, in_force, log_in, text};
 use crate::harness::cli::wxgate;
-use crate::harness::{APP, Gateway, OTHER_APP, jwt};
+use crate::harness::oauth::{audiences, exchange, post, service_client};
+use crate::harness::{APP, Gateway, OTHER_APP, jwt, within};
 
-/// What one node hears of itself, or of a command beside it.
-const SOON: Duration = Duration::from_secs(1);
+/// Within which a gateway takes up what a command did.
+const SOON: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 async fn refuses_tokens_for_another_audience_scope_or_tenant() {
@@ -30,6 +32,67 @@ async fn refuses_tokens_for_another_audience_scope_or_tenant() {
     // A second time, when the gateway knows the token.
     denied(&ask(&gateway, POLICY, &foreign["access_token"]).await, 401, "TOKEN_INVALID");
     assert_eq!(ask(&gateway, POLICY, &mine["access_token"]).await.status, 200);
+}
+
+/// A service's own token and one that it was given for a user's: what they are for passes, and nothing else.
+#[tokio::test]
+async fn tokens_of_services_pass_where_audience_and_scope_fit_and_nowhere_else() {
+    let gateway = gateway().await;
+    audiences(&gateway, "demo", &["orders", "stock"]).await;
+    command(&gateway, &["app", "policy", APP, "--audience", "orders", "--scope", "user", "--scope", "stock:read"])
+        .await;
+    let add = ["policy", "add", "--tenant", "demo", "stock", "--audience", "stock", "--scope", "stock:read"];
+    command(&gateway, &add).await;
+    in_force(&gateway, "stock").await;
+    let options = ["--audience", "orders", "--exchange-to", "stock", "--scope", "stock:read"];
+    let orders = service_client(&gateway, "demo", "orders", &options).await;
+    let user = within(SOON, "the app's new audience is in its tokens", async || {
+        let login = log_in(&gateway, APP).await;
+        (jwt::parts(&login["access_token"]).1["aud"][0] == "orders").then_some(login)
+    })
+    .await;
+
+    let exchanged = exchange(&gateway, "demo", &orders, text(&user["access_token"]), "stock").await.ok();
+    let reply = ask(&gateway, "stock", &exchanged["access_token"]).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let (sub, sid) = (text(&user["user"]["id"]), text(&user["session_id"]));
+    assert_eq!(TOLD.map(|name| reply.header(name)), [sub, "demo", APP, sid, "stock:read"]);
+
+    let form = [("grant_type", "client_credentials"), ("audience", "stock")];
+    let own = post(gateway.client(), "demo", "token", Some(&orders), &form).await.ok();
+    let reply = ask(&gateway, "stock", &own["access_token"]).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let told = TOLD.map(|name| reply.headers.get(name).map(|value| value.to_str().unwrap()));
+    assert_eq!(told, [Some(orders.id.as_str()), Some("demo"), Some(""), Some(""), Some("stock:read")]);
+
+    for token in [&exchanged, &own] {
+        denied(&ask(&gateway, POLICY, &token["access_token"]).await, 401, "TOKEN_INVALID");
+    }
+    denied(&ask(&gateway, "stock", &user["access_token"]).await, 401, "TOKEN_INVALID");
+    // The user's logout reaches what was made of their token.
+    log_out(&gateway, &user).await;
+    within(SOON, "the exchanged token is refused", async || {
+        (ask(&gateway, "stock", &exchanged["access_token"]).await.status == 401).then_some(())
+    })
+    .await;
+    assert_eq!(ask(&gateway, "stock", &own["access_token"]).await.status, 200);
+}
+
+async fn log_out(gateway: &Gateway, login: &Value) {
+    let request = gateway.client().request(Method::POST, "/v1/logout").json(&json!({ "scope": "this" }));
+    let reply = gateway.client().send(request.bearer_auth(text(&login["access_token"]))).await;
+    assert!(matches!(reply.status, 200 | 204), "{}", reply.text);
+}
+
+#[tokio::test]
+async fn refuses_a_session_that_logged_out_within_a_second() {
+    let gateway = gateway().await;
+    let (login, other) = (log_in(&gateway, APP).await, log_in(&gateway, APP).await);
+    assert_eq!(ask(&gateway, POLICY, &login["access_token"]).await.status, 200);
+    log_out(&gateway, &login).await;
+    becomes(&gateway, &login["access_token"], 401, Duration::from_secs(1)).await;
+    denied(&ask(&gateway, POLICY, &login["access_token"]).await, 401, "TOKEN_INVALID");
+    assert_eq!(ask(&gateway, POLICY, &other["access_token"]).await.status, 200);
 }
 
 /// Security test 19, and 13 to 17 on this bearer route.

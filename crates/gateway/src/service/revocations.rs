@@ -2,8 +2,8 @@
 //! that wait for news.
 
 use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -168,13 +168,20 @@ fn page(rows: RevocationRows) -> RevocationPage {
 #[derive(Clone, Default)]
 pub(crate) struct Waiting {
     bells: Arc<Mutex<HashMap<TenantId, Arc<Notify>>>>,
-    turns: Arc<Mutex<HashMap<ServiceClientId, usize>>>,
+    turns: Arc<Mutex<Turns>>,
+}
+
+#[derive(Default)]
+struct Turns {
+    all: usize,
+    /// Of each client that waits at all.
+    of: HashMap<ServiceClientId, usize>,
 }
 
 impl Waiting {
     /// The bell of a tenant. Bells that nobody holds go with the next one that is new.
     fn bell(&self, tenant: TenantId) -> Arc<Notify> {
-        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bells = locked(&self.bells);
         if let Some(bell) = bells.get(&tenant) {
             return bell.clone();
         }
@@ -183,47 +190,50 @@ impl Waiting {
     }
 
     fn ring(&self, tenant: TenantId) {
-        if let Some(bell) = self.bells.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant) {
+        if let Some(bell) = locked(&self.bells).get(&tenant) {
             bell.notify_waiters();
         }
     }
 
     fn ring_all(&self) {
-        self.bells.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|bell| bell.notify_waiters());
+        locked(&self.bells).values().for_each(|bell| bell.notify_waiters());
     }
 
     /// A turn to wait; `None` if the client, or all clients together, have too many.
     fn enter(&self, client: &ServiceClientId) -> Option<Turn> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        if turns.values().sum::<usize>() >= WAITING || turns.get(client).is_some_and(|own| *own >= WAITING_OF_CLIENT) {
+        let mut turns = locked(&self.turns);
+        let own = turns.of.get(client).copied().unwrap_or(0);
+        if turns.all >= WAITING || own >= WAITING_OF_CLIENT {
             return None;
         }
-        *turns.entry(client.clone()).or_default() += 1;
+        turns.all += 1;
+        turns.of.insert(client.clone(), own + 1);
         Some(Turn { turns: self.turns.clone(), client: client.clone() })
     }
 }
 
-/// A client that waits; it ends when this is dropped, as it is when the client hangs up.
+/// A client that waits. It ends when this is dropped, as it is when the client hangs up.
 struct Turn {
-    turns: Arc<Mutex<HashMap<ServiceClientId, usize>>>,
+    turns: Arc<Mutex<Turns>>,
     client: ServiceClientId,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        leave(&mut turns, &self.client);
+        let mut turns = locked(&self.turns);
+        turns.all = turns.all.saturating_sub(1);
+        if let Entry::Occupied(mut own) = turns.of.entry(self.client.clone()) {
+            *own.get_mut() -= 1;
+            if *own.get() == 0 {
+                own.remove();
+            }
+        }
     }
 }
 
-/// One fewer; who has none is not kept.
-fn leave<K: Eq + Hash>(turns: &mut HashMap<K, usize>, key: &K) {
-    if let Some(count) = turns.get_mut(key) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            turns.remove(key);
-        }
-    }
+/// The maps are valid between any two instructions that could panic.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

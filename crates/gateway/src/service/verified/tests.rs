@@ -199,7 +199,7 @@ async fn refuses_revoked_sessions_users_apps_tenants_and_keys() {
     }
     door.record(RevokedSubject::Session(session.id), RevocationEffect::Ended).await;
     door.follower.read_all().await.unwrap();
-    assert_eq!(door.own(token.expose()).await, Err(Refused::Revoked));
+    assert_eq!(door.app(token.expose()).await, Err(Refused::Revoked));
     assert_eq!(door.service(exchanged.expose(), ORDERS, &[]).await, Err(Refused::Revoked));
 
     let other = door.user();
@@ -219,7 +219,9 @@ async fn what_a_new_process_did_not_see_happen_is_refused_too() {
     let (revoked, _follower) = Revoked::load(storage.clone(), door.house.clock.clone()).await.unwrap();
     let directory = Directory::new(storage, PUBLIC_URL, &[]);
     let verified = Verified::new(directory, door.house.clock.clone(), revoked);
-    assert!(matches!(verified.user(token.expose()).await, Err(Refused::Revoked)));
+    let audience = door.house.app.as_str();
+    let purpose = Purpose::Service { tenant: &door.house.tenant.slug, audience, scopes: &[] };
+    assert!(matches!(verified.verify(token.expose(), purpose).await, Err(Refused::Revoked)));
 }
 
 #[tokio::test]
