@@ -91,12 +91,15 @@ pub(crate) struct Addresses {
 
 /// A running gateway.
 pub(crate) struct App {
-    servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+    servers: Vec<Running>,
     readiness: Readiness,
     drain: Duration,
     tasks: TaskTracker,
     storage: Storage,
 }
+
+/// A listener that serves, and how to stop it.
+type Running = (ServerHandle, JoinHandle<std::io::Result<()>>);
 
 /// Why the process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -180,13 +183,7 @@ impl App {
             trusted_proxies,
         };
         gateway.run_beside(&storage);
-        let gateway = web::Data::new(gateway);
-        let own_host_only = config.listen.admin.ip().is_loopback();
-        let servers = [
-            serve(gateway.clone(), sockets.public, Listener::Public, config.listen.workers)?,
-            serve(gateway, sockets.admin, Listener::Admin { own_host_only }, 1)?,
-        ];
-        let servers = servers.map(|server| (server.handle(), tokio::spawn(server))).into();
+        let servers = listen_on_both(config, gateway, sockets)?;
         Ok(Self { servers, readiness, drain: config.http.drain, tasks, storage })
     }
 
@@ -209,6 +206,17 @@ impl App {
         self.storage.stop().await;
         tracing::info!("stopped");
     }
+}
+
+/// Serves both listeners from now on.
+fn listen_on_both(config: &Config, gateway: Gateway, sockets: Sockets) -> std::io::Result<Vec<Running>> {
+    let gateway = web::Data::new(gateway);
+    let own_host_only = config.listen.admin.ip().is_loopback();
+    let servers = [
+        serve(gateway.clone(), sockets.public, Listener::Public, config.listen.workers)?,
+        serve(gateway, sockets.admin, Listener::Admin { own_host_only }, 1)?,
+    ];
+    Ok(servers.map(|server| (server.handle(), tokio::spawn(server))).into())
 }
 
 /// What is there before the gateway is put together.
