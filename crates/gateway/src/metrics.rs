@@ -1,5 +1,6 @@
 //! What is measured. Labels come from closed sets or from route patterns, so their number is bounded.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use wxgate_wechat_client::{ExchangeError, Exchanged};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
-    route: String,
+    route: Cow<'static, str>,
     status: u16,
 }
 
@@ -38,7 +39,7 @@ type Times = Family<RouteLabels, Histogram, fn() -> Histogram>;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RouteLabels {
-    route: String,
+    route: Cow<'static, str>,
 }
 
 /// Every metric of the process.
@@ -127,7 +128,7 @@ impl Metrics {
     }
 
     /// Counts a request.
-    pub(crate) fn request(&self, route: String, status: u16, duration: Duration) {
+    pub(crate) fn request(&self, route: Cow<'static, str>, status: u16, duration: Duration) {
         self.requests.get_or_create(&RequestLabels { route: route.clone(), status }).inc();
         self.request_seconds.get_or_create(&RouteLabels { route }).observe(duration.as_secs_f64());
     }

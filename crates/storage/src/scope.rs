@@ -132,21 +132,15 @@ impl TenantScope {
         rows.into_iter().map(|row| signing_keys::of_row(row, &keys)).collect()
     }
 
-    /// The key of this number that MACs refresh tokens.
+    /// The key of this number that MACs refresh tokens, and how often a backup of this database was restored, which is
+    /// part of every such MAC.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such key.
-    pub async fn refresh_mac_key(&self, number: u32) -> Result<MacKey, StorageError> {
+    pub async fn refresh_mac_key(&self, number: u32) -> Result<(MacKey, u32), StorageError> {
         let keys = self.storage.core.keys(self.tenant).await?;
-        keys.mac_key(number).cloned().ok_or(StorageError::NotFound)
-    }
-
-    /// How often a backup of this database was restored; part of every refresh token's MAC.
-    ///
-    /// # Errors
-    /// [`StorageError::NotFound`] if there is no such tenant.
-    pub async fn restore_epoch(&self) -> Result<u32, StorageError> {
-        Ok(self.storage.core.keys(self.tenant).await?.restore_epoch)
+        let key = keys.mac_key(number).cloned().ok_or(StorageError::NotFound)?;
+        Ok((key, keys.restore_epoch))
     }
 
     /// A user of the tenant.

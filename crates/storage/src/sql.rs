@@ -51,12 +51,19 @@ impl Sized {
         Ok(found)
     }
 
-    /// Inserts any number of rows, in statements of 256, 128 ... 1 of them.
+    /// Inserts any number of rows with a statement of [`insert_into`].
     pub(crate) async fn insert<const N: usize>(
         &self,
         tx: &DatabaseTransaction,
         rows: impl Iterator<Item = [Value; N]> + Send,
     ) -> Result<(), StorageError> {
+        if self.backend == DbBackend::Sqlite {
+            for rows in rows.collect::<Vec<_>>().chunks(LARGEST) {
+                let (size, values) = filled_up(rows);
+                tx.execute_raw(self.with(size, values)).await?;
+            }
+            return Ok(());
+        }
         for (rows, values) in chunks(rows) {
             tx.execute_raw(self.with(rows, values)).await?;
         }
@@ -107,6 +114,18 @@ fn numbered(backend: DbBackend, text: String) -> String {
     let mut parts = text.split('?');
     let first = parts.next().unwrap_or_default().to_owned();
     parts.zip(1..).fold(first, |text, (part, number)| text + "$" + &number.to_string() + part)
+}
+
+/// The text of a statement for [`Sized::insert`]: `into` names table and columns, `row` has their placeholders.
+///
+/// Each statement costs SQLite a way to its thread and back, so there the rows are one statement, filled up with rows of
+/// nulls that are left out. The servers could not tell the type of such rows, and get 256, 128 ... 1 at a time.
+pub(crate) fn insert_into(backend: DbBackend, into: &str, row: &str, rows: usize) -> String {
+    let rows = list(row, rows);
+    match backend {
+        DbBackend::Sqlite => format!("INSERT INTO {into} SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"),
+        _ => format!("INSERT INTO {into} VALUES {rows}"),
+    }
 }
 
 /// `part` so many times, with commas between.

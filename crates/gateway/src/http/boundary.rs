@@ -1,5 +1,6 @@
 //! Where every request enters and every reply leaves: request id, limits, one log line, metrics, error bodies.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -9,6 +10,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, web};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::code::Code;
 use super::error::ApiError;
@@ -41,47 +43,54 @@ pub(crate) async fn enter(
     let Some(gateway) = request.app_data::<web::Data<Gateway>>().cloned() else {
         return Ok(request.into_response(HttpResponse::InternalServerError().finish()));
     };
-    let id = gateway.random.uuid_v7(gateway.clock.now().millis()).simple().to_string();
-    let client = Client::of(request.request(), &gateway.trusted_proxies);
+    let mut id = Uuid::encode_buffer();
+    let id = gateway.random.uuid_v7(gateway.clock.now().millis()).simple().encode_lower(&mut id);
 
-    let refused = admit(listener, &gateway, &request, &client).err();
-    request.extensions_mut().insert(client);
-    let response = match refused {
-        Some(error) => request.error_response(error),
-        None => count_refusal(&gateway, &client, next.call(request).await?.map_into_boxed_body()),
+    let response = match admit(listener, &gateway, &request) {
+        Err(error) => request.error_response(error),
+        Ok(client) => count_refusal(&gateway, client, next.call(request).await?.map_into_boxed_body()),
     };
-    let (response, refusal) = in_our_words(response, &id);
-    Ok(leave(&gateway, response, &id, started.elapsed(), refusal.as_ref()))
+    let (response, refusal) = in_our_words(response, id);
+    Ok(leave(&gateway, response, id, started.elapsed(), refusal.as_ref()))
 }
 
-/// Whether a request may go on at all.
-fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest, client: &Client) -> Result<(), ApiError> {
+/// Whether a request may go on at all, and who sent it, where that counts.
+fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest) -> Result<Option<Client>, ApiError> {
     let head: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if head + request.uri().path().len() + request.query_string().len() > MAX_HEAD {
         return Err(Code::HeadersTooLarge.into());
     }
+    // A proxy asks for everybody behind it, and what else it could be known by costs more than what it asks for.
+    if listener == Listener::Public && forward_auth::is_route(request.path()) {
+        return Ok(None);
+    }
+    let client = Client::of(request.request(), &gateway.trusted_proxies);
+    request.extensions_mut().insert(client);
     match listener {
         Listener::Public => {
             if client.forwarded_by_stranger && gateway.metrics.untrusted_forwarded.inc() == 0 {
                 tracing::warn!("X-Forwarded-For comes from a peer that is not in http.trusted_proxies and is ignored");
             }
-            // A proxy or a service asks for everybody behind it, so its address says nothing of who is greedy.
+            // A service asks for everybody behind it, so its address says nothing of who is greedy.
             let path = request.path();
-            let probe = matches!(path, "/livez" | "/readyz");
-            let unlimited = probe || forward_auth::is_route(path) || oauth::is_introspection(path);
+            let unlimited = matches!(path, "/livez" | "/readyz") || oauth::is_introspection(path);
             let limited = if unlimited { Ok(()) } else { gateway.limits.address(client.bucket()) };
-            limited.map_err(|wait| ApiError::from(Code::RateLimited).retry_after(wait.0))
+            limited.map_err(|wait| ApiError::from(Code::RateLimited).retry_after(wait.0))?;
         }
         Listener::Admin { own_host_only } => {
             let foreign = own_host_only && (!client.own_host || request.headers().contains_key(header::ORIGIN));
-            if foreign { Err(Code::HostRefused.into()) } else { Ok(()) }
+            if foreign {
+                return Err(Code::HostRefused.into());
+            }
         }
     }
+    Ok(Some(client))
 }
 
 /// Counts what introspection refuses: whoever proves to be a service may ask as often as it likes, and nobody else.
-fn count_refusal(gateway: &Gateway, client: &Client, response: ServiceResponse) -> ServiceResponse {
-    if !oauth::is_introspection(response.request().path()) || !response.status().is_client_error() {
+fn count_refusal(gateway: &Gateway, client: Option<Client>, response: ServiceResponse) -> ServiceResponse {
+    let Some(client) = client.filter(|_| response.status().is_client_error()) else { return response };
+    if !oauth::is_introspection(response.request().path()) {
         return response;
     }
     match gateway.limits.address(client.bucket()) {
@@ -166,7 +175,12 @@ fn leave(
     duration: Duration,
     refusal: Option<&Refusal>,
 ) -> ServiceResponse {
-    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let asked_by_proxy = forward_auth::is_route(response.request().path());
+    let route = if asked_by_proxy {
+        Cow::Borrowed(forward_auth::ROUTE)
+    } else {
+        response.request().match_pattern().map_or(Cow::Borrowed("unmatched"), Cow::Owned)
+    };
     let status = response.status().as_u16();
     let (method, duration_ms) = (response.request().method().as_str(), milliseconds(duration));
     let code = refusal.map(|refusal| refusal.name);
@@ -175,7 +189,7 @@ fn leave(
         ($level:ident) => {
             tracing::$level!(
                 request.id = id,
-                http.route = route,
+                http.route = &*route,
                 http.method = method,
                 http.status = status,
                 duration_ms,
@@ -185,9 +199,12 @@ fn leave(
             )
         };
     }
-    // Only what somebody here has to mend is an error in the log.
+    // Only what somebody here has to mend is an error in the log. What a proxy lets pass stands in its own log; a line
+    // for it here would cost more than the decision.
     if refusal.is_some_and(|refusal| refusal.alarm) {
         line!(error);
+    } else if asked_by_proxy && refusal.is_none() {
+        line!(debug);
     } else {
         line!(info);
     }

@@ -13,7 +13,10 @@ use super::extract::bearer::bearer_token;
 use crate::app::Gateway;
 use crate::service::verified::Told;
 
-/// Where the route begins. The boundary knows it by this too.
+/// Its name in the log and in metrics.
+pub(super) const ROUTE: &str = "/forward-auth/{policy}";
+
+/// Where it begins.
 const PREFIX: &str = "/forward-auth/";
 
 const SUB: HeaderName = HeaderName::from_static("x-auth-sub");

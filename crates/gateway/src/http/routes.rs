@@ -14,6 +14,7 @@ use super::{
 /// Mini-programs, browsers and downstream services.
 pub(super) fn public(routes: &mut web::ServiceConfig) {
     routes
+        .service(web::scope("/forward-auth").default_service(web::to(forward_auth::decide)))
         .service(post("/v1/apps/{appid}/login", login::post))
         .service(post("/v1/token/refresh", refresh::post))
         .service(post("/v1/logout", logout::post))
@@ -30,7 +31,6 @@ pub(super) fn public(routes: &mut web::ServiceConfig) {
         .service(get("/t/{tenant}/jwks.json", jwks::of_tenant))
         .service(get("/.well-known/jwks.json", jwks::shared))
         .service(get("/t/{tenant}/revocations", revocations::get))
-        .service(web::resource(["/forward-auth/{policy}", "/forward-auth/{policy}/{rest}*"]).to(forward_auth::decide))
         .service(get("/livez", health::live))
         .service(get("/readyz", health::ready))
         .default_service(web::to(not_found));

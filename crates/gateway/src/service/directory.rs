@@ -88,9 +88,9 @@ pub(crate) struct Directory {
     shared: Arc<[Slug]>,
     apps: Cache<WechatAppid, Option<Arc<FoundApp>>>,
     tenants: Cache<Slug, Option<Arc<KnownTenant>>>,
-    /// The names of what rows and refresh tokens call by our ids. They never change, so they are never forgotten early.
-    appids: Cache<(TenantId, AppId), Option<WechatAppid>>,
-    slugs: Cache<TenantId, Option<Slug>>,
+    /// The same, by our ids: rows and refresh tokens name them so.
+    apps_by_id: Cache<(TenantId, AppId), Option<Arc<FoundApp>>>,
+    tenants_by_id: Cache<TenantId, Option<Arc<KnownTenant>>>,
     clients: Cache<TenantId, Arc<TenantClients>>,
     key_epochs: KeyEpochs,
 }
@@ -98,6 +98,15 @@ pub(crate) struct Directory {
 struct FoundApp {
     active: Arc<ActiveApp>,
     enabled: bool,
+}
+
+/// The app, if there is one and it may act.
+fn acting(found: Option<Arc<FoundApp>>) -> Result<Arc<ActiveApp>, DirectoryError> {
+    match found {
+        None => Err(DirectoryError::Unknown),
+        Some(found) if found.enabled => Ok(found.active.clone()),
+        Some(_) => Err(DirectoryError::Disabled),
+    }
 }
 
 /// Why there is no app to serve.
@@ -120,32 +129,46 @@ impl Directory {
             shared: shared.into(),
             apps: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
             tenants: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
-            appids: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
+            apps_by_id: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
+            tenants_by_id: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
             clients: Cache::builder()
                 .max_capacity(ENTRIES)
                 .weigher(|_, clients: &Arc<TenantClients>| u32::try_from(clients.len()).unwrap_or(u32::MAX).max(1))
                 .time_to_live(POSITIVE)
                 .build(),
-            slugs: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
             key_epochs: KeyEpochs::default(),
         }
     }
 
     /// The app with this appid, if it may act.
     pub(crate) async fn active_app(&self, appid: &WechatAppid) -> Result<Arc<ActiveApp>, DirectoryError> {
-        let known = self.apps.get(appid).await;
-        let found = match known {
-            Some(found) => found,
-            // On the heap, so that the future of every request need not hold it.
-            None => {
-                Box::pin(self.apps.try_get_with_by_ref(appid, self.load_app(appid))).await.map_err(|error| *error)?
+        acting(self.app(appid).await?)
+    }
+
+    /// The app of this id, if it may act.
+    pub(crate) async fn active_app_of(&self, tenant: TenantId, app: AppId) -> Result<Arc<ActiveApp>, DirectoryError> {
+        if let Some(known) = self.apps_by_id.get(&(tenant, app)).await {
+            return acting(known);
+        }
+        let load = async {
+            match self.storage.tenant(tenant).apps().appid(app).await? {
+                Some(appid) => self.app(&appid).await,
+                None => Ok(None),
             }
         };
-        match found {
-            None => Err(DirectoryError::Unknown),
-            Some(found) if found.enabled => Ok(found.active.clone()),
-            Some(_) => Err(DirectoryError::Disabled),
+        acting(
+            Box::pin(self.apps_by_id.try_get_with((tenant, app), load))
+                .await
+                .map_err(|error: Arc<DirectoryError>| *error)?,
+        )
+    }
+
+    async fn app(&self, appid: &WechatAppid) -> Result<Option<Arc<FoundApp>>, DirectoryError> {
+        if let Some(known) = self.apps.get(appid).await {
+            return Ok(known);
         }
+        // On the heap, so that the future of every request need not hold it.
+        Box::pin(self.apps.try_get_with_by_ref(appid, self.load_app(appid))).await.map_err(|error| *error)
     }
 
     /// The only enabled app of an active tenant, if there is exactly one.
@@ -161,31 +184,19 @@ impl Directory {
         Box::pin(self.tenants.try_get_with_by_ref(slug, self.load_tenant(slug))).await.map_err(|error| *error)
     }
 
-    /// The app of this id, if it may act.
-    pub(crate) async fn active_app_of(&self, tenant: TenantId, app: AppId) -> Result<Arc<ActiveApp>, DirectoryError> {
-        let appid = if let Some(appid) = self.appids.get(&(tenant, app)).await {
-            appid
-        } else {
-            let load = async { Ok(self.storage.tenant(tenant).apps().appid(app).await?) };
-            let loaded = Box::pin(self.appids.try_get_with((tenant, app), load)).await;
-            loaded.map_err(|error: Arc<DirectoryError>| *error)?
-        };
-        self.active_app(&appid.ok_or(DirectoryError::Unknown)?).await
-    }
-
     /// The tenant of this id.
     pub(crate) async fn tenant_of(&self, tenant: TenantId) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
-        let slug = if let Some(slug) = self.slugs.get(&tenant).await {
-            slug
-        } else {
-            let load = async { Ok(self.storage.tenants().slug(tenant).await?) };
-            let loaded = Box::pin(self.slugs.try_get_with(tenant, load)).await;
-            loaded.map_err(|error: Arc<DirectoryError>| *error)?
-        };
-        match slug {
-            Some(slug) => self.tenant(&slug).await,
-            None => Ok(None),
+        if let Some(known) = self.tenants_by_id.get(&tenant).await {
+            return Ok(known);
         }
+        let load = async {
+            match self.storage.tenants().slug(tenant).await? {
+                Some(slug) => self.tenant(&slug).await,
+                None => Ok(None),
+            }
+        };
+        let loaded = Box::pin(self.tenants_by_id.try_get_with(tenant, load)).await;
+        loaded.map_err(|error: Arc<DirectoryError>| *error)
     }
 
     /// The tenant of this name as it is now, not as it was a moment ago.
@@ -280,8 +291,11 @@ impl Directory {
     /// Administrators change rows rarely, and a row is one indexed read: forgetting all keeps this simple.
     /// The epoch of keys moves last: a token that is verified in the new one is verified by the new keys.
     fn forget(&self, keys: Keys) {
+        // By name first: what is found by id is loaded through it.
         self.apps.invalidate_all();
         self.tenants.invalidate_all();
+        self.apps_by_id.invalidate_all();
+        self.tenants_by_id.invalidate_all();
         self.clients.invalidate_all();
         if let Keys::Moved(tenant) = keys {
             self.key_epochs.moved(tenant);

@@ -95,13 +95,7 @@ impl Refreshes {
     pub(crate) async fn verified(&self, token: &Secret<String>) -> Result<RefreshToken, RefreshError> {
         let unverified = UnverifiedRefreshToken::parse(token).ok_or(RefreshError::Invalid)?;
         let claimed = unverified.claimed().ok_or(RefreshError::Invalid)?;
-        let storage = self.storage.tenant(claimed.tenant);
-        let known = async { Ok((storage.refresh_mac_key(claimed.mac_key).await?, storage.restore_epoch().await?)) };
-        let (key, restore_epoch) = match known.await {
-            Ok(known) => known,
-            Err(StorageError::NotFound) => return Err(RefreshError::Invalid),
-            Err(error) => return Err(error.into()),
-        };
+        let (key, restore_epoch) = self.storage.tenant(claimed.tenant).refresh_mac_key(claimed.mac_key).await?;
         unverified.verify(&key, restore_epoch).ok_or(RefreshError::Invalid)
     }
 }

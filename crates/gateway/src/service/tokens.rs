@@ -99,14 +99,13 @@ impl Tokens {
         let life = tenant.policy.access_token_life();
         let grant = Grant { tenant: &tenant.slug, subject, scope: &scope, life };
         let access = issue(&app.tenant.ring, &app.tenant.issuer, &grant, now, &self.random)?;
-        let storage = self.storage.tenant(tenant.id);
-        let key = storage.refresh_mac_key(turn.mac_key).await?;
+        let (key, restore_epoch) = self.storage.tenant(tenant.id).refresh_mac_key(turn.mac_key).await?;
         let Turn { session, mac_key, generation, .. } = turn;
         let token = RefreshToken { mac_key, tenant: tenant.id, session, generation };
         Ok(Issued {
             access_token: access.token,
             expires_in: access.expires_in,
-            refresh_token: token.mint(&key, storage.restore_epoch().await?),
+            refresh_token: token.mint(&key, restore_epoch),
             refresh_expires_in: (turn.expires_at.since(now) + ALMOST_A_SECOND).as_secs(),
             scope,
         })

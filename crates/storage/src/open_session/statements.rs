@@ -2,7 +2,7 @@
 
 use sea_orm::DbBackend;
 
-use crate::sql::{Sized, list};
+use crate::sql::{Sized, insert_into, list};
 
 /// All statements of a login that work on many rows, for one engine.
 pub(super) struct Statements {
@@ -32,26 +32,26 @@ impl Statements {
             read_identities: sized(read_identities),
             lock_members: sized(lock_members),
             read_users: sized(|_, rows| format!(r#"SELECT {USER} FROM "user" u WHERE u.id IN ({})"#, list("?", rows))),
-            insert_users: sized(|_, rows| {
-                let into = r#"INSERT INTO "user" (id, tenant_id, status, sessions_epoch, created_at)"#;
-                format!("{into} VALUES {}", list("(?, ?, ?, ?, ?)", rows))
+            insert_users: sized(|backend, rows| {
+                let into = r#""user" (id, tenant_id, status, sessions_epoch, created_at)"#;
+                insert_into(backend, into, "(?, ?, ?, ?, ?)", rows)
             }),
-            insert_members: sized(|_, rows| {
-                let into = "INSERT INTO union_member (tenant_id, union_group_id, unionid, user_id, created_at)";
-                format!("{into} VALUES {}", list("(?, ?, ?, ?, ?)", rows))
+            insert_members: sized(|backend, rows| {
+                let into = "union_member (tenant_id, union_group_id, unionid, user_id, created_at)";
+                insert_into(backend, into, "(?, ?, ?, ?, ?)", rows)
             }),
-            insert_identities: sized(|_, rows| {
-                let into = "INSERT INTO identity (id, tenant_id, app_id, openid, unionid, user_id, created_at)";
-                format!("{into} VALUES {}", list("(?, ?, ?, ?, ?, ?, ?)", rows))
+            insert_identities: sized(|backend, rows| {
+                let into = "identity (id, tenant_id, app_id, openid, unionid, user_id, created_at)";
+                insert_into(backend, into, "(?, ?, ?, ?, ?, ?, ?)", rows)
             }),
             update_unionids: sized(|_, rows| {
                 let cases = " WHEN ? THEN ?".repeat(rows);
                 format!("UPDATE identity SET unionid = CASE id{cases} END WHERE id IN ({})", list("?", rows))
             }),
-            insert_sessions: sized(|_, rows| {
-                let into = "INSERT INTO session (id, tenant_id, identity_id, app_id, session_key, mac_key, \
-                            tenant_epoch, app_epoch, user_epoch, opened_at, access_until, generation)";
-                format!("{into} VALUES {}", list("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", rows))
+            insert_sessions: sized(|backend, rows| {
+                let into = "session (id, tenant_id, identity_id, app_id, session_key, mac_key, tenant_epoch, app_epoch, \
+                            user_epoch, opened_at, access_until, generation)";
+                insert_into(backend, into, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", rows)
             }),
         }
     }

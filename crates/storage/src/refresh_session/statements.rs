@@ -30,7 +30,7 @@ impl Statements {
         Self {
             lock_sessions: server.then(|| sized(lock_sessions)),
             hold_apps: server.then(|| sized(hold_apps)),
-            read_sessions: sized(|_, rows| read_sessions(rows)),
+            read_sessions: sized(read_sessions),
             move_on: sized(|_, rows| {
                 let set = "generation = generation + ?, refreshed_at = ?, access_until = ?, mac_key = ?";
                 format!("UPDATE session SET {set} WHERE id IN ({})", list("?", rows))
@@ -67,21 +67,28 @@ fn hold_apps(backend: DbBackend, rows: usize) -> String {
 ///
 /// How user, app and tenant stand is one number: 0 well, 1 user blocked, 2 app disabled or tenant suspended, 3 their
 /// sessions were swept.
-fn read_sessions(rows: usize) -> String {
-    let ids = list("?", rows);
+fn read_sessions(backend: DbBackend, rows: usize) -> String {
+    let (with, from, of) = match backend {
+        // A list after IN would be a table of its own, made and thrown away for each batch.
+        DbBackend::Sqlite => {
+            let keys = list("(?)", rows);
+            (format!("WITH k (id) AS (VALUES {keys}) "), "k CROSS JOIN session s", "s.id = k.id".to_owned())
+        }
+        _ => (String::new(), "session s", format!("s.id IN ({})", list("?", rows))),
+    };
     format!(
-        r#"SELECT s.id, s.tenant_id, s.app_id, u.id, s.generation, s.mac_key, s.opened_at, s.refreshed_at, s.end_reason,
+        r#"{with}SELECT s.id, s.tenant_id, s.app_id, u.id, s.generation, s.mac_key, s.opened_at, s.refreshed_at, s.end_reason,
         s.access_until, s.client, s.contested_generation, s.contested, i.openid, i.unionid,
         CASE WHEN t.status <> 'active' OR a.status <> 'enabled' THEN 2 WHEN u.status <> 'active' THEN 1
             WHEN s.user_epoch <> u.sessions_epoch OR s.app_epoch <> a.sessions_epoch OR s.tenant_epoch <> t.sessions_epoch
             THEN 3 ELSE 0 END,
         (SELECT COUNT(*) FROM session n WHERE n.tenant_id = s.tenant_id AND n.identity_id = s.identity_id
             AND n.opened_at > s.opened_at AND n.ended_at IS NULL)
-        FROM session s
+        FROM {from}
         JOIN identity i ON i.id = s.identity_id
         JOIN "user" u ON u.id = i.user_id
         JOIN app a ON a.id = s.app_id
         JOIN tenant t ON t.id = s.tenant_id
-        WHERE s.id IN ({ids})"#
+        WHERE {of}"#
     )
 }

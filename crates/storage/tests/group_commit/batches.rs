@@ -44,7 +44,7 @@ pub(crate) async fn place(storage: &Storage) -> Place {
     let tenant = support::tenant(storage, "acme").await;
     let group = support::union_group(storage, &tenant, "One").await.id;
     let app = support::app_in_group(storage, &tenant, "wxaaaaaaaaaaaaaaaa", Some(group)).await;
-    storage.tenant(tenant.id).restore_epoch().await.unwrap();
+    storage.tenant(tenant.id).refresh_mac_key(3).await.unwrap();
     Place { tenant, app }
 }
 

@@ -62,8 +62,8 @@ impl Device {
     /// The token's text, as it left the gateway.
     pub(crate) async fn text(&self, storage: &Storage, generation: u32) -> Secret<String> {
         let scope = storage.tenant(self.place.tenant.id);
-        let key = scope.refresh_mac_key(self.session.mac_key).await.unwrap();
-        self.token(generation).mint(&key, scope.restore_epoch().await.unwrap())
+        let (key, restore_epoch) = scope.refresh_mac_key(self.session.mac_key).await.unwrap();
+        self.token(generation).mint(&key, restore_epoch)
     }
 
     /// Presents a token's text as a gateway does: the MAC first. `None` if it is not ours, or no longer.
@@ -74,8 +74,8 @@ impl Device {
     ) -> Option<Result<RefreshedSession, NotRefreshed>> {
         let scope = storage.tenant(self.place.tenant.id);
         let unverified = UnverifiedRefreshToken::parse(text).unwrap();
-        let key = scope.refresh_mac_key(unverified.claimed().unwrap().mac_key).await.unwrap();
-        let token = unverified.verify(&key, scope.restore_epoch().await.unwrap())?;
+        let (key, restore_epoch) = scope.refresh_mac_key(unverified.claimed().unwrap().mac_key).await.unwrap();
+        let token = unverified.verify(&key, restore_epoch)?;
         Some(self.refresh(storage, token.generation).await)
     }
 
