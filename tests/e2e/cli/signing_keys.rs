@@ -79,4 +79,8 @@ async fn a_stolen_key_is_replaced_whatever_its_state() {
         let run = arguments.iter().fold(house.run(["signing-key", "retire"]), |run, argument| run.argument(argument));
         refused(run.run().await, status);
     }
+    // One of 64 keys has an id that begins like an option.
+    let hyphen = format!("-{}", "A".repeat(42));
+    let told = refused(house.run(["signing-key", "retire", "--tenant", "acme", &hyphen]).run().await, FAILURE);
+    assert!(told.contains("no such signing key"), "{told}");
 }
