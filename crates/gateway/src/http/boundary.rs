@@ -16,7 +16,7 @@ use super::code::Code;
 use super::error::ApiError;
 use super::extract::client::Client;
 use super::oauth::error::OAuthError;
-use super::{forward_auth, jwks, oauth, tutorial};
+use super::{forward_auth, oauth, tutorial};
 use crate::app::Gateway;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -199,12 +199,11 @@ fn leave(
             )
         };
     }
-    // Only what somebody here has to mend is an error in the log. What a proxy lets pass stands in its own log, and every
-    // verifier reads the keys every five minutes; a line for these would cost more than the answer.
-    let quiet = asked_by_proxy || jwks::is_route(response.request().path());
+    // Only what somebody here has to mend is an error in the log. What a proxy lets pass stands in its own log; a line
+    // for it here would cost more than the decision.
     if refusal.is_some_and(|refusal| refusal.alarm) {
         line!(error);
-    } else if quiet && refusal.is_none() {
+    } else if asked_by_proxy && refusal.is_none() {
         line!(debug);
     } else {
         line!(info);

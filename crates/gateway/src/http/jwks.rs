@@ -11,11 +11,6 @@ use crate::app::Gateway;
 /// Verifiers may keep a set for five minutes; a key is published long before it signs.
 const CACHE_CONTROL: &str = "public, max-age=300";
 
-/// Whether a path is one of a key set's.
-pub(super) fn is_route(path: &str) -> bool {
-    path.ends_with("/jwks.json") && (path.starts_with("/t/") || path.starts_with("/.well-known/"))
-}
-
 /// `GET /t/{tenant}/jwks.json`.
 pub(super) async fn of_tenant(request: HttpRequest, gateway: web::Data<Gateway>) -> Result<HttpResponse, ApiError> {
     let tenant = super::discovery::tenant(&request, &gateway).await?;
