@@ -95,9 +95,7 @@ fn read_sessions(backend: DbBackend, rows: usize) -> String {
         s.access_until, s.client, s.contested_generation, s.contested, i.openid, i.unionid,
         CASE WHEN t.status <> 'active' OR a.status <> 'enabled' THEN 2 WHEN u.status <> 'active' THEN 1
             WHEN s.user_epoch <> u.sessions_epoch OR s.app_epoch <> a.sessions_epoch OR s.tenant_epoch <> t.sessions_epoch
-            THEN 3 ELSE 0 END,
-        (SELECT COUNT(*) FROM session n WHERE n.tenant_id = s.tenant_id AND n.identity_id = s.identity_id
-            AND n.opened_at > s.opened_at AND n.ended_at IS NULL)
+            THEN 3 ELSE 0 END
         FROM {from}
         JOIN identity i ON i.id = s.identity_id
         JOIN "user" u ON u.id = i.user_id

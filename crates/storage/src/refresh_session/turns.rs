@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Value};
 use uuid::Uuid;
 use wxgate_domain::{
-    EndReason, Presenter, RevocationEffect, RevokedSubject, SessionId, SessionState, Standing, TenantId, Timestamp,
+    EndReason, Presenter, RevocationEffect, RevokedSubject, SessionId, SessionState, Standing, Timestamp,
 };
 
 use super::plan::{Change, Plan, Row};
 use super::statements::{Statements, UPDATE_CONTESTED};
 use crate::error::StorageError;
-use crate::repo::revocations::{self, NewRevocation};
+use crate::repo::revocations::NewRevocation;
 use crate::repo::{ascii, unsigned};
-use crate::sessions::{Answer, Job};
+use crate::sessions::{Answer, Job, News};
 use crate::sql::{LARGEST, Sized, filled_up, get, id, number, statement, time};
 use crate::storage::Core;
 
@@ -28,12 +28,14 @@ impl Turns {
         Self { backend, statements: Statements::new(backend) }
     }
 
-    /// The answers to the jobs of this kind, each with the job's place in the batch.
+    /// The answers to the jobs of this kind, each with the job's place in the batch. What to tell the feeds is added to
+    /// `news`.
     pub(crate) async fn write(
         &self,
         tx: &DatabaseTransaction,
         jobs: &[Job],
         core: &Core,
+        news: &mut News,
     ) -> Result<Vec<(usize, Answer)>, StorageError> {
         let mut plan = self.read(tx, jobs, core).await?;
         let decide = |(index, job): (usize, &Job)| match job {
@@ -44,7 +46,7 @@ impl Turns {
         let answers = jobs.iter().enumerate().filter_map(decide).collect();
         self.move_on(tx, &plan).await?;
         self.end(tx, &plan).await?;
-        tell(tx, &plan, core).await?;
+        tell(&plan, news);
         Ok(answers)
     }
 
@@ -151,13 +153,10 @@ async fn update(
     Ok(())
 }
 
-/// Writes into each tenant's feed which sessions ended. One that gives way to newer ones of its own identity does so
-/// silently.
-async fn tell(tx: &DatabaseTransaction, plan: &Plan, core: &Core) -> Result<(), StorageError> {
-    let mut news: BTreeMap<TenantId, Vec<NewRevocation>> = BTreeMap::new();
+/// Which sessions ended before their access tokens did.
+fn tell(plan: &Plan, news: &mut News) {
     for (session, row) in &plan.sessions {
-        let told = row.change.ended && row.state.ended != Some(EndReason::Crowded) && row.access_until > plan.now;
-        if told {
+        if row.change.ended && row.access_until > plan.now {
             news.entry(row.tenant).or_default().push(NewRevocation {
                 subject: RevokedSubject::Session(*session),
                 effect: RevocationEffect::Ended,
@@ -165,10 +164,6 @@ async fn tell(tx: &DatabaseTransaction, plan: &Plan, core: &Core) -> Result<(), 
             });
         }
     }
-    for (tenant, news) in news {
-        revocations::record(tx, tenant, &news, core.clock.now()).await?;
-    }
-    Ok(())
 }
 
 fn row_of(row: &QueryResult) -> Result<(SessionId, Row), StorageError> {
@@ -183,7 +178,6 @@ fn row_of(row: &QueryResult) -> Result<(SessionId, Row), StorageError> {
         refreshed_at: get::<Option<i64>>(row, 7)?.map(Timestamp::from_millis),
         ended,
         standing: standing(get(row, 15)?)?,
-        newer_sessions: u32::try_from(get::<i64>(row, 16)?).unwrap_or(u32::MAX),
         presenter: presenter.and_then(|presenter| Presenter::from_bytes(&presenter)),
         contested_generation: contested.map(|turn| unsigned(turn, "session", "contested_generation")).transpose()?,
         contested: unsigned(get(row, 12)?, "session", "contested")?,
