@@ -1,5 +1,6 @@
-use wxgate_crypto::Random;
-use wxgate_domain::{Revocation, RevocationEffect, RevokedSubject, ServiceClientId, SigningKeyState};
+use wxgate_domain::{
+    Revocation, RevocationEffect, RevokedSubject, ServiceClientId, ServiceClientPolicy, SigningKeyState,
+};
 use wxgate_storage::NewRevocation;
 use wxgate_token::{KeyRing, RevocationPage, security_event};
 
@@ -26,7 +27,10 @@ impl Door {
         let directory = Directory::new(house.storage.clone(), PUBLIC_URL, &[]);
         let (revoked, follower) = Revoked::load(house.storage.clone(), house.clock.clone()).await.unwrap();
         let verified = Verified::new(directory.clone(), house.clock.clone(), revoked);
-        let client = ServiceClientId::new(&Random::system().unwrap());
+        let tx = house.storage.begin().await.unwrap();
+        let clients = tx.tenant(house.tenant.id).service_clients();
+        let client = clients.add("orders", ServiceClientPolicy::default()).await.unwrap().0.id;
+        tx.commit().await.unwrap();
         Self { house, ring, verified, directory, follower, client }
     }
 
@@ -81,6 +85,18 @@ async fn each_kind_of_token_opens_what_it_is_for_and_nothing_else() {
             assert_eq!(door.app(of_service.expose()).await, Err(token_error(VerifyError::Audience)));
             assert_eq!(door.own(of_service.expose()).await, Err(token_error(VerifyError::Audience)));
         }
+    }
+}
+
+#[tokio::test]
+async fn refuses_the_tokens_of_a_client_that_is_not_there() {
+    let door = Door::new().await;
+    let (house, audiences) = (&door.house, [ORDERS.to_owned()]);
+    let removed = ServiceClientId::new(&house.random);
+    let exchanged = house.issue(&door.ring, house.exchanged(&house.session(), &removed, ORDERS)).token;
+    let client = house.issue(&door.ring, House::client(&removed, &audiences)).token;
+    for token in [&exchanged, &client] {
+        assert_eq!(door.service(token.expose(), ORDERS, &[]).await, Err(Refused::Revoked));
     }
 }
 
