@@ -47,6 +47,7 @@ enum Action {
         #[arg(long)]
         tenant: Slug,
         /// The key's id, as `list` shows it.
+        #[arg(allow_hyphen_values = true)]
         kid: Kid,
     },
 }
