@@ -3,7 +3,7 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::harness::{APP, Gateway, OTHER_APP, Reply};
+use crate::harness::{APP, Gateway, OTHER_APP, PATIENCE, Reply, within};
 
 /// A phone that is logged in.
 struct Phone {
@@ -142,6 +142,35 @@ async fn logging_out_everywhere_takes_a_fresh_code_of_the_same_user() {
         device.refresh(&gateway).await.refused(401, "SESSION_ENDED");
         device.get(&gateway, "/v1/me").await.refused(401, "SESSION_ENDED");
     }
+}
+
+#[tokio::test]
+async fn a_strangers_code_proves_nothing_and_makes_nobody() {
+    let gateway = Gateway::dev().await;
+    let phone = Phone::of(&gateway, APP).await;
+    let stranger = gateway.simulator().code(APP).await;
+    phone.logout(&gateway, json!({ "scope": "all", "code": stranger.code })).await.refused(403, "STEP_UP_REQUIRED");
+    // Whoever was asked for a proof is nobody's user for that.
+    let first = gateway.simulator().code_of(APP, &stranger.openid).await;
+    assert_eq!(gateway.client().login_with(APP, &first.code).await.ok()["user"]["is_new"], true);
+}
+
+#[tokio::test]
+async fn one_session_more_than_allowed_ends_the_oldest_everywhere() {
+    let gateway = Gateway::dev().await;
+    gateway.command(["tenant", "policy", "demo", "--max-sessions", "2"]).run().await.ok();
+    let oldest = Phone::of(&gateway, APP).await;
+    // Running gateways hear of the policy within two seconds; until then there is room.
+    let newest = within(PATIENCE, "the oldest gives way", async || {
+        let newest = oldest.second(&gateway).await;
+        (oldest.get(&gateway, "/v1/me").await.status == 401).then_some(newest)
+    })
+    .await;
+    oldest.get(&gateway, "/v1/me").await.refused(401, "SESSION_ENDED");
+    oldest.refresh(&gateway).await.refused(401, "SESSION_ENDED");
+    let listed = newest.get(&gateway, "/v1/me/sessions").await.ok();
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 2, "{listed}");
+    newest.refresh(&gateway).await.ok();
 }
 
 #[tokio::test]

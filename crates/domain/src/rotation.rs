@@ -135,8 +135,6 @@ pub struct SessionState {
     pub ended: Option<EndReason>,
     /// How user, app and tenant stand.
     pub standing: Standing,
-    /// How many live sessions the same identity opened later.
-    pub newer_sessions: u32,
     /// Who made the last turn.
     pub presenter: Option<Presenter>,
     /// Which turn was repeated by somebody else last.
@@ -222,10 +220,8 @@ impl SessionState {
             return Some(Decision::End(EndReason::Swept));
         }
         let last = self.refreshed_at.unwrap_or(self.opened_at);
-        if now >= Self::expires_at(self.opened_at, last, policy) {
-            return Some(Decision::Refuse(Refusal::Ended(EndReason::Expired)));
-        }
-        (self.newer_sessions >= policy.max_sessions).then_some(Decision::End(EndReason::Crowded))
+        let over = now >= Self::expires_at(self.opened_at, last, policy);
+        over.then_some(Decision::Refuse(Refusal::Ended(EndReason::Expired)))
     }
 
     fn turn(&self, presented: &Presented, grace: Duration) -> Decision {

@@ -27,6 +27,8 @@ pub struct NewSession {
     pub now: Timestamp,
     /// Until when an access token of it can live.
     pub access_until: Timestamp,
+    /// Live sessions that its identity may have, this one among them; the oldest give way.
+    pub max_sessions: u32,
 }
 
 impl NewSession {
@@ -40,6 +42,7 @@ impl NewSession {
             app_epoch: app.sessions_epoch,
             now,
             access_until: access_until(now, &tenant.policy),
+            max_sessions: tenant.policy.max_sessions,
         }
     }
 }

@@ -157,7 +157,6 @@ impl App {
             clock: clock.clone(),
             random: random.clone(),
             storage: storage.clone(),
-            directory: directory.clone(),
             refreshes: refreshes.clone(),
             verified: verified.clone(),
         };

@@ -41,10 +41,15 @@ pub(crate) fn start(log: Log) {
     };
 }
 
+/// What says of a request that is no HTTP that it is an error: a stranger could fill the log with it, and nobody here can
+/// mend it.
+const SILENT: &str = "actix_http::h1::dispatcher=off";
+
 fn directives(level: Level) -> String {
     let capped = CAPPED.iter().map(|name| (name, level.min(Level::INFO)));
     let quiet = QUIET.iter().map(|name| (name, level.min(Level::WARN)));
-    capped.chain(quiet).fold(level.to_string(), |text, (name, cap)| format!("{text},{name}={cap}"))
+    let text = capped.chain(quiet).fold(level.to_string(), |text, (name, cap)| format!("{text},{name}={cap}"));
+    format!("{text},{SILENT}")
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ pub(crate) struct OpenJob {
     app_epoch: u32,
     now: Timestamp,
     access_until: Timestamp,
+    max_sessions: u32,
 }
 
 impl OpenJob {
@@ -102,6 +103,7 @@ impl TenantScope {
             app_epoch: new.app_epoch,
             now: new.now,
             access_until: new.access_until,
+            max_sessions: new.max_sessions,
         };
         let batcher = self.storage.sessions().ok_or(OpenSessionError::Overloaded)?;
         // By union member where there is one, so that one person's first logins through two apps meet in one lane.

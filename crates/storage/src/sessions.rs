@@ -3,18 +3,20 @@
 //! Each is one job of the group commit (`group_commit.rs`); this file does a batch of them. What a login is stands in
 //! `open_session.rs`, a refresh in `refresh_session.rs`, an end in `end_sessions.rs`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 use tokio::time::timeout;
-use wxgate_domain::{OpenedSession, RefreshedSession};
+use wxgate_domain::{OpenedSession, RefreshedSession, TenantId};
 
 use crate::end_sessions::EndJob;
 use crate::error::StorageError;
 use crate::group_commit::{BatchWriter, Batcher, Failure};
 use crate::open_session::{OpenJob, Openings, UserBlocked};
 use crate::refresh_session::{NotRefreshed, RefreshJob, Turns};
+use crate::repo::revocations::{self, NewRevocation};
 use crate::sql;
 use crate::storage::Core;
 use crate::tx;
@@ -22,6 +24,9 @@ use crate::tx;
 /// Longest time for the rows of a transaction and again for its commit, before the connection is given up. A lock is
 /// waited for less long.
 const LONGEST_STEP: Duration = Duration::from_secs(10);
+
+/// What to tell the tenants' feeds, in the order in which their counters are locked.
+pub(crate) type News = BTreeMap<TenantId, Vec<NewRevocation>>;
 
 /// The batcher of everything that happens to sessions.
 pub(crate) type SessionBatcher = Batcher<SessionWriter>;
@@ -62,7 +67,10 @@ impl SessionWriter {
     /// Everything between BEGIN and COMMIT. Locks and rows follow the one order of all writers: union member, user,
     /// identity, session, tenant and app (shared), revocation counter, change counter; each by key. (A new user is inserted
     /// before its membership, which refers to it; nobody else can know or lock it yet.)
-    async fn write_rows(&self, tx: &DatabaseTransaction, jobs: &[Job]) -> Result<Vec<Answer>, StorageError> {
+    ///
+    /// Beside the answers: whether there is news in the feeds.
+    async fn write_rows(&self, tx: &DatabaseTransaction, jobs: &[Job]) -> Result<(Vec<Answer>, bool), StorageError> {
+        let mut news = News::new();
         let mut answers: Vec<Option<Answer>> = jobs.iter().map(|_| None).collect();
         let mut answer = |index: usize, told: Answer| {
             if let Some(slot) = answers.get_mut(index) {
@@ -73,18 +81,23 @@ impl SessionWriter {
         let opens: Vec<_> = jobs.iter().enumerate().filter(|(_, job)| of(job)).collect();
         if !opens.is_empty() {
             let logins: Vec<_> = opens.iter().filter_map(|(_, job)| job.open()).collect();
-            let opened = self.openings.write(tx, &logins, &self.core.random).await?;
+            let opened = self.openings.write(tx, &logins, &self.core, &mut news).await?;
             for ((index, _), opened) in opens.iter().zip(opened) {
                 answer(*index, Answer::Opened(opened));
             }
         }
         if opens.len() < jobs.len() {
-            for (index, told) in self.turns.write(tx, jobs, &self.core).await? {
+            for (index, told) in self.turns.write(tx, jobs, &self.core, &mut news).await? {
                 answer(index, told);
             }
         }
+        news.retain(|_, news| !news.is_empty());
+        for (tenant, news) in &news {
+            revocations::record(tx, *tenant, news, self.core.clock.now()).await?;
+        }
         let all: Option<Vec<_>> = answers.into_iter().collect();
-        all.ok_or_else(|| StorageError::inconsistent("session", "id"))
+        let all = all.ok_or_else(|| StorageError::inconsistent("session", "id"))?;
+        Ok((all, !news.is_empty()))
     }
 }
 
@@ -122,10 +135,10 @@ impl BatchWriter for SessionWriter {
     async fn write(&self, jobs: &[Job]) -> Result<Vec<Answer>, Failure<Answer>> {
         // An error drops the transaction, which rolls it back.
         let tx = in_time(tx::begin(&self.core)).await.map_err(before_commit)?;
-        let answers = in_time(self.write_rows(&tx, jobs)).await.map_err(before_commit)?;
+        let (answers, news) = in_time(self.write_rows(&tx, jobs)).await.map_err(before_commit)?;
         match in_time(async { Ok(tx.commit().await?) }).await {
             Ok(()) => {
-                if answers.iter().any(Answer::ended_something) {
+                if news {
                     self.core.news.notify_one();
                 }
                 Ok(answers)

@@ -1,10 +1,9 @@
-//! What is forgotten in time: session keys that were replaced, sessions beyond what an identity may have, sessions that
-//! are over, revocations that no token outlives, and the log of changes.
+//! What is forgotten in time: session keys that were replaced, sessions that are over, revocations that no token outlives,
+//! and the log of changes.
 //!
 //! Work is done in small pieces, so that no login waits for it. Nodes share a cursor; two that sweep at once do some
 //! work twice and no harm.
 
-mod crowded;
 mod over;
 
 use std::collections::HashMap;
@@ -91,7 +90,6 @@ async fn session_keys(core: &Core, cutoff: Timestamp) -> Result<(), StorageError
                 .to_owned();
             core.writer.execute(&forget).await?;
         }
-        crowded::end(core, after, until).await?;
         move_cursor(core, SESSION_KEYS, until).await?;
         if done {
             return Ok(());

@@ -30,7 +30,7 @@ support::on_every_engine!(
     crate::turns::replay_is_refused_by_another_process_and_after_a_restart,
     crate::turns::another_tenant_and_another_app_refresh_nothing,
     crate::turns::a_session_that_idled_is_over,
-    crate::turns::the_twenty_first_session_ends_the_first_silently,
+    crate::turns::the_twenty_first_session_ends_the_first,
     crate::turns::a_stranger_who_repeats_every_turn_ends_the_session,
     crate::ends::blocked_users_are_refused_and_unblocking_revives_nothing,
     crate::ends::a_disabled_app_and_a_suspended_tenant_are_refused_until_they_are_back,
@@ -46,7 +46,6 @@ support::on_every_engine!(
     crate::races::a_suspension_that_commits_first_always_wins,
     crate::races::a_race_with_the_end_leaves_no_live_child,
     crate::sweep::sessions_that_are_over_are_deleted_a_day_later,
-    crate::sweep::sessions_beyond_what_an_identity_may_have_end,
 );
 
 mod against_a_model {

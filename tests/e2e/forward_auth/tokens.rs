@@ -8,7 +8,7 @@ use wxgate_crypto::encoding;
 
 use super::{POLICY, STRICT, TOLD, ask, becomes, denied, gateway, in_force, log_in, text};
 use crate::harness::cli::wxgate;
-use crate::harness::oauth::{audiences, exchange, post, service_client};
+use crate::harness::oauth::{audiences, client_token, exchange, post, service_client};
 use crate::harness::{APP, Gateway, OTHER_APP, jwt, within};
 
 /// Within which a gateway takes up what a command did.
@@ -206,4 +206,30 @@ async fn refuses_after_a_restart_what_was_refused_before() {
     gateway.restart().await;
     denied(&ask(&gateway, POLICY, &login["access_token"]).await, 401, "TOKEN_INVALID");
     assert_eq!(ask(&gateway, POLICY, &fresh["access_token"]).await.status, 200);
+}
+
+#[tokio::test]
+async fn refuses_the_token_of_a_client_that_was_removed() {
+    let gateway = gateway().await;
+    let orders = service_client(&gateway, "demo", "orders", &["--audience", APP, "--scope", "user"]).await;
+    let token = client_token(&gateway, "demo", &orders).await["access_token"].clone();
+    assert_eq!(ask(&gateway, POLICY, &token).await.status, 200);
+    gateway.command(["service-client", "remove", orders.id.as_str()]).run().await.ok();
+    becomes(&gateway, &token, 401, SOON).await;
+}
+
+#[tokio::test]
+async fn refuses_what_was_issued_before_a_restore() {
+    let mut gateway = gateway().await;
+    let before = log_in(&gateway, APP).await;
+    assert_eq!(ask(&gateway, POLICY, &before["access_token"]).await.status, 200);
+    assert!(gateway.terminate().await.success());
+    gateway.command(["db", "restored"]).run().await.ok();
+    gateway.restart().await;
+    in_force(&gateway, POLICY).await;
+    denied(&ask(&gateway, POLICY, &before["access_token"]).await, 401, "TOKEN_INVALID");
+    let after = log_in(&gateway, APP).await;
+    assert_eq!(ask(&gateway, POLICY, &after["access_token"]).await.status, 200);
+    let kid = |login: &Value| jwt::parts(&login["access_token"]).0["kid"].clone();
+    assert_ne!(kid(&after), kid(&before), "another key signs");
 }

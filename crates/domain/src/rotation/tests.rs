@@ -24,7 +24,6 @@ fn session() -> SessionState {
         refreshed_at: Some(NOW.minus(seconds(10))),
         ended: None,
         standing: Standing::Good,
-        newer_sessions: 0,
         presenter: Some(phone()),
         contested_generation: None,
         contested: 0,
@@ -95,13 +94,6 @@ fn a_session_ends_when_it_idles_or_is_too_old() {
     let never_refreshed =
         SessionState { generation: 0, refreshed_at: None, opened_at: NOW.minus(policy.refresh_idle()), ..session() };
     assert_eq!(decide(&never_refreshed, 0), expired);
-}
-
-#[test]
-fn the_twenty_first_newest_session_ends() {
-    let with = |newer_sessions| SessionState { newer_sessions, ..session() };
-    assert_eq!(decide(&with(19), 5), Decision::Rotate(6));
-    assert_eq!(decide(&with(20), 5), Decision::End(EndReason::Crowded));
 }
 
 #[test]

@@ -27,7 +27,7 @@ enum Action {
         /// The tenant that owns it.
         #[arg(long)]
         tenant: Slug,
-        /// Its name: 1 to 200 visible ASCII characters, such as orders or https://api.example.com/orders.
+        /// Its name: 1 to 200 visible ASCII characters, such as `orders` or `https://api.example.com/orders`.
         name: Audience,
     },
     /// List the audiences.

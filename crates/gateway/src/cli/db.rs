@@ -17,9 +17,9 @@ pub(super) struct DbCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say that this database was restored from a backup: every session of before is over.
+    /// Say that this database was restored from a backup: every session and token of before is worth nothing.
     #[command(
-        after_help = "Example:\n  wxgate db restored\n\nRun it after a restore and before the gateways start. What happened after the backup is lost, so refresh tokens\nmay be older or newer than their rows: all of them are void, and clients log in again by themselves. Verifiers that\nfollow the feed of revocations load it anew."
+        after_help = "Example:\n  wxgate db restored\n\nRun it after a restore and before the gateways start. What happened after the backup is lost: who logged\nout, who was blocked, which key was retired. So all refresh tokens are void, each tenant's next key signs and the\nothers go, and with them all access tokens. Clients log in again by themselves; verifiers read keys and feed anew."
     )]
     Restored,
 }
@@ -30,10 +30,14 @@ impl DbCommand {
         match self.action {
             Action::Restored => {
                 let epoch = admin.storage.restored().await?;
+                admin.signing_keys().replace_all().await?;
                 if self.admin.json {
                     print::json(&json!({ "restore_epoch": epoch }));
                 } else {
-                    print::line(format!("restore epoch {epoch}: all sessions of before are over"));
+                    print::line(format!(
+                        "restore epoch {epoch}: all sessions and tokens of before are worth nothing, and other keys sign. Users \
+                         that were blocked since the backup must be blocked again."
+                    ));
                 }
             }
         }

@@ -50,7 +50,7 @@ enum Action {
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(0..=168))]
         overlap_hours: u64,
     },
-    /// Remove a service client. Tokens that it got end by themselves.
+    /// Remove a service client. Introspection and forward auth refuse its tokens within two seconds.
     #[command(after_help = "Example:\n  wxgate service-client remove svc_5r0GQk1mVnW8xk2bNf3tZA")]
     Remove {
         /// Its id.

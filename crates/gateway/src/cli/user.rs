@@ -61,10 +61,10 @@ struct Which {
     #[arg(long, requires = "openid", conflicts_with_all = ["id", "unionid"])]
     appid: Option<WechatAppid>,
     /// The user inside that mini-program.
-    #[arg(long, requires = "appid")]
+    #[arg(long, requires = "appid", allow_hyphen_values = true)]
     openid: Option<OpenId>,
     /// The user inside an Open Platform account.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     unionid: Option<UnionId>,
 }
 

@@ -126,7 +126,6 @@ impl From<AccountError> for ApiError {
             AccountError::NoUser => Code::TokenInvalid,
             AccountError::SessionEnded => Code::SessionEnded,
             AccountError::UserBlocked => Code::UserBlocked,
-            AccountError::OtherUser => Code::StepUpRequired,
             AccountError::NoSession => Code::NotFound,
             AccountError::App(DirectoryError::Unknown) => Code::AppDisabled,
             AccountError::App(error) => return error.into(),
@@ -220,6 +219,7 @@ impl From<&LoginError> for Code {
         match error {
             LoginError::CodeRejected => Self::CodeInvalid,
             LoginError::CodeUsed => Self::CodeUsed,
+            LoginError::OtherUser => Self::StepUpRequired,
             LoginError::UserBlocked => Self::UserBlocked,
             LoginError::RateLimited { .. } | LoginError::TooManySessions { .. } | LoginError::QuotaExhausted { .. } => {
                 Self::RateLimited

@@ -44,8 +44,6 @@ pub(crate) enum AccountError {
     SessionEnded,
     #[error("the user is blocked")]
     UserBlocked,
-    #[error("the code is somebody else's")]
-    OtherUser,
     #[error("no such session of this user")]
     NoSession,
     #[error(transparent)]
@@ -122,14 +120,11 @@ impl Accounts {
     /// Proves that it is the user who asks, not a service that was handed their token: a fresh code of `wx.login` must be
     /// the same identity's. It opens a session like any code, so that the key which came with it is kept.
     async fn step_up(&self, who: &SignedIn, attempt: Attempt) -> Result<(), AccountError> {
+        let attempt = Attempt { only: Some(who.session.openid.clone()), ..attempt };
         let fresh = self.logins.session(&who.app, attempt).await?;
-        if fresh.openid == who.session.openid && fresh.user.id == who.session.user.id {
-            return Ok(());
-        }
-        // Somebody else's code: they get nothing of it here, so its session is of no use to anybody.
-        let storage = self.storage.tenant(who.app.tenant.id());
-        storage.end_sessions(&[fresh.id], Some(fresh.user.id), EndReason::Logout).await?;
-        Err(AccountError::OtherUser)
+        // Asked again of a session that was opened for an earlier request, which may have been somebody else's.
+        let same = fresh.openid == who.session.openid && fresh.user.id == who.session.user.id;
+        if same { Ok(()) } else { Err(LoginError::OtherUser.into()) }
     }
 
     async fn ids(&self, who: &SignedIn) -> Result<Vec<SessionId>, AccountError> {

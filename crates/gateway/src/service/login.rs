@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Digest;
 use wxgate_crypto::user_data::Failure;
-use wxgate_domain::{Clock, LoginCode, NewSession, OpenedSession};
+use wxgate_domain::{Clock, LoginCode, NewSession, OpenId, OpenedSession};
 use wxgate_storage::Storage;
 use wxgate_wechat_client::{Client, ExchangeError, RejectedClass, SecretSlot};
 
@@ -53,6 +53,8 @@ pub(crate) struct Attempt {
     pub(crate) address: IpAddr,
     /// Digest of an Idempotency-Key.
     pub(crate) idempotency_key: Option<Digest>,
+    /// Whose code it must be, where it proves that somebody is still the same.
+    pub(crate) only: Option<OpenId>,
 }
 
 /// A login that succeeded.
@@ -99,7 +101,7 @@ impl Logins {
                 let wait = lead.follow();
                 match self.limits.app(&app.app, attempt.address) {
                     Ok(counted) => {
-                        self.tasks.spawn(self.clone().exchange(app.clone(), attempt.code, lead, counted));
+                        self.tasks.spawn(self.clone().exchange(app.clone(), attempt, lead, counted));
                     }
                     Err(wait) => lead.release(LoginError::RateLimited { retry_after: wait.0 }),
                 }
@@ -116,21 +118,24 @@ impl Logins {
     }
 
     /// Runs to its end whoever still listens: WeChat consumes the code at the first byte of the exchange.
-    async fn exchange(self, app: Arc<ActiveApp>, code: LoginCode, lead: Lead, counted: Counted) {
-        let opened = tokio::time::timeout(BUDGET, self.open(&app, &code)).await;
+    async fn exchange(self, app: Arc<ActiveApp>, attempt: Attempt, lead: Lead, counted: Counted) {
+        let opened = tokio::time::timeout(BUDGET, self.open(&app, &attempt)).await;
         let outcome = opened.unwrap_or(Err(LoginError::Timeout)).map(Arc::new);
         counted.judge(outcome.as_ref().err());
         lead.settle(outcome, self.clock.now());
     }
 
     /// The login itself: network first, then one group-committed write.
-    async fn open(&self, app: &ActiveApp, code: &LoginCode) -> Result<OpenedSession, LoginError> {
-        let exchanged = self.wechat.code_to_session(&app.app.appid, &app.credential, code).await;
+    async fn open(&self, app: &ActiveApp, attempt: &Attempt) -> Result<OpenedSession, LoginError> {
+        let exchanged = self.wechat.code_to_session(&app.app.appid, &app.credential, &attempt.code).await;
         self.metrics.wechat_call("jscode2session", &exchanged);
         let exchanged = exchanged.inspect_err(|error| tell_operator(app, error));
         let exchanged = exchanged.map_err(|error| LoginError::of_exchange(error, self.clock.now()))?;
         if exchanged.slot == SecretSlot::Previous {
             tracing::warn!(wechat.appid = %app.app.appid, "WeChat accepts only the previous AppSecret of this app");
+        }
+        if attempt.only.as_ref().is_some_and(|only| *only != exchanged.identity.openid) {
+            return Err(LoginError::OtherUser);
         }
         self.limits
             .openid(&app.app, &exchanged.identity.openid)

@@ -10,7 +10,7 @@ use wxgate_domain::{Clock, Scope, TenantStatus};
 use wxgate_storage::{RefreshSessionError, Storage, StorageError};
 use wxgate_token::IssueError;
 
-use super::directory::{Directory, DirectoryError, KnownTenant};
+use super::directory::{DirectoryError, KnownTenant};
 use super::refresh::Refreshes;
 use super::verified::Verified;
 
@@ -24,7 +24,6 @@ pub(crate) struct OAuth {
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) storage: Storage,
-    pub(crate) directory: Directory,
     pub(crate) refreshes: Refreshes,
     pub(crate) verified: Verified,
 }

@@ -1,8 +1,8 @@
 //! Keeps every tenant's signing keys turning, and does what an operator asks of them.
 
 use wxgate_domain::{
-    Clock, KeyMoveError, KeyStep, Kid, RevocationEffect, RevokedSubject, SigningAlgorithm, StoredSigningKey, TenantId,
-    Timestamp, key_rotation,
+    Clock, KeyMoveError, KeyStep, Kid, RevocationEffect, RevokedSubject, SigningAlgorithm, SigningKeyState,
+    StoredSigningKey, TenantId, Timestamp, key_rotation,
 };
 use wxgate_storage::{NewRevocation, Storage, StorageError, TenantRing};
 use wxgate_token::{KeyError, SigningKey};
@@ -83,6 +83,25 @@ impl SigningKeys {
                 self.change(tenant, Some(kid), retire).await
             }
             result => result,
+        }
+    }
+
+    /// After a restore: every key of every tenant that signed before goes, and with it all access tokens of before; the
+    /// next ones take over. A key that was retired since the backup, and came back with it, goes too.
+    ///
+    /// # Errors
+    /// The database fails; what was done stays, and the same again does the rest.
+    pub(crate) async fn replace_all(&self) -> Result<(), SigningKeyError> {
+        let mut after = None;
+        loop {
+            let page = self.storage.signing_keys().rings(after).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.tenant);
+            for ring in &page {
+                for key in ring.keys.iter().filter(|key| key.state != SigningKeyState::Next) {
+                    self.retire(ring.tenant, &key.kid).await?;
+                }
+            }
         }
     }
 

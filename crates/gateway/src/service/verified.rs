@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use moka::sync::Cache;
 use wxgate_crypto::Digest;
-use wxgate_domain::{Audience, Clock, Scope, Slug, UserId, WechatAppid};
+use wxgate_domain::{Audience, Clock, Scope, ServiceClientId, Slug, UserId, WechatAppid};
 use wxgate_token::{Claims, Expected, VerifyError, claimed_issuer, verify, verify_for_any, within_its_time};
 
 use super::directory::{Directory, DirectoryError, KeyEpoch, KnownTenant};
@@ -43,6 +43,8 @@ pub(crate) struct VerifiedToken {
     pub(crate) told: Told,
     user: Option<UserId>,
     app: Option<WechatAppid>,
+    /// The service client that holds it, if one does.
+    holder: Option<ServiceClientId>,
     key_epoch: KeyEpoch,
     verified_in: u64,
 }
@@ -131,12 +133,22 @@ impl Verified {
         let known = self.tokens.get(&digest).filter(|known| known.key_epoch.now() == known.verified_in);
         if let Some(known) = known {
             self.check(&known, purpose)?;
+            self.check_holder(&known).await?;
             return Ok(known);
         }
         let verified = Arc::new(self.verify_anew(token, purpose).await?);
         self.check(&verified, purpose)?;
+        self.check_holder(&verified).await?;
         self.tokens.insert(digest, verified.clone());
         Ok(verified)
+    }
+
+    /// What a service client holds is worth nothing once the client was removed.
+    async fn check_holder(&self, token: &VerifiedToken) -> Result<(), Refused> {
+        let Some(holder) = &token.holder else { return Ok(()) };
+        let tenant = self.directory.tenant(&token.claims.tenant).await?.ok_or(VerifyError::Issuer)?;
+        let clients = self.directory.service_clients(tenant.id()).await?;
+        if clients.contains_key(holder) { Ok(()) } else { Err(Refused::Revoked) }
     }
 
     async fn verify_anew(&self, token: &str, purpose: Purpose<'_>) -> Result<VerifiedToken, Refused> {
@@ -196,8 +208,8 @@ impl VerifiedToken {
             sid: text(claims.sid.map(|sid| sid.to_string()).unwrap_or_default()),
             scope: text(claims.scope.clone()),
         };
-        let (user, claims) = (claims.user(), Arc::new(claims));
-        Self { claims, told, user, app, key_epoch: tenant.key_epoch.clone(), verified_in }
+        let (user, holder, claims) = (claims.user(), claims.client(), Arc::new(claims));
+        Self { claims, told, user, app, holder, key_epoch: tenant.key_epoch.clone(), verified_in }
     }
 
     fn bearer(&self) -> Bearer<'_> {

@@ -26,6 +26,8 @@ pub(super) struct Identity {
     pub(super) id: Uuid,
     pub(super) user: UserId,
     pub(super) unionid: Option<UnionId>,
+    /// Its sessions, those that are over and not deleted yet among them.
+    pub(super) sessions: u32,
     pub(super) change: Change,
 }
 
@@ -61,6 +63,8 @@ pub(super) struct Plan {
     pub(super) new_users: Vec<(TenantId, UserId)>,
     /// The sessions that this batch opens: the job by its place in the batch, its identity and its user.
     pub(super) sessions: Vec<(usize, Uuid, UserId)>,
+    /// The identities that may have more live sessions now than they are allowed, and how many that is.
+    pub(super) crowded: BTreeMap<(TenantId, Uuid), u32>,
 }
 
 impl Plan {
@@ -99,6 +103,9 @@ impl Plan {
             None => self.first_login(key, user, job, random),
         };
         self.sessions.push((index, identity.id, user));
+        if identity.sessions > job.max_sessions {
+            self.crowded.insert((job.tenant, identity.id), job.max_sessions);
+        }
         Some(Ok(OpenedSession {
             id: job.session,
             app: job.app,
@@ -122,7 +129,7 @@ impl Plan {
 
     fn first_login(&mut self, key: IdentityKey, user: UserId, job: &OpenJob, random: &Random) -> Identity {
         let id = random.uuid_v7(job.now.millis());
-        let identity = Identity { id, user, unionid: job.unionid.clone(), change: Change::New(job.now) };
+        let identity = Identity { id, user, unionid: job.unionid.clone(), sessions: 1, change: Change::New(job.now) };
         self.identities.insert(key, identity.clone());
         if let Some(union) = job.union_key() {
             self.members.entry(union).or_insert(Member { user, added: Some(job.now) });
@@ -134,6 +141,7 @@ impl Plan {
     /// user a member if nobody is; one that changes is noted and joins nobody.
     fn returning(&mut self, key: &IdentityKey, job: &OpenJob) -> Option<Identity> {
         let identity = self.identities.get_mut(key)?;
+        identity.sessions = identity.sessions.saturating_add(1);
         if job.unionid.is_some() && identity.unionid != job.unionid {
             if identity.unionid.is_none()
                 && let Some(union) = job.union_key()

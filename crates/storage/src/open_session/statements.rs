@@ -60,8 +60,9 @@ impl Statements {
 /// What is read of a user, by the alias `u`.
 pub(super) const USER: &str = "u.id, u.status, u.nickname, u.avatar_url, u.sessions_epoch, u.created_at";
 
-/// What is read of an identity, by the alias `i`.
-const IDENTITY: &str = "i.tenant_id, i.app_id, i.openid, i.id, i.unionid";
+/// What is read of an identity, by the alias `i`. Its sessions are counted in the index alone.
+const IDENTITY: &str = "i.tenant_id, i.app_id, i.openid, i.id, i.unionid, \
+    (SELECT COUNT(*) FROM session s WHERE s.tenant_id = i.tenant_id AND s.identity_id = i.id)";
 
 fn read_identities(backend: DbBackend, rows: usize) -> String {
     let what = format!("{USER}, {IDENTITY}");

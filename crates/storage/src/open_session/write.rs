@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 use uuid::Uuid;
-use wxgate_crypto::Random;
 use wxgate_domain::{OpenedSession, UserId};
 
 use super::plan::{Change, Identity, Member, Plan};
@@ -12,8 +11,10 @@ use super::read::user_of;
 use super::statements::Statements;
 use super::{OpenJob, UserBlocked};
 use crate::error::StorageError;
-use crate::repo::ascii;
+use crate::repo::{ascii, sessions};
+use crate::sessions::News;
 use crate::sql::{bytes, chunks, get, id, number, time};
+use crate::storage::Core;
 
 /// Writes logins.
 pub(crate) struct Openings {
@@ -25,21 +26,26 @@ impl Openings {
         Self { statements: Statements::new(backend) }
     }
 
-    /// The outcomes are in the order of the jobs.
+    /// The outcomes are in the order of the jobs. What to tell the feeds of sessions that gave way is added to `news`.
     pub(crate) async fn write(
         &self,
         tx: &DatabaseTransaction,
         jobs: &[&OpenJob],
-        random: &Random,
+        core: &Core,
+        news: &mut News,
     ) -> Result<Vec<Result<OpenedSession, UserBlocked>>, StorageError> {
         let mut plan = Plan::default();
         self.read_identities(tx, jobs, &mut plan).await?;
         self.read_members(tx, jobs, &mut plan).await?;
         let dangling = || StorageError::inconsistent("identity", "user_id");
-        let answers = plan.decide(jobs, random).ok_or_else(dangling)?;
+        let answers = plan.decide(jobs, &core.random).ok_or_else(dangling)?;
         self.write_users(tx, &plan).await?;
         self.write_identities(tx, &plan).await?;
         self.write_sessions(tx, jobs, &plan).await.map_err(|missing| missing.unwrap_or_else(dangling))?;
+        for ((tenant, identity), keep) in &plan.crowded {
+            let ended = sessions::end_oldest(tx, *tenant, *identity, *keep, core.clock.now()).await?;
+            news.entry(*tenant).or_default().extend(ended);
+        }
         Ok(answers)
     }
 
@@ -59,7 +65,8 @@ impl Openings {
             let openid = ascii(get(&row, 8)?, "identity", "openid")?;
             let unionid: Option<Vec<u8>> = get(&row, 10)?;
             let unionid = unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?;
-            let identity = Identity { id: get(&row, 9)?, user: user.id, unionid, change: Change::None };
+            let sessions = u32::try_from(get::<i64>(&row, 11)?).unwrap_or(u32::MAX);
+            let identity = Identity { id: get(&row, 9)?, user: user.id, unionid, sessions, change: Change::None };
             plan.identities.insert((tenant.into(), app.into(), openid), identity);
             plan.users.insert(user.id, user);
         }

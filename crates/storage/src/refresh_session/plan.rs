@@ -33,8 +33,6 @@ pub(super) struct Row {
 pub(super) struct Change {
     /// How many turns it moves on.
     pub(super) turns: u32,
-    /// Whether somebody else than before made the last of them.
-    pub(super) presenter: bool,
     /// Whether a stranger repeated the present turn for the first time.
     pub(super) contested: bool,
     /// Whether it ends.
@@ -114,7 +112,6 @@ impl Plan {
 impl Row {
     fn move_on(&mut self, next: u32, job: &RefreshJob, now: Timestamp) {
         self.change.turns += 1;
-        self.change.presenter |= self.state.presenter != Some(job.presenter);
         self.state.generation = next;
         self.state.refreshed_at = Some(now);
         self.state.presenter = Some(job.presenter);

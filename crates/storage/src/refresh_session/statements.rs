@@ -2,7 +2,7 @@
 
 use sea_orm::DbBackend;
 
-use crate::sql::{Sized, list};
+use crate::sql::{LARGEST, Sized, list};
 
 /// All statements of refreshes and ends that work on many rows, for one engine.
 pub(super) struct Statements {
@@ -12,10 +12,11 @@ pub(super) struct Statements {
     pub(super) hold_apps: Option<Sized>,
     /// Rows (id): see [`read_sessions`].
     pub(super) read_sessions: Sized,
-    /// Turns, time, until when access tokens live, MAC key; then all ids.
+    /// Turns, time, until when access tokens live, MAC key; then all pairs (id, presenter); and as
+    /// [`Statements::repeats_ids`] says, all ids again.
     pub(super) move_on: Sized,
-    /// All pairs (id, presenter), then all ids again.
-    pub(super) update_presenters: Sized,
+    /// Whether the ids stand twice among the values of [`Statements::move_on`].
+    pub(super) repeats_ids: bool,
     /// Time and reason; then all ids.
     pub(super) end: Sized,
 }
@@ -31,20 +32,33 @@ impl Statements {
             lock_sessions: server.then(|| sized(lock_sessions)),
             hold_apps: server.then(|| sized(hold_apps)),
             read_sessions: sized(read_sessions),
-            move_on: sized(|_, rows| {
-                let set = "generation = generation + ?, refreshed_at = ?, access_until = ?, mac_key = ?";
-                format!("UPDATE session SET {set} WHERE id IN ({})", list("?", rows))
-            }),
-            update_presenters: sized(|_, rows| {
-                let cases = " WHEN ? THEN ?".repeat(rows);
-                format!("UPDATE session SET client = CASE id{cases} END WHERE id IN ({})", list("?", rows))
-            }),
+            move_on: sized(move_on),
+            repeats_ids: backend == DbBackend::MySql,
             end: sized(|_, rows| {
                 let ids = list("?", rows);
                 format!("UPDATE session SET ended_at = ?, end_reason = ? WHERE ended_at IS NULL AND id IN ({ids})")
             }),
         }
     }
+
+    /// Most turns in one statement.
+    pub(super) fn most_turns(&self) -> usize {
+        if self.repeats_ids { FEW } else { LARGEST }
+    }
+}
+
+/// Most turns in one statement on MySQL, which compares each row with each of them.
+const FEW: usize = 16;
+
+/// Every row gets its presenter, and all of them the rest.
+fn move_on(backend: DbBackend, rows: usize) -> String {
+    let set = "generation = generation + ?, refreshed_at = ?, access_until = ?, mac_key = ?";
+    if backend == DbBackend::MySql {
+        let cases = " WHEN ? THEN ?".repeat(rows);
+        return format!("UPDATE session SET {set}, client = CASE id{cases} END WHERE id IN ({})", list("?", rows));
+    }
+    let turns = list("(?, ?)", rows);
+    format!("UPDATE session SET {set}, client = k.column2 FROM (VALUES {turns}) AS k WHERE session.id = k.column1")
 }
 
 /// The database's time after the lock was got, and the app. Nodes differ, and the window of a lost answer must not.
@@ -81,9 +95,7 @@ fn read_sessions(backend: DbBackend, rows: usize) -> String {
         s.access_until, s.client, s.contested_generation, s.contested, i.openid, i.unionid,
         CASE WHEN t.status <> 'active' OR a.status <> 'enabled' THEN 2 WHEN u.status <> 'active' THEN 1
             WHEN s.user_epoch <> u.sessions_epoch OR s.app_epoch <> a.sessions_epoch OR s.tenant_epoch <> t.sessions_epoch
-            THEN 3 ELSE 0 END,
-        (SELECT COUNT(*) FROM session n WHERE n.tenant_id = s.tenant_id AND n.identity_id = s.identity_id
-            AND n.opened_at > s.opened_at AND n.ended_at IS NULL)
+            THEN 3 ELSE 0 END
         FROM {from}
         JOIN identity i ON i.id = s.identity_id
         JOIN "user" u ON u.id = i.user_id

@@ -5,20 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Value};
 use uuid::Uuid;
 use wxgate_domain::{
-    EndReason, Presenter, RevocationEffect, RevokedSubject, SessionId, SessionState, Standing, TenantId, Timestamp,
+    EndReason, Presenter, RevocationEffect, RevokedSubject, SessionId, SessionState, Standing, Timestamp,
 };
 
 use super::plan::{Change, Plan, Row};
 use super::statements::{Statements, UPDATE_CONTESTED};
 use crate::error::StorageError;
-use crate::repo::revocations::{self, NewRevocation};
+use crate::repo::revocations::NewRevocation;
 use crate::repo::{ascii, unsigned};
-use crate::sessions::{Answer, Job};
-use crate::sql::{LARGEST, Sized, bytes, filled_up, get, id, number, statement, time};
+use crate::sessions::{Answer, Job, News};
+use crate::sql::{LARGEST, Sized, filled_up, get, id, number, statement, time};
 use crate::storage::Core;
-
-/// Most presenters in one statement: the engine compares each row with each of them.
-const PRESENTERS: usize = 16;
 
 /// Writes refreshes and ends.
 pub(crate) struct Turns {
@@ -31,12 +28,14 @@ impl Turns {
         Self { backend, statements: Statements::new(backend) }
     }
 
-    /// The answers to the jobs of this kind, each with the job's place in the batch.
+    /// The answers to the jobs of this kind, each with the job's place in the batch. What to tell the feeds is added to
+    /// `news`.
     pub(crate) async fn write(
         &self,
         tx: &DatabaseTransaction,
         jobs: &[Job],
         core: &Core,
+        news: &mut News,
     ) -> Result<Vec<(usize, Answer)>, StorageError> {
         let mut plan = self.read(tx, jobs, core).await?;
         let decide = |(index, job): (usize, &Job)| match job {
@@ -47,7 +46,7 @@ impl Turns {
         let answers = jobs.iter().enumerate().filter_map(decide).collect();
         self.move_on(tx, &plan).await?;
         self.end(tx, &plan).await?;
-        tell(tx, &plan, core).await?;
+        tell(&plan, news);
         Ok(answers)
     }
 
@@ -102,24 +101,21 @@ impl Turns {
 
     async fn move_on(&self, tx: &DatabaseTransaction, plan: &Plan) -> Result<(), StorageError> {
         // Most sessions of a batch move on alike, so most batches are one statement.
-        let mut alike: BTreeMap<(u32, Timestamp, u32), Vec<[Value; 1]>> = BTreeMap::new();
-        let mut presenters = Vec::new();
+        let mut alike: BTreeMap<(u32, Timestamp, u32), Vec<[Value; 2]>> = BTreeMap::new();
         for (session, row) in plan.sessions.iter().filter(|(_, row)| row.change.turns > 0) {
-            let session = id(session.uuid());
-            if let Some(presenter) = row.state.presenter.filter(|_| row.change.presenter) {
-                presenters.push([session.clone(), bytes(&presenter.to_bytes())]);
-            }
-            alike.entry((row.change.turns, row.access_until, row.mac_key)).or_default().push([session]);
+            let presenter = row.state.presenter.map(|presenter| presenter.to_bytes().to_vec());
+            let turn = [id(session.uuid()), Value::Bytes(presenter)];
+            alike.entry((row.change.turns, row.access_until, row.mac_key)).or_default().push(turn);
         }
         for ((turns, access_until, mac_key), sessions) in &alike {
-            let set = [number(*turns), time(plan.now), time(*access_until), number(*mac_key)];
-            update(tx, &self.statements.move_on, &set, sessions).await?;
-        }
-        for chunk in presenters.chunks(PRESENTERS) {
-            let (size, mut values) = filled_up(chunk);
-            let ids: Vec<_> = values.iter().step_by(2).cloned().collect();
-            values.extend(ids);
-            tx.execute_raw(self.statements.update_presenters.with(size, values)).await?;
+            for sessions in sessions.chunks(self.statements.most_turns()) {
+                let (size, pairs) = filled_up(sessions);
+                let mut values = vec![number(*turns), time(plan.now), time(*access_until), number(*mac_key)];
+                let ids = self.statements.repeats_ids.then(|| pairs.iter().step_by(2).cloned().collect::<Vec<_>>());
+                values.extend(pairs);
+                values.extend(ids.unwrap_or_default());
+                tx.execute_raw(self.statements.move_on.with(size, values)).await?;
+            }
         }
         for (session, row) in plan.sessions.iter().filter(|(_, row)| row.change.contested) {
             let turn = row.state.contested_generation.map_or(0, |turn| turn);
@@ -157,13 +153,10 @@ async fn update(
     Ok(())
 }
 
-/// Writes into each tenant's feed which sessions ended. One that gives way to newer ones of its own identity does so
-/// silently.
-async fn tell(tx: &DatabaseTransaction, plan: &Plan, core: &Core) -> Result<(), StorageError> {
-    let mut news: BTreeMap<TenantId, Vec<NewRevocation>> = BTreeMap::new();
+/// Which sessions ended before their access tokens did.
+fn tell(plan: &Plan, news: &mut News) {
     for (session, row) in &plan.sessions {
-        let told = row.change.ended && row.state.ended != Some(EndReason::Crowded) && row.access_until > plan.now;
-        if told {
+        if row.change.ended && row.access_until > plan.now {
             news.entry(row.tenant).or_default().push(NewRevocation {
                 subject: RevokedSubject::Session(*session),
                 effect: RevocationEffect::Ended,
@@ -171,10 +164,6 @@ async fn tell(tx: &DatabaseTransaction, plan: &Plan, core: &Core) -> Result<(), 
             });
         }
     }
-    for (tenant, news) in news {
-        revocations::record(tx, tenant, &news, core.clock.now()).await?;
-    }
-    Ok(())
 }
 
 fn row_of(row: &QueryResult) -> Result<(SessionId, Row), StorageError> {
@@ -189,7 +178,6 @@ fn row_of(row: &QueryResult) -> Result<(SessionId, Row), StorageError> {
         refreshed_at: get::<Option<i64>>(row, 7)?.map(Timestamp::from_millis),
         ended,
         standing: standing(get(row, 15)?)?,
-        newer_sessions: u32::try_from(get::<i64>(row, 16)?).unwrap_or(u32::MAX),
         presenter: presenter.and_then(|presenter| Presenter::from_bytes(&presenter)),
         contested_generation: contested.map(|turn| unsigned(turn, "session", "contested_generation")).transpose()?,
         contested: unsigned(get(row, 12)?, "session", "contested")?,

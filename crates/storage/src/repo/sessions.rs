@@ -1,6 +1,6 @@
 //! Sessions outside the hot path: a user's devices, and the end of all of them at once.
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult};
 use uuid::Uuid;
 use wxgate_domain::{
     AppStatus, EndReason, RevocationEffect, RevokedSubject, SessionId, TenantId, TenantStatus, Timestamp,
@@ -111,6 +111,38 @@ pub(crate) async fn end_all_of_user(
     );
     let owner = vec![id(tenant.uuid()), id(user.uuid())];
     let rows = tx.query_all_raw(statement(backend, &read, owner)).await?;
+    end(tx, &rows, reason, now).await
+}
+
+/// Ends the live sessions of an identity beyond its newest `keep`; what to tell the feed of them.
+pub(crate) async fn end_oldest(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    identity: Uuid,
+    keep: u32,
+    now: Timestamp,
+) -> Result<Vec<NewRevocation>, StorageError> {
+    let backend = tx.get_database_backend();
+    let lock = if backend == DbBackend::Sqlite { "" } else { "FOR UPDATE" };
+    // By id, as everybody locks them. Ids begin with the time, so the oldest come first.
+    let read = format!(
+        "SELECT id, access_until FROM session WHERE tenant_id = ? AND identity_id = ? AND ended_at IS NULL
+        ORDER BY id {lock}"
+    );
+    let rows = tx.query_all_raw(statement(backend, &read, vec![id(tenant.uuid()), id(identity)])).await?;
+    let beyond = rows.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
+    end(tx, rows.get(..beyond).unwrap_or_default(), EndReason::Crowded, now).await
+}
+
+/// Ends sessions of which id and the end of their access tokens were read under lock; what to tell the feed: nothing of
+/// those whose tokens have ended by themselves.
+async fn end(
+    tx: &DatabaseTransaction,
+    rows: &[QueryResult],
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<Vec<NewRevocation>, StorageError> {
+    let backend = tx.get_database_backend();
     for rows in rows.chunks(LARGEST) {
         let ids: Vec<_> = rows.iter().map(|row| Ok(id(get(row, 0)?))).collect::<Result<_, StorageError>>()?;
         let end = format!("UPDATE session SET ended_at = ?, end_reason = ? WHERE id IN ({})", list("?", ids.len()));
@@ -118,7 +150,7 @@ pub(crate) async fn end_all_of_user(
         tx.execute_raw(statement(backend, &end, values)).await?;
     }
     let mut news = Vec::with_capacity(rows.len());
-    for row in &rows {
+    for row in rows {
         let until = Timestamp::from_millis(get(row, 1)?);
         if until > now {
             news.push(NewRevocation {

@@ -26,19 +26,3 @@ pub(crate) async fn sessions_that_are_over_are_deleted_a_day_later(database: Tes
     assert_eq!(count(&database, "session").await, 0);
     storage.stop().await;
 }
-
-pub(crate) async fn sessions_beyond_what_an_identity_may_have_end(database: TestDatabase) {
-    let (storage, first) = logged_in(&database).await;
-    for _ in 0..22 {
-        database.clock.advance(Duration::from_mins(1));
-        Device::login(&storage, &database, &first.place, "oAda").await;
-    }
-    let bystander = Device::login(&storage, &database, &first.place, "oBob").await;
-    database.clock.advance(Duration::from_mins(11));
-    storage.sweep().await.unwrap();
-    assert_eq!(count(&database, "session WHERE ended_at IS NULL").await, 21);
-    assert!(bystander.refresh(&storage, 0).await.is_ok());
-    let live = storage.tenant(first.place.tenant.id).live_sessions(first.session.user.id).await.unwrap();
-    assert_eq!(live.len(), 20);
-    storage.stop().await;
-}

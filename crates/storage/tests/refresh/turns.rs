@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use wxgate_domain::{EndReason, OpenedSession};
+use wxgate_domain::{EndReason, RevokedSubject};
 use wxgate_storage::NotRefreshed;
 
 use crate::device::{Device, logged_in, place};
@@ -110,32 +110,45 @@ pub(crate) async fn a_session_that_idled_is_over(database: TestDatabase) {
     storage.stop().await;
 }
 
-pub(crate) async fn the_twenty_first_session_ends_the_first_silently(database: TestDatabase) {
+pub(crate) async fn the_twenty_first_session_ends_the_first(database: TestDatabase) {
     let (storage, first) = logged_in(&database).await;
-    let mut phones = Vec::new();
-    for _ in 0..20 {
-        database.clock.advance(Duration::from_mins(1));
-        phones.push(Device::login(&storage, &database, &first.place, "oAda").await);
+    let tenant = storage.tenant(first.place.tenant.id);
+    let login = async || {
+        database.clock.advance(Duration::from_secs(30));
+        Device::login(&storage, &database, &first.place, "oAda").await
+    };
+    let second = login().await;
+    for _ in 2..20 {
+        login().await;
     }
-    // The same device logs in to its sister app: another identity, which does not count.
+    // The same person in a sister app and somebody else in this one: other identities, which do not count.
     let sister = support::app(&storage, &first.place.tenant, "wxcccccccccccccccc").await;
-    let sister = Place { app: sister, ..first.place.clone() };
-    Device::login(&storage, &database, &sister, "oAda").await;
+    Device::login(&storage, &database, &Place { app: sister, ..first.place.clone() }, "oAda").await;
+    Device::login(&storage, &database, &first.place, "oBob").await;
+    assert_eq!(first.refresh(&storage, 0).await.unwrap().generation, 1);
+    assert_eq!(tenant.revocations().page(None, 10).await.unwrap().entries, []);
 
-    assert_eq!(phones[0].refresh(&storage, 0).await.unwrap().generation, 1);
-    assert_eq!(first.refresh(&storage, 0).await.unwrap_err(), ended_now(&first, EndReason::Crowded));
-    let OpenedSession { user, .. } = &first.session;
-    assert!(
-        !storage
-            .tenant(first.place.tenant.id)
-            .live_sessions(user.id)
-            .await
-            .unwrap()
-            .iter()
-            .any(|s| s.id == first.session.id)
+    let newest = login().await;
+    assert!(tenant.live_session(first.session.id).await.unwrap().is_none());
+    assert_eq!(first.refresh(&storage, 1).await.unwrap_err(), NotRefreshed::Ended(EndReason::Crowded));
+    for live in [&second, &newest] {
+        assert_eq!(live.refresh(&storage, 0).await.unwrap().generation, 1);
+    }
+    // Its access token lives on, so verifiers hear of it.
+    let entries = tenant.revocations().page(None, 10).await.unwrap().entries;
+    assert_eq!(
+        entries.iter().map(|entry| &entry.subject).collect::<Vec<_>>(),
+        [&RevokedSubject::Session(first.session.id)]
     );
-    let feed = storage.tenant(first.place.tenant.id).revocations().page(None, 10).await.unwrap();
-    assert_eq!(feed.entries, []);
+    // Long after the last tokens of the others ended, there is nothing to say of them.
+    database.clock.advance(Duration::from_hours(2));
+    login().await;
+    assert_eq!(
+        tenant.live_sessions(first.session.user.id).await.unwrap().len(),
+        21,
+        "twenty, and that of the sister app"
+    );
+    assert_eq!(tenant.revocations().page(None, 10).await.unwrap().entries.len(), 1);
     storage.stop().await;
 }
 

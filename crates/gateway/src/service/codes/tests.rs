@@ -23,6 +23,7 @@ fn attempt(code: &str) -> Attempt {
         client: Digest::sha256(b"phone"),
         address: [127, 0, 0, 1].into(),
         idempotency_key: None,
+        only: None,
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) enum LoginError {
     CodeRejected,
     #[error("the code was used")]
     CodeUsed,
+    #[error("the code is not of the user who must prove that they are the same")]
+    OtherUser,
     #[error("the user is blocked")]
     UserBlocked,
     #[error("too many requests")]
@@ -62,6 +64,7 @@ impl LoginError {
         match self {
             Self::CodeRejected => "code_invalid",
             Self::CodeUsed => "code_used",
+            Self::OtherUser => "other_user",
             Self::UserBlocked => "user_blocked",
             Self::RateLimited { .. } | Self::TooManySessions { .. } => "rate_limited",
             Self::QuotaExhausted { .. } => "quota_exhausted",

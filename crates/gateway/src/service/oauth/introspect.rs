@@ -28,19 +28,10 @@ impl OAuth {
             return Ok(None);
         }
         let verified = self.verified.introspected(token, &tenant.tenant.slug, &client.policy.audiences).await;
-        let claims = match verified {
-            Ok(claims) => claims,
-            Err(Refused::Token(_) | Refused::Revoked | Refused::Scope) => return Ok(None),
-            Err(Refused::NotKnown(_) | Refused::Directory(_)) => return Err(GrantError::Overloaded),
-        };
-        Ok(self.holder_is_known(tenant, &claims).await?.then_some(claims))
-    }
-
-    /// A service client's tokens are worth nothing once it was removed.
-    async fn holder_is_known(&self, tenant: &KnownTenant, claims: &Claims) -> Result<bool, GrantError> {
-        match claims.client() {
-            Some(holder) => Ok(self.directory.service_clients(tenant.id()).await?.contains_key(&holder)),
-            None => Ok(true),
+        match verified {
+            Ok(claims) => Ok(Some(claims)),
+            Err(Refused::Token(_) | Refused::Revoked | Refused::Scope) => Ok(None),
+            Err(Refused::NotKnown(_) | Refused::Directory(_)) => Err(GrantError::Overloaded),
         }
     }
 }

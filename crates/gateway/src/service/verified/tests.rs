@@ -227,6 +227,9 @@ async fn what_a_new_process_did_not_see_happen_is_refused_too() {
     let verified = Verified::new(directory, door.house.clock.clone(), revoked);
     let purpose = Purpose::Service { tenant: &door.house.tenant.slug, audience: "wx1", scopes: &[] };
     assert_eq!(verified.verify(token.expose(), purpose).await.map(drop), Err(Refused::Revoked));
+    let audience = door.house.app.as_str();
+    let purpose = Purpose::Service { tenant: &door.house.tenant.slug, audience, scopes: &[] };
+    assert!(matches!(verified.verify(token.expose(), purpose).await, Err(Refused::Revoked)));
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ fn job((app, openid, unionid): Login, random: &Random) -> OpenJob {
         app_epoch: 0,
         now,
         access_until: now,
+        max_sessions: 20,
     }
 }
 
