@@ -73,14 +73,13 @@ async fn a_stolen_key_is_replaced_whatever_its_state() {
         let told = refused(house.run(["signing-key", "retire", "--tenant", "acme", &stolen]).run().await, FAILURE);
         assert!(told.contains("no such signing key") && told.contains("signing-key list --tenant acme"), "{told}");
     }
-    for (arguments, status) in
-        [(["--tenant", "acme", "nonsense"], USAGE), (["--tenant", "nobody", &"A".repeat(43)], FAILURE)]
-    {
-        let run = arguments.iter().fold(house.run(["signing-key", "retire"]), |run, argument| run.argument(argument));
-        refused(run.run().await, status);
-    }
-    // One of 64 keys has an id that begins like an option.
+    // What begins with a hyphen is an id all the same, and no option.
     let hyphen = format!("-{}", "A".repeat(42));
-    let told = refused(house.run(["signing-key", "retire", "--tenant", "acme", &hyphen]).run().await, FAILURE);
-    assert!(told.contains("no such signing key"), "{told}");
+    let unknown = [["--tenant", "acme", hyphen.as_str()], ["--tenant", "nobody", hyphen.as_str()]];
+    for arguments in unknown {
+        let run = arguments.iter().fold(house.run(["signing-key", "retire"]), |run, argument| run.argument(argument));
+        let told = refused(run.run().await, FAILURE);
+        assert!(told.contains("no such signing key") || told.contains("there is no tenant nobody"), "{told}");
+    }
+    refused(house.run(["signing-key", "retire", "--tenant", "acme", "nonsense"]).run().await, USAGE);
 }
