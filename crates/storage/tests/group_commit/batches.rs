@@ -209,7 +209,8 @@ pub(crate) async fn a_deadlock_is_tried_again(database: TestDatabase) {
     other.execute_unprepared("ROLLBACK").await.unwrap();
     assert_eq!(login.await.unwrap().user.id, user);
     let retried = outcomes.of(BatchOutcome::Retried) > 0;
-    assert!(other_failed != retried, "the other failed: {other_failed}, the login was tried again: {retried}");
+    // On a busy machine both may be: each looks for deadlocks by itself.
+    assert!(other_failed || retried, "neither of the two gave way");
     assert_eq!(outcomes.of(BatchOutcome::Failed), 0);
     storage.stop().await;
 }

@@ -79,8 +79,8 @@ pub(crate) async fn numbers_have_no_gaps_under_concurrent_ends(database: TestDat
     let (storage, phone) = logged_in(&database).await;
     let other = database.started().await;
     let mut devices = Vec::new();
-    for _ in 0..60 {
-        devices.push(Device::login(&storage, &database, &phone.place, "oAda").await);
+    for n in 0..60 {
+        devices.push(Device::login(&storage, &database, &phone.place, &format!("oGuest{n}")).await);
     }
     let follower = async {
         let (mut cursor, mut seen) = (None, Vec::new());
