@@ -37,6 +37,7 @@ support::on_every_engine!(
     crate::ends::sessions_end_once_and_only_their_users,
     crate::ends::a_restore_ends_every_session_and_voids_every_token,
     crate::feed::entries_are_numbered_and_read_in_pages,
+    crate::feed::an_end_is_told_for_as_long_as_the_longest_token_lives,
     crate::feed::cursors_of_others_and_from_before_a_restore_are_gone,
     crate::feed::numbers_have_no_gaps_under_concurrent_ends,
     crate::feed::a_follower_that_fell_behind_must_begin_anew,

@@ -116,7 +116,8 @@ impl Row {
         self.state.refreshed_at = Some(now);
         self.state.presenter = Some(job.presenter);
         self.mac_key = job.mac_key;
-        self.access_until = access_until(now, &job.policy);
+        // Never earlier: a policy that shortens lives does not shorten those of tokens that are out.
+        self.access_until = self.access_until.max(access_until(now, &job.policy));
     }
 
     fn end(&mut self, reason: EndReason) {

@@ -58,6 +58,20 @@ pub(crate) async fn entries_are_numbered_and_read_in_pages(database: TestDatabas
     storage.stop().await;
 }
 
+/// A token that was issued to live for a day is still refused when the policy has become stricter since.
+pub(crate) async fn an_end_is_told_for_as_long_as_the_longest_token_lives(database: TestDatabase) {
+    let (storage, mut phone) = logged_in(&database).await;
+    phone.policy.access_token_seconds = 86_400;
+    phone.refresh(&storage, 0).await.unwrap();
+    let issued = database.clock.now();
+    phone.policy.access_token_seconds = 60;
+    phone.refresh(&storage, 1).await.unwrap();
+    logout(&storage, &phone).await;
+    let (entries, _) = read(&storage, &phone, None, 10).await;
+    assert!(entries[0].expires.unwrap() >= issued.plus(Duration::from_hours(24)), "{entries:?}");
+    storage.stop().await;
+}
+
 pub(crate) async fn cursors_of_others_and_from_before_a_restore_are_gone(database: TestDatabase) {
     let (storage, phone) = logged_in(&database).await;
     logout(&storage, &phone).await;
