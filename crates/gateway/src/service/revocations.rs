@@ -83,6 +83,11 @@ impl Revocations {
             return Err(RevocationsError::NotGranted);
         }
         let rows = self.rows(tenant.id(), &client.id, ask).await?;
+        // Whoever waited may have been removed meanwhile.
+        let clients = self.directory.service_clients(tenant.id()).await?;
+        if !clients.contains_key(&client.id) {
+            return Err(RevocationsError::NotGranted);
+        }
         self.signed(tenant, client, rows).await
     }
 

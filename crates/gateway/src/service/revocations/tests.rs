@@ -167,3 +167,14 @@ async fn refuses_to_let_one_client_wait_without_end() {
     assert!(waiting.enter(&modest).is_none(), "nor all of them together");
     drop(many);
 }
+
+#[tokio::test]
+async fn a_client_that_was_removed_while_it_waited_hears_nothing() {
+    let newsroom = Newsroom::new().await;
+    newsroom.end_a_session().await;
+    let tx = newsroom.house.storage.begin().await.unwrap();
+    tx.tenant(newsroom.house.tenant.id).service_clients().remove(&newsroom.client.id).await.unwrap();
+    tx.commit().await.unwrap();
+    // It proved who it is before; what it asked for then is answered now.
+    assert!(matches!(newsroom.ask(AT_ONCE).await, Err(RevocationsError::NotGranted)));
+}
