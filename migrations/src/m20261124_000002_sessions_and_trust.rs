@@ -5,7 +5,8 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::ConnectionTrait;
 
 use crate::table::{
-    big, bytes, create, document, id, index, key, key_of, number, optional, reference, text, unique, word,
+    add_column, big, bytes, create, document, drop_column, id, index, key, key_of, number, optional, reference, text,
+    unique, word,
 };
 
 #[derive(DeriveMigrationName)]
@@ -211,12 +212,4 @@ async fn audience(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     })
     .await?;
     index(manager, "forward_auth_policy", &["tenant_id"]).await
-}
-
-async fn add_column(manager: &SchemaManager<'_>, table: &'static str, column: ColumnDef) -> Result<(), DbErr> {
-    manager.alter_table(Table::alter().table(table).add_column(column).to_owned()).await
-}
-
-async fn drop_column(manager: &SchemaManager<'_>, table: &'static str, column: &'static str) -> Result<(), DbErr> {
-    manager.alter_table(Table::alter().table(table).drop_column(column).to_owned()).await
 }

@@ -112,6 +112,24 @@ pub(crate) async fn index(
     manager.create_index(index).await
 }
 
+/// Adds a column to a table.
+pub(crate) async fn add_column(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    column: ColumnDef,
+) -> Result<(), DbErr> {
+    manager.alter_table(Table::alter().table(table).add_column(column).to_owned()).await
+}
+
+/// Drops a column of a table.
+pub(crate) async fn drop_column(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    column: &'static str,
+) -> Result<(), DbErr> {
+    manager.alter_table(Table::alter().table(table).drop_column(column).to_owned()).await
+}
+
 fn over(mut index: IndexCreateStatement, columns: &[&'static str]) -> IndexCreateStatement {
     for column in columns {
         index.col(*column);

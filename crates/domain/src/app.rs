@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wxgate_crypto::Secret;
 
 use crate::ids::{AppId, TenantId, UnionGroupId, WechatAppid};
@@ -34,7 +34,7 @@ pub struct App {
 }
 
 /// Whether an app may act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AppStatus {
     /// Serves logins.

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::audience::{Audience, Scope};
-use crate::ids::{MalformedId, TenantId, is_name};
+use crate::ids::{MalformedId, TenantId, is_name, parsed};
 use crate::policy::{MalformedPolicy, listed};
 use crate::time::Timestamp;
 
@@ -37,6 +37,12 @@ impl FromStr for PolicyName {
         is_name(text, 64)
             .then(|| Self(text.to_owned()))
             .ok_or(MalformedId("1 to 64 of a-z, 0-9 and hyphens, and not begin with a hyphen"))
+    }
+}
+
+impl<'de> Deserialize<'de> for PolicyName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 use wxgate_crypto::{Random, Secret, encoding};
 
@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 macro_rules! uuid_id {
     ($(#[doc = $doc:literal] $name:ident),* $(,)?) => {$(
         #[doc = $doc]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(Uuid);
 
@@ -50,6 +50,12 @@ macro_rules! uuid_id {
                 (uuid.to_string() == text).then_some(Self(uuid)).ok_or(malformed)
             }
         }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                parsed(deserializer)
+            }
+        }
     )*};
 }
 
@@ -64,12 +70,26 @@ uuid_id! {
     UserId,
     /// A session; `sid` of the access token.
     SessionId,
+    /// A key to the admin API.
+    AdminKeyId,
+    /// Work in the background.
+    JobId,
 }
 
 /// Text that is no id of the asked kind. It says what one looks like, and nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be {0}")]
 pub struct MalformedId(pub(crate) &'static str);
+
+/// Text that is read back by the same rules by which it was taken.
+pub(crate) fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr,
+    T::Err: fmt::Display,
+{
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
 
 fn is_token(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len())
@@ -103,6 +123,12 @@ macro_rules! wechat_id {
 
             fn from_str(text: &str) -> Result<Self, MalformedId> {
                 is_token(text, 64).then(|| Self(text.to_owned())).ok_or(MalformedId("1 to 64 letters, digits, _ or -"))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                parsed(deserializer)
             }
         }
     )*};
@@ -144,6 +170,12 @@ impl FromStr for Slug {
         is_name(text, 62)
             .then(|| Self(text.to_owned()))
             .ok_or(MalformedId("1 to 62 of a-z, 0-9 and hyphens, and not begin with a hyphen"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Slug {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer)
     }
 }
 
@@ -189,6 +221,12 @@ impl FromStr for ServiceClientId {
         let bytes = text.strip_prefix(Self::PREFIX).and_then(encoding::base64url);
         let fits = bytes.is_some_and(|bytes| bytes.len() == 16);
         fits.then(|| Self(text.to_owned())).ok_or(MalformedId("svc_ and 22 characters of base64url"))
+    }
+}
+
+impl<'de> Deserialize<'de> for ServiceClientId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer)
     }
 }
 

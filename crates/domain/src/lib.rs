@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod admin_key;
 pub mod app;
 pub mod audience;
 pub mod forward_auth;
@@ -18,11 +19,14 @@ pub mod tenant;
 pub mod time;
 pub mod user;
 
+pub use admin_key::{AdminKey, AdminKeySecret, AdminScope, AdminScopes};
 pub use app::{App, AppSecret, AppStatus, Credential};
 pub use audience::{Audience, Scope};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
-pub use ids::{AppId, LoginCode, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId, UserId, WechatAppid};
+pub use ids::{
+    AdminKeyId, AppId, JobId, LoginCode, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId, UserId, WechatAppid,
+};
 pub use ids::{MalformedId, ServiceClientId};
 pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
 pub use network::Network;

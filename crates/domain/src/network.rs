@@ -7,8 +7,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::audience;
-use crate::ids::MalformedId;
+use crate::ids::{MalformedId, parsed};
 
 /// An address or a network in CIDR notation (RFC 4632 section 3.1), such as `10.0.0.0/8` or `2001:db8::/32`.
 ///
@@ -50,7 +49,7 @@ impl Serialize for Network {
 
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        audience::parsed(deserializer)
+        parsed(deserializer)
     }
 }
 

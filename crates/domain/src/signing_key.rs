@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use wxgate_crypto::Secret;
 
-use crate::ids::MalformedId;
+use crate::ids::{MalformedId, parsed};
 use crate::time::Timestamp;
 
 /// How access tokens are signed (RFC 7518 section 3.1, RFC 8037 section 3.1).
@@ -73,6 +73,12 @@ impl FromStr for Kid {
     fn from_str(text: &str) -> Result<Self, MalformedId> {
         let fits = wxgate_crypto::encoding::base64url(text).is_some_and(|bytes| bytes.len() == 32);
         fits.then(|| Self(text.to_owned())).ok_or(MalformedId("43 characters of base64url"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Kid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A tenant: an organisation with its own issuer, keys, policy and users.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{Slug, TenantId};
 use crate::policy::TenantPolicy;
@@ -26,7 +26,7 @@ pub struct Tenant {
 }
 
 /// Whether a tenant may act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TenantStatus {
     /// Serves logins.

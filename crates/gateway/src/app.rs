@@ -22,6 +22,7 @@ use crate::http::boundary::Listener;
 use crate::http::server::serve;
 use crate::metrics::Metrics;
 use crate::service::account::Accounts;
+use crate::service::admin::Desk;
 use crate::service::clients::Clients;
 use crate::service::codes::Codes;
 use crate::service::directory::Directory;
@@ -58,6 +59,7 @@ pub(crate) struct Gateway {
     pub(crate) revocations: Revocations,
     pub(crate) clients: Clients,
     pub(crate) oauth: OAuth,
+    pub(crate) desk: Desk,
     pub(crate) readiness: Readiness,
     pub(crate) trusted_proxies: Vec<IpNet>,
 }
@@ -123,6 +125,8 @@ impl App {
         let (forward_auth, policies) = ForwardAuth::load(storage.clone(), verified.clone()).await?;
         let readiness = Readiness::new();
         let tasks = TaskTracker::new();
+        let wechat = wechat(&config.wechat)?;
+        let desk = desk(config, clock.clone(), random.clone(), storage.clone(), wechat.clone());
         let tokens = Tokens { storage: storage.clone(), random: random.clone() };
         let refreshes = Refreshes {
             clock: clock.clone(),
@@ -134,7 +138,7 @@ impl App {
         let logins = Logins {
             clock: clock.clone(),
             storage: storage.clone(),
-            wechat: wechat(&config.wechat)?,
+            wechat,
             codes: Codes::new(CODES, &random),
             limits: limits.clone(),
             tokens: tokens.clone(),
@@ -178,6 +182,7 @@ impl App {
             revocations,
             clients,
             oauth,
+            desk,
             readiness: readiness.clone(),
             trusted_proxies,
         };
@@ -263,7 +268,13 @@ fn listen_json(data_dir: &Path) -> PathBuf {
     data_dir.join("listen.json")
 }
 
-fn wechat(config: &Wechat) -> Result<Client, wxgate_wechat_client::ConfigError> {
+/// What operators' moves are made with.
+pub(crate) fn desk(config: &Config, clock: Clock, random: Random, storage: Storage, wechat: Client) -> Desk {
+    Desk { storage, clock, random, wechat, public_url: config.public_url.as_str().into() }
+}
+
+/// The client of WeChat's API.
+pub(crate) fn wechat(config: &Wechat) -> Result<Client, wxgate_wechat_client::ConfigError> {
     Client::new(ClientConfig {
         base_url: config.url.clone(),
         connect_timeout: config.connect_timeout,

@@ -1,11 +1,13 @@
 //! The command line: one binary for everything an operator does.
 
 mod admin;
+mod admin_key;
 mod app;
 mod audience;
 mod config;
 mod db;
 mod dev;
+mod door;
 mod migrate;
 mod policy;
 mod print;
@@ -45,6 +47,7 @@ enum Command {
     Policy(policy::PolicyCommand),
     ServiceClient(service_client::ServiceClientCommand),
     User(user::UserCommand),
+    AdminKey(admin_key::AdminKeyCommand),
     SigningKey(signing_key::SigningKeyCommand),
 }
 
@@ -75,6 +78,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Policy(command) => command.run().await,
             Command::ServiceClient(command) => command.run().await,
             Command::User(command) => command.run().await,
+            Command::AdminKey(command) => command.run().await,
             Command::SigningKey(command) => command.run().await,
         }
     });

@@ -1,5 +1,6 @@
 //! Our HTTP API: routes, wire types, extractors and the one table of error codes.
 
+mod admin;
 pub(crate) mod boundary;
 pub(crate) mod code;
 mod discovery;

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod http;
 mod metrics;
+mod operation;
 mod service;
 mod telemetry;
 

@@ -35,6 +35,8 @@ pub(crate) mod master_key {
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) id: Vec<u8>,
         pub(crate) first_seen_at: i64,
+        pub(crate) state: String,
+        pub(crate) activated_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -209,6 +211,8 @@ pub(crate) mod app {
         pub(crate) previous_secret: Option<Vec<u8>>,
         pub(crate) sessions_epoch: i32,
         pub(crate) created_at: i64,
+        pub(crate) secret_state: String,
+        pub(crate) secret_changed_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -340,6 +344,30 @@ pub(crate) mod forward_auth_policy {
         pub(crate) audience: Vec<u8>,
         pub(crate) scopes: String,
         pub(crate) created_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The key of an operator, or of an admin of one tenant.
+pub(crate) mod admin_key {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "admin_key")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) tenant_id: Option<Uuid>,
+        pub(crate) name: String,
+        pub(crate) secret_digest: Vec<u8>,
+        pub(crate) scopes: String,
+        pub(crate) created_at: i64,
+        pub(crate) expires_at: Option<i64>,
+        pub(crate) last_used_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

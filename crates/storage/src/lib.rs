@@ -25,6 +25,7 @@ pub use connect::{DatabaseUrl, Engine, MalformedUrl};
 pub use error::{StartError, StorageError};
 pub use open_session::OpenSessionError;
 pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};
+pub use repo::admin_keys::{AdminKeys, NewAdminKey, TxAdminKeys};
 pub use repo::apps::{AllApps, NewApp, StoredApp, TenantApps};
 pub use repo::audiences::{OwnedAudience, TenantAudiences};
 pub use repo::forward_auth_policies::{

@@ -1,5 +1,6 @@
 //! One file per kind of row: its queries, and the way between rows and the domain.
 
+pub(crate) mod admin_keys;
 pub(crate) mod apps;
 pub(crate) mod audiences;
 pub(crate) mod forward_auth_policies;

@@ -15,6 +15,7 @@ use crate::changes::{self, Change, Heard};
 use crate::connect::{self, DatabaseUrl, Engine};
 use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
+use crate::repo::admin_keys::AdminKeys;
 use crate::repo::apps::AllApps;
 use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
 use crate::repo::service_clients::AllServiceClients;
@@ -301,6 +302,11 @@ impl Storage {
     /// The tenants, for operators and for addresses.
     pub fn tenants(&self) -> Tenants {
         Tenants::new(self.clone())
+    }
+
+    /// The admin keys of operators and of all tenants.
+    pub fn admin_keys(&self) -> AdminKeys {
+        AdminKeys::new(self.clone())
     }
 
     /// The apps of all tenants, by WeChat's appid.

@@ -8,6 +8,7 @@ use wxgate_domain::TenantId;
 use crate::changes::ChangeKind;
 use crate::connect::Engine;
 use crate::error::StorageError;
+use crate::repo::admin_keys::TxAdminKeys;
 use crate::repo::apps::TxApps;
 use crate::repo::audiences::TxAudiences;
 use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
@@ -56,6 +57,11 @@ impl Tx {
     /// Writes about tenants themselves.
     pub fn tenants(&self) -> TxTenants<'_> {
         TxTenants::new(self)
+    }
+
+    /// Writes about admin keys.
+    pub fn admin_keys(&self) -> TxAdminKeys<'_> {
+        TxAdminKeys::new(self)
     }
 
     /// Writes inside a tenant.

@@ -9,8 +9,10 @@ use wxgate_domain::{AppSecret, Clock};
 use wxgate_storage::{BatchObserver, InstanceKind, Storage, StorageConfig};
 
 use super::Failure;
+use super::door::{Door, Remote};
+use crate::app;
 use crate::config::{self, Config, Layers};
-use crate::service::admin::Admin;
+use crate::service::admin::{Admin, Caller};
 use crate::telemetry;
 
 /// Where the database is and how to answer.
@@ -19,6 +21,12 @@ pub(super) struct AdminArgs {
     /// The configuration file; a trial's is wxgate-data/wxgate.toml.
     #[arg(long, default_value = "wxgate.toml", global = true)]
     config: PathBuf,
+    /// Ask a running gateway instead of the database: the address of its admin listener, with --key-file.
+    #[arg(long, value_name = "URL", global = true, requires = "key_file")]
+    url: Option<url::Url>,
+    /// A file that holds an admin key, for --url; a trial's is wxgate-data/admin-key.
+    #[arg(long, value_name = "FILE", global = true)]
+    key_file: Option<PathBuf>,
     /// Answer in JSON, for scripts.
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -29,9 +37,20 @@ impl AdminArgs {
     pub(super) async fn open(&self) -> Result<Admin, Failure> {
         let config = read(&self.config)?;
         telemetry::start(config.log);
-        let storage = connect(&config, InstanceKind::Live, Random::system()?, BatchObserver::silent()).await?;
+        let random = Random::system()?;
+        let storage = connect(&config, InstanceKind::Live, random.clone(), BatchObserver::silent()).await?;
         storage.check().await?;
-        Ok(Admin { storage, clock: Clock::System })
+        let wechat = app::wechat(&config.wechat)?;
+        let desk = app::desk(&config, Clock::System, random, storage, wechat);
+        Ok(desk.serve(Caller::console()))
+    }
+
+    /// Opens whichever way to operations was named.
+    pub(super) async fn door(&self) -> Result<Door, Failure> {
+        match (&self.url, &self.key_file) {
+            (Some(url), Some(file)) => Ok(Door::Gateway(Remote::new(url, file)?)),
+            _ => Ok(Door::Database(Box::new(self.open().await?))),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use wxgate_crypto::Random;
+use wxgate_crypto::{Random, Secret};
 use wxgate_domain::Clock;
 use wxgate_storage::InstanceKind;
 use wxgate_wechat_sim::{Simulator, SimulatorConfig};
@@ -16,10 +16,10 @@ use self::data::DataFolder;
 use super::serve::{announce, lock_sqlite, termination};
 use super::sim::AppArg;
 use super::{Failure, admin, print};
-use crate::app::{Addresses, App, Parts, Sockets, listen};
+use crate::app::{self, Addresses, App, Parts, Sockets, listen};
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
-use crate::service::admin::Admin;
+use crate::service::admin::Caller;
 use crate::telemetry;
 
 /// A complete trial: gateway, SQLite database and simulated WeChat, with two demo apps. Run it again, and all is kept.
@@ -75,7 +75,10 @@ impl Dev {
         let storage = admin::connect(&config, InstanceKind::Dev, random.clone(), metrics.batch_observer()).await?;
         storage.migrate().await?;
         storage.start().await?;
-        let admin = Admin { storage: storage.clone(), clock: Clock::System };
+        let wechat = app::wechat(&config.wechat)?;
+        let desk = app::desk(&config, Clock::System, random.clone(), storage.clone(), wechat);
+        let admin = desk.serve(Caller::system());
+        let admin_key = folder.admin_key(&admin).await?;
         let appids = seed::apps(&admin, self.apps, &random).await?;
         let url = simulator.as_ref().map(Simulator::url);
         let addresses = sockets.addresses(simulator.as_ref().map(Simulator::address))?;
@@ -85,7 +88,7 @@ impl Dev {
         }
         let app = App::start(&config, Parts { clock: Clock::System, random, metrics, storage }, sockets).await?;
         announce(&config, addresses)?;
-        welcome(&config, addresses, url.as_deref(), &appids);
+        welcome(&config, addresses, url.as_deref(), &appids, (&admin_key, &folder));
         stop.then_stop(app).await;
         Ok(())
     }
@@ -133,12 +136,19 @@ impl Dev {
 }
 
 /// Says where everything is, with logins to paste.
-fn welcome(config: &Config, addresses: Addresses, simulator: Option<&str>, appids: &[String]) {
+fn welcome(
+    config: &Config,
+    addresses: Addresses,
+    simulator: Option<&str>,
+    appids: &[String],
+    (admin_key, folder): (&Secret<String>, &DataFolder),
+) {
     let public = format!("http://{}", addresses.public);
     print::line(format!(
-        "\nwxgate is ready\n  logins       {public}\n  metrics      http://{}/metrics",
+        "\nwxgate is ready\n  logins       {public}\n  admin API    http://{0}/admin/v1\n  metrics      http://{0}/metrics",
         addresses.admin
     ));
+    print::line(format!("  admin key    {} (also in {})", admin_key.expose(), folder.admin_key_file().display()));
     print::line(format!("  issuer       {}/t/{}", config.public_url, seed::TENANT));
     if !config.public_url.ends_with(&format!(":{}", addresses.public.port())) {
         print::line("               fixed at the first start; whoever verifies must reach this process there");

@@ -78,13 +78,21 @@ fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest) -> Res
             limited.map_err(|wait| ApiError::from(Code::RateLimited).retry_after(wait.0))?;
         }
         Listener::Admin { own_host_only } => {
-            let foreign = own_host_only && (!client.own_host || request.headers().contains_key(header::ORIGIN));
-            if foreign {
+            if (own_host_only && !client.own_host) || has_foreign_origin(request.headers()) {
                 return Err(Code::HostRefused.into());
             }
         }
     }
     Ok(Some(client))
+}
+
+/// Whether a page of another address asks. No page of our own is anywhere else than under the Host that it asks.
+fn has_foreign_origin(headers: &header::HeaderMap) -> bool {
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    headers.get_all(header::ORIGIN).any(|origin| {
+        let origin = origin.to_str().unwrap_or_default();
+        origin.split_once("://").map(|(_, authority)| authority.as_bytes()) != host
+    })
 }
 
 /// Counts what introspection refuses: whoever proves to be a service may ask as often as it likes, and nobody else.

@@ -82,13 +82,14 @@ codes! {
     RefreshInvalid 401 "REFRESH_INVALID" Some(Action::Relogin), "The refresh token is not one of ours, or no longer.";
     RefreshReused 401 "REFRESH_REUSED" Some(Action::Relogin), "An old refresh token came back, so the session ended.";
     SessionEnded 401 "SESSION_ENDED" Some(Action::Relogin), "The session is over.";
+    AdminKeyInvalid 401 "ADMIN_KEY_INVALID" None, "The admin key is missing, unknown, removed or expired.";
     ClientInvalid 401 "CLIENT_INVALID" None, "The service client is unknown, or its secret is not right.";
     AppDisabled 403 "APP_DISABLED" Some(Action::Stop), "The mini-program is disabled.";
     AppNotAuthorized 403 "APP_NOT_AUTHORIZED" Some(Action::Stop), "The mini-program is not authorised to this platform.";
     UserBlocked 403 "USER_BLOCKED" Some(Action::Stop), "The user may not log in.";
     StepUpRequired 403 "STEP_UP_REQUIRED" Some(Action::NewCode), "A fresh login code of the same user must come with this.";
     ScopeInsufficient 403 "SCOPE_INSUFFICIENT" Some(Action::Stop), "The access token does not allow this.";
-    NotGranted 403 "NOT_GRANTED" None, "The service client has no grant for this.";
+    NotGranted 403 "NOT_GRANTED" None, "The service client or admin key has no grant for this.";
     PolicyUnknown 403 "POLICY_UNKNOWN" None, "No such forward-auth policy.";
     HostRefused 403 "HOST_REFUSED" None, "This listener answers under its own address only.";
     AppUnknown 404 "APP_UNKNOWN" None, "No such mini-program.";
@@ -97,7 +98,10 @@ codes! {
     RequestTimeout 408 "REQUEST_TIMEOUT" None, "The request did not arrive in time.";
     CodeUsed 409 "CODE_USED" Some(Action::NewCode), "The login code was used already.";
     SessionKeyStale 409 "SESSION_KEY_STALE" Some(Action::ReloginThenReauthorize), "The encrypted data does not open with this user's keys.";
+    Taken 409 "TAKEN" None, "The name is in use already, or was.";
+    Full 409 "FULL" None, "There are as many of these as there may be.";
     CursorGone 410 "CURSOR_GONE" None, "The cursor is of no more use: load a snapshot.";
+    PreconditionFailed 412 "PRECONDITION_FAILED" None, "It was changed in the meantime: read it again.";
     BodyTooLarge 413 "BODY_TOO_LARGE" None, "The request body is too large.";
     MediaType 415 "MEDIA_TYPE" None, "The request body must be application/json.";
     RateLimited 429 "RATE_LIMITED" Some(Action::Wait), "Too many requests.";

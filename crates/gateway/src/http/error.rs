@@ -24,6 +24,8 @@ pub(crate) struct ApiError {
     pub(crate) action: Option<Action>,
     /// Seconds after which it makes sense to come back.
     pub(crate) retry_after: Option<u32>,
+    /// What in particular is wrong, for operators: it names what they sent, and nothing else.
+    detail: Option<String>,
     /// What `WWW-Authenticate` asks for.
     challenge: Option<&'static str>,
     /// What happened, for the operator only.
@@ -41,6 +43,11 @@ impl ApiError {
         Self { retry_after: Some(seconds), ..self }
     }
 
+    /// The same error with what in particular is wrong.
+    pub(crate) fn detailed(self, detail: String) -> Self {
+        Self { detail: Some(detail), ..self }
+    }
+
     /// An error that asks for something else than its code does.
     pub(crate) fn challenging(code: Code, challenge: &'static str) -> Self {
         Self { challenge: Some(challenge), ..Self::from(code) }
@@ -53,6 +60,7 @@ impl ApiError {
             title: self.code.title(),
             status: self.code.status().as_u16(),
             code: self.code.name(),
+            detail: self.detail.as_deref(),
             action: self.action,
             retry_after: self.retry_after,
             request_id,
@@ -81,6 +89,8 @@ struct Problem<'a> {
     status: u16,
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<Action>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
@@ -89,7 +99,7 @@ struct Problem<'a> {
 
 impl From<Code> for ApiError {
     fn from(code: Code) -> Self {
-        Self { code, action: code.action(), retry_after: None, challenge: code.challenge(), source: None }
+        Self { code, action: code.action(), retry_after: None, detail: None, challenge: code.challenge(), source: None }
     }
 }
 

@@ -1,15 +1,18 @@
 //! The whole API as one table.
 
+use std::collections::BTreeMap;
+
 use actix_web::dev::Handler;
 use actix_web::http::{Method, header};
-use actix_web::{FromRequest, HttpResponse, Resource, Responder, guard, web};
+use actix_web::{FromRequest, HttpResponse, Resource, Responder, Route, guard, web};
 
 use super::code::Code;
 use super::error::ApiError;
 use super::oauth::{introspect, revoke, token};
 use super::{
-    discovery, forward_auth, health, jwks, login, logout, me, metrics, refresh, revocations, sessions, tutorial,
+    admin, discovery, forward_auth, health, jwks, login, logout, me, metrics, refresh, revocations, sessions, tutorial,
 };
+use crate::operation::{self, Operation};
 
 /// Mini-programs, browsers and downstream services.
 pub(super) fn public(routes: &mut web::ServiceConfig) {
@@ -38,11 +41,42 @@ pub(super) fn public(routes: &mut web::ServiceConfig) {
 
 /// Operators.
 pub(super) fn admin(routes: &mut web::ServiceConfig) {
+    let mut operations = Operations::default();
+    operation::all(&mut operations);
+    operations.serve(routes);
     routes
         .service(get("/metrics", metrics::get))
         .service(get("/livez", health::live))
         .service(get("/readyz", health::ready))
         .default_service(web::to(not_found));
+}
+
+/// The operations by their address, each with the methods that it takes.
+#[derive(Default)]
+struct Operations(BTreeMap<&'static str, Vec<(&'static str, Route)>>);
+
+impl operation::Visitor for Operations {
+    fn visit<O: Operation>(&mut self) {
+        let method = O::ROUTE.method.name();
+        let takes = guard::fn_guard(move |request| request.head().method.as_str() == method);
+        let route = web::route().guard(takes).to(admin::operate::<O>);
+        self.0.entry(O::ROUTE.path).or_default().push((method, route));
+    }
+}
+
+impl Operations {
+    fn serve(self, routes: &mut web::ServiceConfig) {
+        for (path, operations) in self.0 {
+            let allow = operations.iter().map(|(method, _)| *method).collect::<Vec<_>>().join(", ");
+            let resource = web::resource(format!("{}{path}", operation::BASE));
+            let resource = operations.into_iter().fold(resource, |resource, (_, route)| resource.route(route));
+            routes.service(resource.default_service(web::to(move || wrong_method(allow.clone()))));
+        }
+    }
+}
+
+async fn wrong_method(allow: String) -> HttpResponse {
+    HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allow)).finish()
 }
 
 fn post<F, Args>(path: &str, handler: F) -> Resource
@@ -101,11 +135,11 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let wrong_method =
-        move || async move { HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allow)).finish() };
     let takes = methods.to_vec();
     let right_method = guard::fn_guard(move |request| takes.contains(&request.head().method));
-    web::resource(path).route(web::route().guard(right_method).to(handler)).default_service(web::to(wrong_method))
+    web::resource(path)
+        .route(web::route().guard(right_method).to(handler))
+        .default_service(web::to(move || wrong_method(allow.to_owned())))
 }
 
 async fn not_found() -> Result<HttpResponse, ApiError> {

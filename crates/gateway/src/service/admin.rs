@@ -1,18 +1,27 @@
 //! What an operator does, one file for each kind of row. Each move is one transaction.
 
+mod admin_keys;
 mod apps;
 mod audiences;
+mod caller;
 mod forward_auth_policies;
 mod service_clients;
 mod tenants;
 mod union_groups;
 mod users;
 
-use wxgate_domain::{Clock, MalformedPolicy, PolicyName, ServiceClientId, Slug, UserId, WechatAppid};
-use wxgate_storage::{Storage, StorageError};
-use wxgate_token::KeyError;
+use std::sync::Arc;
+
+use wxgate_crypto::Random;
+use wxgate_domain::{
+    AdminKeyId, AdminScope, Clock, MalformedPolicy, PolicyName, ServiceClientId, Slug, TenantId, UserId, WechatAppid,
+};
+use wxgate_storage::{Storage, StorageError, Tx};
+use wxgate_token::{Issuer, KeyError};
+use wxgate_wechat_client::Client;
 
 pub(crate) use apps::AppToAdd;
+pub(crate) use caller::{Caller, ETag};
 pub(crate) use users::WhichUser;
 
 use super::signing_keys::SigningKeys;
@@ -20,10 +29,59 @@ use super::signing_keys::SigningKeys;
 /// Longest name for people, in characters.
 const MAX_NAME: usize = 200;
 
-/// The operator's moves.
-pub(crate) struct Admin {
+/// What operators' moves are made with. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Desk {
     pub(crate) storage: Storage,
     pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) wechat: Client,
+    /// Begins every issuer.
+    pub(crate) public_url: Arc<str>,
+}
+
+impl Desk {
+    /// The moves, as somebody makes them.
+    pub(crate) fn serve(&self, caller: Caller) -> Admin {
+        Admin { desk: self.clone(), caller }
+    }
+}
+
+/// The operator's moves, as one caller makes them.
+pub(crate) struct Admin {
+    desk: Desk,
+    pub(crate) caller: Caller,
+}
+
+impl std::ops::Deref for Admin {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        &self.desk
+    }
+}
+
+/// Something that was done, for whoever has to know later.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    /// What, as `noun.verb`.
+    pub(crate) action: &'static str,
+    /// The tenant that it concerns.
+    pub(crate) tenant: Option<TenantId>,
+    /// What it was done to: an id or a name of ours, never a secret nor what WeChat calls a person.
+    pub(crate) target: String,
+}
+
+impl Event {
+    /// Something done to what belongs to a tenant.
+    pub(crate) fn of(tenant: TenantId, action: &'static str, target: impl ToString) -> Self {
+        Self { action, tenant: Some(tenant), target: target.to_string() }
+    }
+
+    /// Something done to what belongs to no tenant.
+    pub(crate) fn of_operators(action: &'static str, target: impl ToString) -> Self {
+        Self { action, tenant: None, target: target.to_string() }
+    }
 }
 
 /// Why a move of the operator's did not happen.
@@ -59,6 +117,20 @@ pub(crate) enum AdminError {
     ServiceClientTaken(Slug, String),
     #[error("a tenant has at most a thousand service clients")]
     TooManyServiceClients,
+    #[error("there is no admin key {0}; `wxgate admin-key list` shows them")]
+    NoAdminKey(AdminKeyId),
+    #[error("the key does not allow this: it needs the scope {0}")]
+    Scope(AdminScope),
+    #[error("this is for operators: a tenant's key does not reach beyond its tenant")]
+    OperatorsOnly,
+    #[error("it was changed by somebody else in the meantime: read it again, then decide")]
+    Changed,
+    #[error("nobody gives more than they have: the key may allow {0} at most")]
+    MoreThanOwn(wxgate_domain::AdminScopes),
+    #[error("an admin key allows at least one thing, and expires in the future")]
+    KeyShape,
+    #[error("there are a thousand admin keys already")]
+    TooManyAdminKeys,
     #[error("a name has 1 to {MAX_NAME} characters and no control characters")]
     Name,
     #[error(transparent)]
@@ -73,6 +145,37 @@ impl Admin {
     /// The moves of signing keys.
     pub(crate) fn signing_keys(&self) -> SigningKeys {
         SigningKeys { storage: self.storage.clone(), clock: self.clock.clone() }
+    }
+
+    /// The `iss` of a tenant's tokens.
+    pub(crate) fn issuer(&self, slug: &Slug) -> String {
+        Issuer::new(&self.public_url, slug).to_string()
+    }
+
+    /// Whether the caller wants to change what stands there now, as it is told, and not something that has changed since
+    /// they saw it. Asked with the row locked.
+    pub(crate) fn must_match(&self, now: &impl serde::Serialize) -> Result<(), AdminError> {
+        match &self.caller.if_match {
+            Some(seen) if *seen != ETag::of(now) => Err(AdminError::Changed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Commits a move, and tells of it.
+    async fn commit(&self, tx: Tx, event: Event) -> Result<(), AdminError> {
+        tx.commit().await?;
+        let tenant = event.tenant.map(tracing::field::display);
+        let address = self.caller.address.map(tracing::field::display);
+        tracing::info!(
+            admin.actor = %self.caller.actor,
+            admin.action = event.action,
+            admin.target = event.target,
+            admin.address = address,
+            tenant.id = tenant,
+            request.id = self.caller.request_id,
+            "an operator's move"
+        );
+        Ok(())
     }
 }
 

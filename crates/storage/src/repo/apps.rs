@@ -222,6 +222,8 @@ impl<'a> TxApps<'a> {
             previous_secret: Set(None),
             sessions_epoch: Set(0),
             created_at: Set(now.millis()),
+            secret_state: Set("accepted".to_owned()),
+            secret_changed_at: Set(None),
         };
         app::Entity::insert(row).exec_without_returning(tx).await?;
         self.tx.record(ChangeKind::App, self.tenant, Some(added.id.uuid())).await?;

@@ -74,8 +74,12 @@ pub(crate) async fn saw_master_keys(core: &Core, ids: &[KeyId]) -> Result<(), St
         if known.is_some() {
             continue;
         }
-        let row =
-            master_key::ActiveModel { id: Set(id.as_bytes().to_vec()), first_seen_at: Set(core.clock.now().millis()) };
+        let row = master_key::ActiveModel {
+            id: Set(id.as_bytes().to_vec()),
+            first_seen_at: Set(core.clock.now().millis()),
+            state: Set("open".to_owned()),
+            activated_at: Set(None),
+        };
         let inserted = master_key::Entity::insert(row).exec_without_returning(&core.writer).await;
         match inserted.map_err(StorageError::from) {
             Ok(_) | Err(StorageError::NotUnique { .. }) => {}

@@ -70,13 +70,21 @@ impl Tenants {
         row.map(|row| ascii(row.slug, "tenant", "slug")).transpose()
     }
 
+    /// The tenant of this id, if there is one.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn of_id(&self, id: TenantId) -> Result<Option<Tenant>, StorageError> {
+        let row = self.0.core.read(|db| async move { by_id(&db, id).await }).await?;
+        row.map(of_row).transpose()
+    }
+
     /// The tenant of this id.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if there is none.
     pub async fn get(&self, id: TenantId) -> Result<Tenant, StorageError> {
-        let row = self.0.core.read(|db| async move { by_id(&db, id).await }).await?;
-        row.map(of_row).transpose()?.ok_or(StorageError::NotFound)
+        self.of_id(id).await?.ok_or(StorageError::NotFound)
     }
 }
 
@@ -173,20 +181,23 @@ impl<'a> TxTenants<'a> {
         self.update(id, tenant::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() }).await
     }
 
-    /// Changes what a tenant tunes: `change` gets the policy as it is and gives it as it is to be, under the row's lock.
+    /// Changes a tenant's name for people and what it tunes: `change` gets the tenant as it is and gives both as they are
+    /// to be, under the row's lock.
     ///
     /// # Errors
     /// What `change` fails with; [`StorageError::NotFound`] if there is no such tenant; [`StorageError::Inconsistent`] if a
     /// value is out of its bounds.
-    pub async fn set_policy<E: From<StorageError>>(
+    pub async fn change<E: From<StorageError>>(
         &self,
         id: TenantId,
-        change: impl FnOnce(TenantPolicy) -> Result<TenantPolicy, E>,
+        change: impl FnOnce(Tenant) -> Result<(String, TenantPolicy), E>,
     ) -> Result<Tenant, E> {
         let tenant = of_row(locked(&self.0.tx, id).await?)?;
-        let policy = change(tenant.policy)?.checked().map_err(|_| StorageError::inconsistent("tenant", "policy"))?;
-        self.update(id, tenant::ActiveModel { policy: Set(policy.to_json()), ..Default::default() }).await?;
-        Ok(Tenant { policy, ..tenant })
+        let (name, policy) = change(tenant.clone())?;
+        let policy = policy.checked().map_err(|_| StorageError::inconsistent("tenant", "policy"))?;
+        let row = tenant::ActiveModel { name: Set(name.clone()), policy: Set(policy.to_json()), ..Default::default() };
+        self.update(id, row).await?;
+        Ok(Tenant { name, policy, ..tenant })
     }
 
     async fn update(&self, id: TenantId, change: tenant::ActiveModel) -> Result<(), StorageError> {

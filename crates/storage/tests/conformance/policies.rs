@@ -1,6 +1,6 @@
 //! What tenants and apps tune, and whether they may act, changed while they serve.
 
-use wxgate_domain::{AppPolicy, AppStatus, RevocationEffect, RevokedSubject, TenantPolicy, TenantStatus};
+use wxgate_domain::{AppPolicy, AppStatus, RevocationEffect, RevokedSubject, Tenant, TenantPolicy, TenantStatus};
 use wxgate_storage::{Storage, StorageError};
 
 use crate::support::{TestDatabase, app, tenant};
@@ -25,20 +25,25 @@ pub(crate) async fn a_policy_is_changed_as_a_whole_or_not_at_all(database: TestD
 
     let tx = storage.begin().await.unwrap();
     let (tenants, apps) = (tx.tenants(), tx.tenant(acme.id).apps());
-    let shorter = |policy| Ok::<_, StorageError>(TenantPolicy { access_token_seconds: 60, ..policy });
-    assert_eq!(tenants.set_policy(acme.id, shorter).await.unwrap().policy.access_token_seconds, 60);
+    let shorter = |before: Tenant| {
+        Ok::<_, StorageError>(("Acme & Sons".to_owned(), TenantPolicy { access_token_seconds: 60, ..before.policy }))
+    };
+    let changed = tenants.change(acme.id, shorter).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.policy.access_token_seconds), ("Acme & Sons", 60));
     let told = |policy| Ok::<_, StorageError>(AppPolicy { openid_claim: true, ..policy });
     assert!(apps.set_policy(&shop, told).await.unwrap().policy.openid_claim);
     tx.commit().await.unwrap();
 
     let tx = storage.begin().await.unwrap();
-    let too_long = |policy| Ok::<_, StorageError>(TenantPolicy { refresh_grace_seconds: 61, ..policy });
-    let refused = tx.tenants().set_policy(acme.id, too_long).await.unwrap_err();
+    let too_long = |before: Tenant| {
+        Ok::<_, StorageError>((before.name, TenantPolicy { refresh_grace_seconds: 61, ..before.policy }))
+    };
+    let refused = tx.tenants().change(acme.id, too_long).await.unwrap_err();
     assert_eq!(refused, StorageError::Inconsistent { table: "tenant", column: "policy" });
     let none = |policy| Ok::<_, StorageError>(AppPolicy { request_burst: 0, ..policy });
     let refused = tx.tenant(acme.id).apps().set_policy(&shop, none).await.unwrap_err();
     assert_eq!(refused, StorageError::Inconsistent { table: "app", column: "policy" });
-    let refused = tx.tenants().set_policy(acme.id, |_| Err(Refused::ByCaller)).await.unwrap_err();
+    let refused = tx.tenants().change(acme.id, |_| Err(Refused::ByCaller)).await.unwrap_err();
     assert_eq!(refused, Refused::ByCaller);
     let refused = tx.tenant(acme.id).apps().set_policy(&shop, |_| Err(Refused::ByCaller)).await.unwrap_err();
     assert_eq!(refused, Refused::ByCaller);
@@ -48,6 +53,7 @@ pub(crate) async fn a_policy_is_changed_as_a_whole_or_not_at_all(database: TestD
     tx.commit().await.unwrap();
 
     let stored = storage.apps().find(&shop).await.unwrap().unwrap();
+    assert_eq!(stored.tenant.name, "Acme & Sons");
     assert_eq!(stored.tenant.policy, TenantPolicy { access_token_seconds: 60, ..TenantPolicy::default() });
     assert_eq!(stored.app.policy, AppPolicy { openid_claim: true, ..AppPolicy::default() });
     storage.stop().await;
@@ -58,7 +64,10 @@ pub(crate) async fn two_changes_of_one_policy_are_both_kept(database: TestDataba
     let acme = tenant(&storage, "acme").await;
     let change = async |storage: &Storage, change: fn(TenantPolicy) -> TenantPolicy| {
         let tx = storage.begin().await.unwrap();
-        tx.tenants().set_policy(acme.id, |policy| Ok::<_, StorageError>(change(policy))).await.unwrap();
+        tx.tenants()
+            .change(acme.id, |before| Ok::<_, StorageError>((before.name, change(before.policy))))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     };
     tokio::join!(

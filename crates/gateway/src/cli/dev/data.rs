@@ -6,7 +6,12 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use wxgate_crypto::{MasterKey, Random};
+use wxgate_crypto::{MasterKey, Random, Secret};
+use wxgate_domain::AdminScopes;
+use wxgate_storage::NewAdminKey;
+
+use crate::cli::Failure;
+use crate::service::admin::Admin;
 
 /// A trial's folder.
 #[derive(Debug)]
@@ -32,6 +37,28 @@ impl DataFolder {
     /// The database, beside the configuration.
     pub(super) fn database(&self) -> PathBuf {
         self.0.join("wxgate.db")
+    }
+
+    /// The admin key, for whoever sits at this machine.
+    pub(super) fn admin_key_file(&self) -> PathBuf {
+        self.0.join("admin-key")
+    }
+
+    /// The admin key of the trial: the one in its file while it counts, else a new one.
+    pub(super) async fn admin_key(&self, admin: &Admin) -> Result<Secret<String>, Failure> {
+        let file = self.admin_key_file();
+        if let Ok(text) = std::fs::read_to_string(&file) {
+            let text = Secret::new(text.trim().to_owned());
+            if admin.holder_of(text.expose()).await?.is_some() {
+                return Ok(text);
+            }
+            std::fs::remove_file(&file)?;
+        }
+        let scopes = AdminScopes::all();
+        let key = NewAdminKey { tenant: None, name: "dev".to_owned(), scopes, expires_at: None };
+        let (_, secret) = admin.add_admin_key(key).await?;
+        write_private(&file, format!("{}\n", secret.expose()).as_bytes())?;
+        Ok(Secret::new(secret.expose().to_owned()))
     }
 
     /// The port that the issuer was given at the first start.

@@ -2,7 +2,7 @@
 
 use tokio::sync::broadcast::error::RecvError;
 use wxgate_crypto::{Random, Secret, encoding};
-use wxgate_domain::{AppSecret, Credential, SigningAlgorithm, Slug, Tenant, WechatAppid};
+use wxgate_domain::{AppSecret, Credential, Slug, Tenant, TenantPolicy, WechatAppid};
 use wxgate_storage::Storage;
 use wxgate_wechat_sim::{SimulatedApp, Simulator};
 
@@ -47,7 +47,7 @@ async fn tenant(admin: &Admin) -> Result<Tenant, Failure> {
     if let Some(tenant) = admin.storage.tenants().find(&slug).await? {
         return Ok(tenant);
     }
-    let tenant = admin.add_tenant(slug, "Demo".to_owned(), SigningAlgorithm::ES256).await?;
+    let tenant = admin.add_tenant(slug, "Demo".to_owned(), TenantPolicy::default()).await?;
     admin.add_union_group(&tenant, TENANT).await?;
     Ok(tenant)
 }

@@ -50,6 +50,19 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for JsonBody<T
     }
 }
 
+/// The JSON object of a request, under the same rules, for whoever knows its fields only later.
+/// No body is an empty object.
+pub(crate) async fn object(request: &HttpRequest, payload: web::Payload) -> Result<Map<String, Value>, ApiError> {
+    refuse_secrets_in_query(request)?;
+    announced(request, MAX_BODY)?;
+    let bytes = read_in_time(payload, MAX_BODY).await?;
+    if bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    media_type(request)?;
+    Ok(checked(&bytes)?)
+}
+
 /// Browsers cannot send `application/json` across origins without asking; other types are refused. The tutorial's
 /// server never looked at the type, so its clients may send any.
 fn media_type(request: &HttpRequest) -> Result<(), ApiError> {
@@ -111,14 +124,17 @@ async fn read(mut payload: web::Payload, max: usize) -> Result<BytesMut, ApiErro
 
 /// The value, and the digest of its bytes.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Digest), ApiError> {
-    let Ok(Value::Object(object)) = strict_json::parse(bytes) else {
-        return Err(Code::RequestInvalid.into());
-    };
-    if carries_session_key(&object) {
-        return Err(Code::FieldForbidden.into());
-    }
-    let value = T::deserialize(Value::Object(object)).map_err(|_| Code::RequestInvalid)?;
+    let value = T::deserialize(Value::Object(checked(bytes)?)).map_err(|_| Code::RequestInvalid)?;
     Ok((value, Digest::sha256(bytes)))
+}
+
+/// The object, if it is one and has one meaning.
+fn checked(bytes: &[u8]) -> Result<Map<String, Value>, Code> {
+    match strict_json::parse(bytes) {
+        Ok(Value::Object(object)) if carries_session_key(&object) => Err(Code::FieldForbidden),
+        Ok(Value::Object(object)) => Ok(object),
+        _ => Err(Code::RequestInvalid),
+    }
 }
 
 /// A `session_key` that a client sends has left the server that it must never leave.

@@ -3,7 +3,7 @@
 use wxgate_domain::{App, AppPolicy, AppSecret, AppStatus, MalformedPolicy, Tenant, WechatAppid};
 use wxgate_storage::NewApp;
 
-use super::{Admin, AdminError, checked, taken};
+use super::{Admin, AdminError, Event, checked, taken};
 
 /// A mini-program to be added.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Admin {
         let tx = self.storage.begin().await?;
         let app = tx.tenant(tenant.id).apps().add(new).await;
         let app = app.map_err(|error| taken(error, AdminError::AppTaken(appid)))?;
-        tx.commit().await?;
+        self.commit(tx, Event::of(tenant.id, "app.create", &app.appid)).await?;
         Ok(app)
     }
 
@@ -44,7 +44,7 @@ impl Admin {
         let (tenant, app) = self.app(appid).await?;
         let tx = self.storage.begin().await?;
         tx.tenant(tenant.id).apps().rotate_secret(appid, &secret).await?;
-        tx.commit().await?;
+        self.commit(tx, Event::of(tenant.id, "app.rotate-secret", appid)).await?;
         Ok((tenant, app))
     }
 
@@ -57,7 +57,8 @@ impl Admin {
         let (tenant, mut app) = self.app(appid).await?;
         let tx = self.storage.begin().await?;
         tx.tenant(tenant.id).apps().set_status(appid, status).await?;
-        tx.commit().await?;
+        let action = if status == AppStatus::Enabled { "app.enable" } else { "app.disable" };
+        self.commit(tx, Event::of(tenant.id, action, appid)).await?;
         app.status = status;
         Ok((tenant, app))
     }
@@ -82,13 +83,13 @@ impl Admin {
             Ok(app) => app,
             Err(error) => return Err(self.not_owned(&tenant, audiences, error).await),
         };
-        tx.commit().await?;
+        self.commit(tx, Event::of(tenant.id, "app.change", &app.appid)).await?;
         Ok((tenant, app))
     }
 
     /// The mini-program of this appid.
     pub(crate) async fn app(&self, appid: &WechatAppid) -> Result<(Tenant, App), AdminError> {
-        let found = self.storage.apps().find(appid).await?;
+        let found = self.storage.apps().find(appid).await?.filter(|found| self.caller.sees(found.tenant.id));
         found.map(|found| (found.tenant, found.app)).ok_or_else(|| AdminError::NoApp(appid.clone()))
     }
 }

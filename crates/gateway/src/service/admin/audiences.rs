@@ -3,7 +3,7 @@
 use wxgate_domain::{Audience, Tenant};
 use wxgate_storage::{OwnedAudience, StorageError};
 
-use super::{Admin, AdminError, taken};
+use super::{Admin, AdminError, Event, taken};
 
 impl Admin {
     /// Registers an audience for a tenant.
@@ -11,7 +11,7 @@ impl Admin {
         let tx = self.storage.begin().await?;
         let added = tx.tenant(tenant.id).audiences().add(name).await;
         let added = added.map_err(|error| taken(error, AdminError::AudienceTaken(name.to_string())))?;
-        tx.commit().await?;
+        self.commit(tx, Event::of(tenant.id, "audience.create", name)).await?;
         Ok(added)
     }
 

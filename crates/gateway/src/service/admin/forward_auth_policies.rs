@@ -3,7 +3,7 @@
 use wxgate_domain::{ForwardAuthPolicy, Tenant};
 use wxgate_storage::NewForwardAuthPolicy;
 
-use super::{Admin, AdminError, taken};
+use super::{Admin, AdminError, Event, taken};
 
 impl Admin {
     /// Adds a policy that proxies name in their address.
@@ -18,7 +18,7 @@ impl Admin {
         let added = tx.tenant(tenant.id).forward_auth_policies().add(policy).await;
         match added.map_err(|error| taken(error, AdminError::PolicyTaken(name))) {
             Ok(added) => {
-                tx.commit().await?;
+                self.commit(tx, Event::of(tenant.id, "policy.create", &added.name)).await?;
                 Ok(added)
             }
             Err(error) => Err(self.not_owned(tenant, std::iter::once(audience.as_str()), error).await),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use wxgate_domain::{Audience, ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Tenant};
 use wxgate_storage::StorageError;
 
-use super::{Admin, AdminError, checked, taken};
+use super::{Admin, AdminError, Event, checked, taken};
 
 impl Admin {
     /// Adds a service client and makes its secret, which is never told again.
@@ -25,7 +25,7 @@ impl Admin {
         };
         match added.map_err(meaning) {
             Ok(added) => {
-                tx.commit().await?;
+                self.commit(tx, Event::of(tenant.id, "service-client.create", &added.0.id)).await?;
                 Ok(added)
             }
             Err(error) => Err(self.not_owned(tenant, named.iter().map(Audience::as_str), error).await),
@@ -41,7 +41,7 @@ impl Admin {
         let (tenant, _) = self.service_client(id).await?;
         let tx = self.storage.begin().await?;
         let (client, secret) = tx.tenant(tenant.id).service_clients().rotate(id, overlap).await?;
-        tx.commit().await?;
+        self.commit(tx, Event::of(tenant.id, "service-client.rotate", id)).await?;
         Ok((tenant, client, secret))
     }
 
@@ -53,12 +53,12 @@ impl Admin {
         let (tenant, client) = self.service_client(id).await?;
         let tx = self.storage.begin().await?;
         tx.tenant(tenant.id).service_clients().remove(id).await?;
-        tx.commit().await?;
+        self.commit(tx, Event::of(tenant.id, "service-client.remove", id)).await?;
         Ok((tenant, client))
     }
 
     async fn service_client(&self, id: &ServiceClientId) -> Result<(Tenant, ServiceClient), AdminError> {
-        let found = self.storage.service_clients().find(id).await?;
+        let found = self.storage.service_clients().find(id).await?.filter(|client| self.caller.sees(client.tenant));
         let client = found.ok_or_else(|| AdminError::NoServiceClient(id.clone()))?;
         Ok((self.storage.tenants().get(client.tenant).await?, client))
     }

@@ -1,22 +1,28 @@
 //! Tenants.
 
-use wxgate_domain::{MalformedPolicy, SigningAlgorithm, Slug, Tenant, TenantPolicy, TenantStatus};
+use wxgate_domain::{Slug, Tenant, TenantId, TenantPolicy, TenantStatus};
 use wxgate_storage::NewTenant;
 use wxgate_token::SigningKey;
 
-use super::{Admin, AdminError, checked, taken};
+use super::{Admin, AdminError, Event, checked, taken};
 
 impl Admin {
-    /// The tenant of this name.
-    pub(crate) async fn tenant(&self, slug: &Slug) -> Result<Tenant, AdminError> {
-        self.storage.tenants().find(slug).await?.ok_or_else(|| AdminError::NoTenant(slug.clone()))
+    /// The tenant of this slug or id, if it exists for the caller.
+    pub(crate) async fn tenant(&self, named: &Slug) -> Result<Tenant, AdminError> {
+        let mut found = self.storage.tenants().find(named).await?;
+        if let (None, Ok(id)) = (&found, named.as_str().parse::<TenantId>()) {
+            found = self.storage.tenants().of_id(id).await?;
+        }
+        let found = found.filter(|tenant| self.caller.sees(tenant.id));
+        found.ok_or_else(|| AdminError::NoTenant(named.clone()))
     }
 
-    /// The tenant of this name, or all of them.
+    /// The tenant of this name, or all that exist for the caller.
     pub(crate) async fn tenants(&self, slug: Option<&Slug>) -> Result<Vec<Tenant>, AdminError> {
-        match slug {
-            Some(slug) => Ok(vec![self.tenant(slug).await?]),
-            None => Ok(self.storage.tenants().list().await?),
+        match (slug, self.caller.tenant) {
+            (Some(slug), _) => Ok(vec![self.tenant(slug).await?]),
+            (None, Some(own)) => Ok(self.storage.tenants().of_id(own).await?.into_iter().collect()),
+            (None, None) => Ok(self.storage.tenants().list().await?),
         }
     }
 
@@ -25,40 +31,46 @@ impl Admin {
         &self,
         slug: Slug,
         name: String,
-        algorithm: SigningAlgorithm,
+        policy: TenantPolicy,
     ) -> Result<Tenant, AdminError> {
-        let name = checked(name)?;
-        let now = self.clock.now();
+        self.caller.must_be_operator()?;
+        let (name, policy) = (checked(name)?, policy.checked()?);
+        let (now, algorithm) = (self.clock.now(), policy.algorithm);
         let (signing_key, next_key) = (SigningKey::generate(algorithm, now)?, SigningKey::generate(algorithm, now)?);
-        let policy = TenantPolicy { algorithm, ..TenantPolicy::default() };
         let tx = self.storage.begin().await?;
         let new = NewTenant { slug: slug.clone(), name, policy, signing_key, next_key };
         let tenant = tx.tenants().create(new).await;
         let tenant = tenant.map_err(|error| taken(error, AdminError::TenantTaken(slug)))?;
-        tx.commit().await?;
+        self.commit(tx, Event::of(tenant.id, "tenant.create", &tenant.slug)).await?;
         Ok(tenant)
     }
 
-    /// Changes what a tenant tunes.
-    pub(crate) async fn set_tenant_policy(
+    /// Changes a tenant's name for people and what it tunes: `change` gets the tenant as it is, locked, and gives both as
+    /// they are to be.
+    pub(crate) async fn change_tenant(
         &self,
-        slug: &Slug,
-        change: impl FnOnce(TenantPolicy) -> TenantPolicy,
+        named: &Slug,
+        change: impl FnOnce(Tenant) -> Result<(String, TenantPolicy), AdminError>,
     ) -> Result<Tenant, AdminError> {
-        let tenant = self.tenant(slug).await?;
+        let tenant = self.tenant(named).await?;
+        let decide = |before| {
+            let (name, policy) = change(before)?;
+            Ok::<_, AdminError>((checked(name)?, policy.checked()?))
+        };
         let tx = self.storage.begin().await?;
-        let checked = |policy| change(policy).checked().map_err(|error: MalformedPolicy| AdminError::from(error));
-        let tenant = tx.tenants().set_policy(tenant.id, checked).await?;
-        tx.commit().await?;
+        let tenant = tx.tenants().change(tenant.id, decide).await?;
+        self.commit(tx, Event::of(tenant.id, "tenant.change", &tenant.slug)).await?;
         Ok(tenant)
     }
 
     /// Suspends or resumes a tenant.
-    pub(crate) async fn set_tenant_status(&self, slug: &Slug, status: TenantStatus) -> Result<Tenant, AdminError> {
-        let tenant = self.tenant(slug).await?;
+    pub(crate) async fn set_tenant_status(&self, named: &Slug, status: TenantStatus) -> Result<Tenant, AdminError> {
+        self.caller.must_be_operator()?;
+        let tenant = self.tenant(named).await?;
         let tx = self.storage.begin().await?;
         tx.tenants().set_status(tenant.id, status).await?;
-        tx.commit().await?;
+        let action = if status == TenantStatus::Active { "tenant.resume" } else { "tenant.suspend" };
+        self.commit(tx, Event::of(tenant.id, action, &tenant.slug)).await?;
         Ok(Tenant { status, ..tenant })
     }
 }

@@ -3,7 +3,7 @@
 use wxgate_domain::Tenant;
 use wxgate_storage::UnionGroup;
 
-use super::{Admin, AdminError, checked, taken};
+use super::{Admin, AdminError, Event, checked, taken};
 
 impl Admin {
     /// Creates a union group.
@@ -12,7 +12,7 @@ impl Admin {
         let tx = self.storage.begin().await?;
         let group = tx.tenant(tenant.id).union_groups().add(&name).await;
         let group = group.map_err(|error| taken(error, AdminError::UnionGroupTaken(tenant.slug.clone(), name)))?;
-        tx.commit().await?;
+        self.commit(tx, Event::of(tenant.id, "union-group.create", group.id)).await?;
         Ok(group)
     }
 }

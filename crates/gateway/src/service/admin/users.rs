@@ -3,7 +3,7 @@
 use wxgate_domain::{OpenId, Tenant, UnionId, User, UserId, UserStatus, WechatAppid};
 use wxgate_storage::{KnownIdentity, StorageError};
 
-use super::{Admin, AdminError};
+use super::{Admin, AdminError, Event};
 
 /// Which user an operator means.
 #[derive(Clone, Debug)]
@@ -53,6 +53,7 @@ impl Admin {
             StorageError::NotFound => AdminError::NoUser(tenant.slug.clone(), id),
             error => error.into(),
         })?;
-        Ok(tx.commit().await?)
+        let action = if status == UserStatus::Blocked { "user.block" } else { "user.unblock" };
+        self.commit(tx, Event::of(tenant.id, action, id)).await
     }
 }

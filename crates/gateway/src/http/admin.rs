@@ -1,0 +1,84 @@
+//! `/admin/v1`: every operation of an operator, served alike. Who asks, what they ask with, the use case, the answer.
+
+mod authority;
+mod fields;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::Value;
+use wxgate_domain::MalformedPolicy;
+use wxgate_storage::StorageError;
+
+use super::code::Code;
+use super::error::ApiError;
+use crate::app::Gateway;
+use crate::operation::{Method, Operation};
+use crate::service::admin::{AdminError, ETag};
+
+/// Serves one operation.
+pub(super) async fn operate<O: Operation>(
+    request: HttpRequest,
+    gateway: web::Data<Gateway>,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let mut caller = authority::caller(&request, &gateway.desk).await?;
+    caller.may(O::ROUTE.scope)?;
+    let fields = fields::of(&request, payload, &O::ROUTE).await?;
+    caller.if_match = authority::if_match(&request)?;
+    let operation: O = serde_json::from_value(Value::Object(fields)).map_err(|error| malformed(&error))?;
+    let reply = operation.run(&gateway.desk.serve(caller)).await?;
+    Ok(answer(O::ROUTE.method, &reply))
+}
+
+/// What serde says names fields and what they must be, and quotes no value of ours: arguments are the caller's own.
+fn malformed(error: &serde_json::Error) -> ApiError {
+    ApiError::from(Code::RequestInvalid).detailed(error.to_string())
+}
+
+fn answer(method: Method, reply: &impl serde::Serialize) -> HttpResponse {
+    let body = serde_json::to_value(reply).unwrap_or_default();
+    if body.is_null() {
+        return HttpResponse::NoContent().finish();
+    }
+    let status = StatusCode::from_u16(method.success()).unwrap_or_default();
+    let mut response = HttpResponse::build(status);
+    if let Ok(etag) = HeaderValue::from_str(ETag::of(reply).as_str()) {
+        response.insert_header((header::ETAG, etag));
+    }
+    response.json(body)
+}
+
+impl From<AdminError> for ApiError {
+    fn from(error: AdminError) -> Self {
+        let code = match &error {
+            AdminError::NoTenant(_)
+            | AdminError::NoApp(_)
+            | AdminError::NoServiceClient(_)
+            | AdminError::NoSuchUser(_)
+            | AdminError::NoUser(..)
+            | AdminError::NoUnionGroup(..)
+            | AdminError::NoAdminKey(_) => Code::NotFound,
+            AdminError::TenantTaken(_)
+            | AdminError::AppTaken(_)
+            | AdminError::UnionGroupTaken(..)
+            | AdminError::AudienceTaken(_)
+            | AdminError::PolicyTaken(_)
+            | AdminError::ServiceClientTaken(..) => Code::Taken,
+            AdminError::TooManyServiceClients | AdminError::TooManyAdminKeys => Code::Full,
+            AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
+            AdminError::Changed => Code::PreconditionFailed,
+            AdminError::AudienceNotOwned(..)
+            | AdminError::Name
+            | AdminError::KeyShape
+            | AdminError::Policy(MalformedPolicy::Text | MalformedPolicy::Bounds { .. } | MalformedPolicy::List(_)) => {
+                Code::RequestInvalid
+            }
+            AdminError::Storage(StorageError::Busy | StorageError::Unavailable { .. }) => {
+                return Self::caused(Code::Overloaded, error).retry_after(1);
+            }
+            AdminError::Key(_) | AdminError::Storage(_) => return Self::caused(Code::Internal, error),
+        };
+        Self::from(code).detailed(error.to_string())
+    }
+}

@@ -1,0 +1,42 @@
+//! Who asks at the admin API, and what they say about how to do it.
+
+use actix_web::http::header;
+use actix_web::{HttpMessage, HttpRequest};
+use wxgate_storage::StorageError;
+
+use crate::http::code::Code;
+use crate::http::error::ApiError;
+use crate::http::extract::client::Client;
+use crate::service::admin::{Caller, Desk, ETag};
+
+/// Whoever holds the key of the Authorization header (`Bearer wxa_...`, RFC 6750 section 2.1).
+pub(super) async fn caller(request: &HttpRequest, desk: &Desk) -> Result<Caller, ApiError> {
+    let claimed = bearer(request).ok_or(Code::AdminKeyInvalid)?;
+    let holder = desk.holder_of(claimed).await.map_err(|error| match error {
+        StorageError::Busy | StorageError::Unavailable { .. } => {
+            ApiError::caused(Code::Overloaded, error).retry_after(1)
+        }
+        error => ApiError::caused(Code::Internal, error),
+    })?;
+    let mut caller = holder.ok_or(Code::AdminKeyInvalid)?;
+    caller.address = request.extensions().get::<Client>().map(Client::address);
+    Ok(caller)
+}
+
+/// The only token of the only header.
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let mut values = request.headers().get_all(header::AUTHORIZATION);
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(token)
+}
+
+/// The state that the caller wants to change; `*` is any.
+pub(super) fn if_match(request: &HttpRequest) -> Result<Option<ETag>, ApiError> {
+    let mut values = request.headers().get_all(header::IF_MATCH);
+    match (values.next().map(|value| value.to_str()), values.next()) {
+        (None, _) | (Some(Ok("*")), None) => Ok(None),
+        (Some(Ok(text)), None) => Ok(Some(ETag::parse(text))),
+        _ => Err(Code::RequestInvalid.into()),
+    }
+}
