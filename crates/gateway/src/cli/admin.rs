@@ -1,6 +1,6 @@
 //! What the commands on the database share: where it is, and how secrets come in.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,8 +8,8 @@ use wxgate_crypto::{Random, Secret};
 use wxgate_domain::{AppSecret, Clock};
 use wxgate_storage::{BatchObserver, InstanceKind, Storage, StorageConfig};
 
-use super::Failure;
 use super::door::{Door, Remote};
+use super::{Failure, print};
 use crate::app;
 use crate::config::{self, Config, Layers};
 use crate::service::admin::{Admin, Caller};
@@ -30,6 +30,9 @@ pub(super) struct AdminArgs {
     /// Answer in JSON, for scripts.
     #[arg(long, global = true)]
     pub(super) json: bool,
+    /// Do what destroys something without asking.
+    #[arg(long, global = true)]
+    yes: bool,
 }
 
 impl AdminArgs {
@@ -43,6 +46,23 @@ impl AdminArgs {
         let wechat = app::wechat(&config.wechat)?;
         let desk = app::desk(&config, Clock::System, random, storage, wechat);
         Ok(desk.serve(Caller::console()))
+    }
+
+    /// Asks whoever sits at the terminal to type a name before something of it is destroyed.
+    ///
+    /// # Errors
+    /// They type something else, or nobody sits there and `--yes` was not given.
+    pub(super) fn confirm(&self, consequence: &str, name: &str) -> Result<(), Failure> {
+        if self.yes {
+            return Ok(());
+        }
+        if !std::io::stdin().is_terminal() {
+            return Err(format!("{consequence}; nobody is here to confirm it: give --yes").into());
+        }
+        print::question(&format!("{consequence}. Type {name} to go on: "));
+        let mut typed = String::new();
+        std::io::stdin().read_line(&mut typed)?;
+        if typed.trim() == name { Ok(()) } else { Err("not confirmed; nothing was changed".into()) }
     }
 
     /// Opens whichever way to operations was named.

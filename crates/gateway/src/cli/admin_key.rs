@@ -61,6 +61,7 @@ impl AdminKeyCommand {
             }
             Action::Remove(remove) => {
                 let id = remove.id;
+                self.admin.confirm("whoever holds the key can do nothing any more", &id.to_string())?;
                 door.call(remove).await?;
                 if !self.admin.json {
                     print::line(format!("admin key {id}: removed"));

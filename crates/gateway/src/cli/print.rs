@@ -1,6 +1,7 @@
 //! The one place that writes to the terminal.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -9,6 +10,12 @@ use serde_json::Value;
 /// Prints a line for people.
 pub(super) fn line(text: impl AsRef<str>) {
     println!("{}", text.as_ref());
+}
+
+/// Asks something on the terminal, apart from what a script could read.
+pub(super) fn question(text: &str) {
+    eprint!("{text}");
+    let _ = std::io::stderr().flush();
 }
 
 /// Prints a value for scripts.
