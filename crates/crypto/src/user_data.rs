@@ -7,8 +7,10 @@
 use aes::Aes128;
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value};
 use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::digest::constant_time_eq;
@@ -52,6 +54,15 @@ impl SessionKey {
     pub fn signed(&self, raw_data: &str, signature: &str) -> bool {
         let digest = Sha1::new().chain_update(raw_data).chain_update(self.text.expose()).finalize();
         constant_time_eq(encoding::to_hex(digest).as_bytes(), signature.as_bytes())
+    }
+
+    /// `lower_hex(hmac_sha256(session_key text, message))`: proves to WeChat that we know the key, without telling it.
+    /// The message is the body of a POST and empty for a GET.
+    #[expect(clippy::missing_panics_doc, reason = "HMAC takes keys of any length")]
+    pub fn signature_of(&self, message: &[u8]) -> String {
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+        let mac = Hmac::<Sha256>::new_from_slice(self.text.expose().as_bytes()).expect("HMAC takes keys of any length");
+        encoding::to_hex(mac.chain_update(message).finalize().into_bytes())
     }
 }
 
