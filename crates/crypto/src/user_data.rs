@@ -13,7 +13,7 @@ use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::digest::constant_time_eq;
+use crate::digest::{Digest, constant_time_eq};
 use crate::secret::Secret;
 use crate::{encoding, strict_json};
 
@@ -97,6 +97,16 @@ impl EncryptedUserData {
             return Err(Failure::CiphertextLength);
         }
         Ok(Self { iv, ciphertext })
+    }
+
+    /// SHA-256 of the ciphertext's base64 text, which is the same as what was parsed: only one text is read for one value.
+    pub fn text_digest(&self) -> Digest {
+        Digest::sha256(encoding::to_base64(&self.ciphertext).as_bytes())
+    }
+
+    /// SHA-256 of the ciphertext's bytes.
+    pub fn digest(&self) -> Digest {
+        Digest::sha256(&self.ciphertext)
     }
 
     /// Decrypts to a JSON object, without asking whose it is.
