@@ -1,5 +1,6 @@
 //! The whole API as one table.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use actix_web::dev::Handler;
@@ -14,25 +15,29 @@ use super::{
 };
 use crate::operation::{self, Operation};
 
+/// The pattern of a route's address, for whoever counts requests: to match it once more would cost more than the counting.
+pub(super) struct Pattern(pub(super) Cow<'static, str>);
+
 /// Mini-programs, browsers and downstream services.
 pub(super) fn public(routes: &mut web::ServiceConfig) {
+    // The first that fits is served, so what is asked for most comes first.
     routes
         .service(web::scope("/forward-auth").default_service(web::to(forward_auth::decide)))
-        .service(post("/v1/apps/{appid}/login", login::post))
         .service(post("/v1/token/refresh", refresh::post))
-        .service(post("/v1/logout", logout::post))
+        .service(post("/v1/apps/{appid}/login", login::post))
+        .service(get("/t/{tenant}/jwks.json", jwks::of_tenant))
+        .service(post("/t/{tenant}/oauth/introspect", introspect::post))
+        .service(post("/t/{tenant}/oauth/token", token::post))
         .service(get_or_patch("/v1/me", me::get, me::patch))
         .service(get("/v1/me/sessions", sessions::list))
         .service(delete("/v1/me/sessions/{sid}", sessions::delete))
+        .service(post("/v1/logout", logout::post))
         .service(get_or_post("/user/wxlogin", tutorial::answer))
         .service(get_or_post("/apps/{appid}/user/wxlogin", tutorial::answer))
         .service(get("/t/{tenant}/.well-known/openid-configuration", discovery::openid))
         .service(get("/.well-known/oauth-authorization-server/t/{tenant}", discovery::oauth))
-        .service(post("/t/{tenant}/oauth/token", token::post))
-        .service(post("/t/{tenant}/oauth/introspect", introspect::post))
-        .service(post("/t/{tenant}/oauth/revoke", revoke::post))
-        .service(get("/t/{tenant}/jwks.json", jwks::of_tenant))
         .service(get("/.well-known/jwks.json", jwks::shared))
+        .service(post("/t/{tenant}/oauth/revoke", revoke::post))
         .service(get("/t/{tenant}/revocations", revocations::get))
         .service(get("/livez", health::live))
         .service(get("/readyz", health::ready))
@@ -68,7 +73,8 @@ impl Operations {
     fn serve(self, routes: &mut web::ServiceConfig) {
         for (path, operations) in self.0 {
             let allow = operations.iter().map(|(method, _)| *method).collect::<Vec<_>>().join(", ");
-            let resource = web::resource(format!("{}{path}", operation::BASE));
+            let pattern = format!("{}{path}", operation::BASE);
+            let resource = web::resource(pattern.clone()).app_data(Pattern(Cow::Owned(pattern)));
             let resource = operations.into_iter().fold(resource, |resource, (_, route)| resource.route(route));
             routes.service(resource.default_service(web::to(move || wrong_method(allow.clone()))));
         }
@@ -79,7 +85,7 @@ async fn wrong_method(allow: String) -> HttpResponse {
     HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allow)).finish()
 }
 
-fn post<F, Args>(path: &str, handler: F) -> Resource
+fn post<F, Args>(path: &'static str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -88,7 +94,7 @@ where
     endpoint(path, "POST", &[Method::POST], handler)
 }
 
-fn get<F, Args>(path: &str, handler: F) -> Resource
+fn get<F, Args>(path: &'static str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -97,7 +103,7 @@ where
     endpoint(path, "GET, HEAD", &[Method::GET, Method::HEAD], handler)
 }
 
-fn get_or_post<F, Args>(path: &str, handler: F) -> Resource
+fn get_or_post<F, Args>(path: &'static str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -106,7 +112,7 @@ where
     endpoint(path, "GET, POST", &[Method::GET, Method::POST], handler)
 }
 
-fn delete<F, Args>(path: &str, handler: F) -> Resource
+fn delete<F, Args>(path: &'static str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -115,7 +121,7 @@ where
     endpoint(path, "DELETE", &[Method::DELETE], handler)
 }
 
-fn get_or_patch<F, G, Args, GArgs>(path: &str, read: F, change: G) -> Resource
+fn get_or_patch<F, G, Args, GArgs>(path: &'static str, read: F, change: G) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -129,7 +135,7 @@ where
 }
 
 /// One address; other methods than its own are told which ones it takes (RFC 9110 section 15.5.6).
-fn endpoint<F, Args>(path: &str, allow: &'static str, methods: &[Method], handler: F) -> Resource
+fn endpoint<F, Args>(path: &'static str, allow: &'static str, methods: &[Method], handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
