@@ -1,6 +1,8 @@
 //! One address of a listener: the methods that it takes, who handles them, and what the API's document says of each. No
 //! route is served without its description.
 
+use std::borrow::Cow;
+
 use actix_web::dev::Handler;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpResponse, Responder, Route, guard, web};
@@ -9,7 +11,7 @@ use super::openapi::about::About;
 
 /// An address with everything that it takes.
 pub(super) struct Endpoint {
-    path: String,
+    path: Cow<'static, str>,
     /// Where it begins, if it takes everything below, with any method.
     below: Option<&'static str>,
     taken: Vec<Taken>,
@@ -24,12 +26,12 @@ struct Taken {
 
 impl Endpoint {
     /// An address that takes nothing yet, with fields in braces.
-    pub(super) fn at(path: impl Into<String>) -> Self {
+    pub(super) fn at<P: Into<Cow<'static, str>>>(path: P) -> Self {
         Self { path: path.into(), below: None, taken: Vec::new() }
     }
 
     /// An address that takes any method, with anything after it.
-    pub(super) fn below<F, Args>(prefix: &'static str, path: &str, handler: F, about: fn() -> About) -> Self
+    pub(super) fn below<F, Args>(prefix: &'static str, path: &'static str, handler: F, about: fn() -> About) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -108,7 +110,7 @@ impl Endpoint {
         }
         let methods: Vec<_> = self.taken.iter().flat_map(|taken| taken.methods).copied().collect();
         let allow = methods.join(", ");
-        let resource = self.taken.into_iter().fold(web::resource(self.path), |resource, taken| {
+        let resource = self.taken.into_iter().fold(web::resource(self.path.into_owned()), |resource, taken| {
             let takes = guard::fn_guard(move |request| taken.methods.contains(&request.head().method.as_str()));
             resource.route(taken.route.guard(takes))
         });

@@ -17,24 +17,25 @@ use crate::operation::{self, Method, Operation};
 
 /// Mini-programs, browsers and downstream services.
 pub(super) fn public() -> Vec<Endpoint> {
-    let at = Endpoint::at;
+    let at = Endpoint::at::<&'static str>;
+    // The first that fits is served, so what is asked for most comes first.
     vec![
         Endpoint::below("/forward-auth", forward_auth::ROUTE, forward_auth::decide, forward_auth::about),
-        at("/v1/apps/{appid}/login").post(login::post, login::about),
         at("/v1/token/refresh").post(refresh::post, refresh::about),
-        at("/v1/logout").post(logout::post, logout::about),
+        at("/v1/apps/{appid}/login").post(login::post, login::about),
+        at("/t/{tenant}/jwks.json").get(jwks::of_tenant, jwks::about_tenant),
+        at("/t/{tenant}/oauth/introspect").post(introspect::post, introspect::about),
+        at("/t/{tenant}/oauth/token").post(token::post, token::about),
         at("/v1/me").get(me::get, me::about_get).patch(me::patch, me::about_patch),
         at("/v1/me/sessions").get(sessions::list, sessions::about_list),
         at("/v1/me/sessions/{sid}").delete(sessions::delete, sessions::about_delete),
+        at("/v1/logout").post(logout::post, logout::about),
         at("/user/wxlogin").on(&["GET", "POST"], web::to(tutorial::answer), tutorial::about),
         at("/apps/{appid}/user/wxlogin").on(&["GET", "POST"], web::to(tutorial::answer), tutorial::about_with_appid),
         at("/t/{tenant}/.well-known/openid-configuration").get(discovery::openid, discovery::about_openid),
         at("/.well-known/oauth-authorization-server/t/{tenant}").get(discovery::oauth, discovery::about_oauth),
-        at("/t/{tenant}/oauth/token").post(token::post, token::about),
-        at("/t/{tenant}/oauth/introspect").post(introspect::post, introspect::about),
-        at("/t/{tenant}/oauth/revoke").post(revoke::post, revoke::about),
-        at("/t/{tenant}/jwks.json").get(jwks::of_tenant, jwks::about_tenant),
         at("/.well-known/jwks.json").get(jwks::shared, jwks::about_shared),
+        at("/t/{tenant}/oauth/revoke").post(revoke::post, revoke::about),
         at("/t/{tenant}/revocations").get(revocations::get, revocations::about),
         at("/livez").get(health::live, health::about_live),
         at("/readyz").get(health::ready, health::about_ready),
@@ -43,7 +44,7 @@ pub(super) fn public() -> Vec<Endpoint> {
 
 /// Operators.
 pub(super) fn admin() -> Vec<Endpoint> {
-    let at = Endpoint::at;
+    let at = Endpoint::at::<&'static str>;
     let mut operations = Operations::default();
     operation::all(&mut operations);
     let mut endpoints: Vec<_> = operations.0.into_values().collect();
