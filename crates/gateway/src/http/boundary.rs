@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::code::Code;
+use super::endpoint::Pattern;
 use super::error::ApiError;
 use super::extract::client::Client;
 use super::oauth::error::OAuthError;
-use super::routes::Pattern;
 use super::{forward_auth, oauth, tutorial};
 use crate::app::Gateway;
 
