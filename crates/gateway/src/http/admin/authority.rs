@@ -4,6 +4,7 @@ use actix_web::http::header;
 use actix_web::{HttpMessage, HttpRequest};
 use wxgate_storage::StorageError;
 
+use crate::http::boundary::RequestId;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::extract::client::Client;
@@ -20,6 +21,7 @@ pub(super) async fn caller(request: &HttpRequest, desk: &Desk) -> Result<Caller,
     })?;
     let mut caller = holder.ok_or(Code::AdminKeyInvalid)?;
     caller.address = request.extensions().get::<Client>().map(Client::address);
+    caller.request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
     Ok(caller)
 }
 
