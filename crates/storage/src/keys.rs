@@ -154,12 +154,12 @@ pub(crate) fn create(
     (rows.collect(), seal_key)
 }
 
-/// Opened keys of the tenants in use: at most 10,000, a minute each, and forgotten sooner when a change says so.
+/// Opened keys of the tenants in use: at most 20,000, a minute each, and forgotten sooner when a change says so.
 pub(crate) struct KeyCache(Cache<TenantId, Arc<TenantKeys>>);
 
 impl KeyCache {
     pub(crate) fn new() -> Self {
-        Self(Cache::builder().max_capacity(10_000).time_to_live(Duration::from_mins(1)).build())
+        Self(Cache::builder().max_capacity(20_000).time_to_live(Duration::from_mins(1)).build())
     }
 
     pub(crate) async fn forget(&self, tenant: TenantId) {

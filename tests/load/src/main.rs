@@ -13,6 +13,7 @@ mod peers;
 mod process;
 mod report;
 mod rows;
+mod scale;
 mod servers;
 mod simulator;
 mod tokens;
@@ -64,6 +65,19 @@ struct Args {
     /// Connections that are kept busy.
     #[arg(long, default_value_t = 64)]
     connections: usize,
+    /// Compare an installation with one tenant and a thousand users with one that has so many of both, instead of all
+    /// else.
+    #[arg(long)]
+    scale: bool,
+    /// Tenants of the large installation.
+    #[arg(long, default_value_t = 10_000)]
+    tenants: usize,
+    /// Users of the large installation.
+    #[arg(long, default_value_t = 1_000_000)]
+    users: usize,
+    /// A PostgreSQL server to compare on as well: the URL of a database, beside which others may be made (with `psql`).
+    #[arg(long)]
+    postgres: Option<String>,
     /// A short run that shows that everything works: 200 logins, one round.
     #[arg(long)]
     smoke: bool,
@@ -73,11 +87,15 @@ struct Args {
 async fn main() -> Result<(), Failure> {
     let mut args = Args::parse();
     if args.smoke {
-        (args.logins, args.rounds) = (200, 1);
+        (args.logins, args.rounds, args.tenants, args.users) = (200, 1, 50, 2_000);
     }
     args.rounds = args.rounds.max(1);
     let data = tempfile::Builder::new().prefix("wxgate-load-").tempdir_in(args.data.canonicalize()?)?;
-    let result = measure(&args, data.path()).await;
+    let result = if args.scale {
+        scale::measure(&args, data.path()).await
+    } else {
+        measure(&args, data.path()).await
+    };
     if result.is_err() {
         keep(data);
     }

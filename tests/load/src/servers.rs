@@ -40,6 +40,12 @@ struct ServiceClient {
 #[derive(Deserialize)]
 struct Listen {
     public: SocketAddr,
+    admin: SocketAddr,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    secret: String,
 }
 
 impl Gateway {
@@ -48,12 +54,7 @@ impl Gateway {
     /// # Errors
     /// A command fails.
     pub(crate) async fn prepare(wxgate: &Path, data: &Path, simulator: SocketAddr) -> Result<Self, Failure> {
-        let data = data.join("gateway");
-        fs::create_dir(&data)?;
-        let mut gateway = Self { wxgate: wxgate.to_owned(), data, backend: String::new() };
-        fs::write(gateway.data.join("master-key"), master_key()?)?;
-        fs::write(gateway.config(), gateway.settings(simulator))?;
-        gateway.run(&["migrate", "up"]).await?;
+        let mut gateway = Self::empty(wxgate, data.join("gateway"), simulator, None).await?;
         gateway.run(&["tenant", "add", TENANT]).await?;
         gateway.run(&["audience", "add", "--tenant", TENANT, AUDIENCE]).await?;
         for app in 0..APPS {
@@ -66,6 +67,42 @@ impl Gateway {
         let ServiceClient { id, secret } = serde_json::from_slice(&client)?;
         gateway.backend = format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")));
         Ok(gateway)
+    }
+
+    /// Makes configuration and database in a folder of its own: SQLite, or the database of this URL.
+    ///
+    /// # Errors
+    /// A command fails.
+    pub(crate) async fn empty(
+        wxgate: &Path,
+        data: PathBuf,
+        simulator: SocketAddr,
+        database: Option<&str>,
+    ) -> Result<Self, Failure> {
+        fs::create_dir(&data)?;
+        let gateway = Self { wxgate: wxgate.to_owned(), data, backend: String::new() };
+        fs::write(gateway.data.join("master-key"), master_key()?)?;
+        fs::write(gateway.config(), gateway.settings(simulator, database))?;
+        gateway.run(&["migrate", "up"]).await?;
+        Ok(gateway)
+    }
+
+    /// An admin key that may do everything.
+    ///
+    /// # Errors
+    /// The command fails.
+    pub(crate) async fn admin_key(&self) -> Result<String, Failure> {
+        let scopes = ["--scope", "read", "--scope", "write", "--scope", "secrets", "--json"];
+        let made = self.run(&[&["admin-key", "add", "load"], &scopes[..]].concat()).await?;
+        Ok(serde_json::from_slice::<Made>(&made)?.secret)
+    }
+
+    /// Where a started gateway listens for operators.
+    ///
+    /// # Errors
+    /// It has not started.
+    pub(crate) fn admin_address(&self) -> Result<SocketAddr, Failure> {
+        Ok(serde_json::from_slice::<Listen>(&fs::read(self.data.join("listen.json"))?)?.admin)
     }
 
     /// Starts it; how long that took counts until `/readyz` says yes.
@@ -95,8 +132,9 @@ impl Gateway {
     }
 
     /// What is not default: where things are, and that each request names its client's address as a proxy would.
-    fn settings(&self, simulator: SocketAddr) -> String {
+    fn settings(&self, simulator: SocketAddr, database: Option<&str>) -> String {
         let data = self.data.display();
+        let database = database.map_or_else(|| format!("sqlite://{data}/wxgate.db"), str::to_owned);
         format!(
             r#"public_url = "http://127.0.0.1:8080"
 data_dir = "{data}"
@@ -107,7 +145,7 @@ admin = "127.0.0.1:0"
 trusted_proxies = ["127.0.0.1"]
 drain_seconds = 0
 [database]
-url = "sqlite://{data}/wxgate.db"
+url = "{database}"
 [master_key]
 value_file = "{data}/master-key"
 [wechat]

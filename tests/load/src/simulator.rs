@@ -1,6 +1,7 @@
 //! The simulated WeChat: its apps, and codes for users to log in with.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -52,6 +53,23 @@ impl User {
     pub(crate) fn of_app(app: usize, number: usize) -> Self {
         Self { appid: appid(app), openid: format!("oLoad{number:023}") }
     }
+
+    /// What WeChat calls them.
+    pub(crate) fn openid(&self) -> &str {
+        &self.openid
+    }
+}
+
+/// Lets the simulated WeChat know apps of these numbers, too.
+///
+/// # Errors
+/// The simulator refuses.
+pub(crate) async fn add_apps(simulator: SocketAddr, apps: Range<usize>) -> Result<(), Failure> {
+    let body = |app| format!(r#"{{"appid":"{}","secret":"{SECRET}"}}"#, appid(app));
+    let requests = apps.map(|app| post("/sim/apps", JSON, "", &body(app))).collect();
+    let answered = send_all(simulator, requests, CONNECTIONS).await?;
+    let refused = answered.replies.iter().find(|reply| !(200..300).contains(&reply.status));
+    refused.map_or(Ok(()), |reply| Err(format!("/sim/apps: {}", reply.status).into()))
 }
 
 #[derive(Deserialize)]

@@ -66,6 +66,19 @@ impl Load<'_> {
         Ok(self.measure(server, requests, r#""keys""#).await?.0)
     }
 
+    /// Verifiers of many tenants read the keys.
+    ///
+    /// # Errors
+    /// There are none.
+    pub(crate) async fn keys_of(
+        &self,
+        server: &Server,
+        paths: impl Iterator<Item = String>,
+    ) -> Result<Sample, Failure> {
+        let requests = paths.map(|path| get(&path, &self.client())).collect();
+        Ok(self.measure(server, requests, r#""keys""#).await?.0)
+    }
+
     /// Requests that ask for nothing.
     ///
     /// # Errors

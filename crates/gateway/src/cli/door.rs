@@ -13,7 +13,7 @@ use crate::operation::{BASE, Operation, Page};
 use crate::service::admin::Admin;
 
 /// How long a running gateway may take for one operation.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;

@@ -1,17 +1,21 @@
 //! Which apps and tenants there are, as rows say it, kept for a moment in memory.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod freshness;
+
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use moka::future::Cache;
 use tokio::sync::broadcast::error::RecvError;
 use wxgate_domain::{App, AppId, AppStatus, Credential, Slug, Tenant, TenantId, TenantStatus, WechatAppid};
-use wxgate_storage::{Change, ChangeKind, Storage, StorageError};
+use wxgate_storage::{Storage, StorageError};
 use wxgate_token::{Issuer, Jwks, KeyRing};
 
+use self::freshness::Freshness;
+pub(crate) use self::freshness::{AsOf, TenantChanges};
 use super::clients::{KnownClient, TenantClients};
 
 /// How long a row is believed without asking again; changes are heard of much earlier.
@@ -40,36 +44,8 @@ pub(crate) struct KnownTenant {
     pub(crate) tenant: Tenant,
     pub(crate) issuer: Issuer,
     pub(crate) ring: KeyRing,
-    pub(crate) key_epoch: KeyEpoch,
-}
-
-/// Moves whenever a tenant's signing keys do, and never else: what was verified in an earlier epoch is verified again.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KeyEpoch(Arc<AtomicU64>);
-
-impl KeyEpoch {
-    /// Its number.
-    pub(crate) fn now(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-/// The epochs of all tenants that were ever asked for.
-#[derive(Clone, Debug, Default)]
-struct KeyEpochs(Arc<Mutex<HashMap<TenantId, KeyEpoch>>>);
-
-impl KeyEpochs {
-    fn of(&self, tenant: TenantId) -> KeyEpoch {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(tenant).or_default().clone()
-    }
-
-    /// Moves one tenant's, or all where it is not known whose keys moved.
-    fn moved(&self, tenant: Option<TenantId>) {
-        let epochs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, epoch) in epochs.iter().filter(|(id, _)| tenant.is_none_or(|tenant| tenant == **id)) {
-            epoch.0.fetch_add(1, Ordering::AcqRel);
-        }
-    }
+    pub(crate) as_of: AsOf,
+    pub(crate) changes: TenantChanges,
 }
 
 impl KnownTenant {
@@ -86,18 +62,67 @@ pub(crate) struct Directory {
     public_url: Arc<str>,
     /// Tenants whose keys stand in the operator-named set.
     shared: Arc<[Slug]>,
-    apps: Cache<WechatAppid, Option<Arc<FoundApp>>>,
-    tenants: Cache<Slug, Option<Arc<KnownTenant>>>,
+    apps: Cache<WechatAppid, Known<FoundApp>>,
+    tenants: Cache<Slug, Known<KnownTenant>>,
     /// The same, by our ids: rows and refresh tokens name them so.
-    apps_by_id: Cache<(TenantId, AppId), Option<Arc<FoundApp>>>,
-    tenants_by_id: Cache<TenantId, Option<Arc<KnownTenant>>>,
-    clients: Cache<TenantId, Arc<TenantClients>>,
-    key_epochs: KeyEpochs,
+    apps_by_id: Cache<(TenantId, AppId), Known<FoundApp>>,
+    tenants_by_id: Cache<TenantId, Known<KnownTenant>>,
+    clients: Cache<TenantId, Arc<FoundClients>>,
+    freshness: Freshness,
 }
 
 struct FoundApp {
     active: Arc<ActiveApp>,
     enabled: bool,
+    as_of: AsOf,
+}
+
+struct FoundClients {
+    clients: Arc<TenantClients>,
+    as_of: AsOf,
+    changes: TenantChanges,
+}
+
+/// What the database answered: a row, or since when there is none.
+enum Known<T> {
+    There(Arc<T>),
+    Absent(AsOf),
+}
+
+impl<T> Known<T> {
+    fn found(self) -> Option<Arc<T>> {
+        match self {
+            Self::There(found) => Some(found),
+            Self::Absent(_) => None,
+        }
+    }
+}
+
+impl<T> Clone for Known<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::There(found) => Self::There(found.clone()),
+            Self::Absent(as_of) => Self::Absent(*as_of),
+        }
+    }
+}
+
+/// What can become stale.
+trait Remembered {
+    /// Whether nothing has changed since it was read.
+    fn holds(&self) -> bool;
+}
+
+impl Remembered for FoundApp {
+    fn holds(&self) -> bool {
+        self.active.tenant.changes.none_since(self.as_of)
+    }
+}
+
+impl Remembered for KnownTenant {
+    fn holds(&self) -> bool {
+        self.changes.none_since(self.as_of)
+    }
 }
 
 /// The app, if there is one and it may act.
@@ -133,10 +158,10 @@ impl Directory {
             tenants_by_id: Cache::builder().max_capacity(ENTRIES).expire_after(Believed).build(),
             clients: Cache::builder()
                 .max_capacity(ENTRIES)
-                .weigher(|_, clients: &Arc<TenantClients>| u32::try_from(clients.len()).unwrap_or(u32::MAX).max(1))
+                .weigher(|_, found: &Arc<FoundClients>| u32::try_from(found.clients.len()).unwrap_or(u32::MAX).max(1))
                 .time_to_live(POSITIVE)
                 .build(),
-            key_epochs: KeyEpochs::default(),
+            freshness: Freshness::default(),
         }
     }
 
@@ -147,28 +172,59 @@ impl Directory {
 
     /// The app of this id, if it may act.
     pub(crate) async fn active_app_of(&self, tenant: TenantId, app: AppId) -> Result<Arc<ActiveApp>, DirectoryError> {
-        if let Some(known) = self.apps_by_id.get(&(tenant, app)).await {
-            return acting(known);
-        }
-        let load = async {
+        let load = || async {
             match self.storage.tenant(tenant).apps().appid(app).await? {
                 Some(appid) => self.app(&appid).await,
                 None => Ok(None),
             }
         };
-        acting(
-            Box::pin(self.apps_by_id.try_get_with((tenant, app), load))
-                .await
-                .map_err(|error: Arc<DirectoryError>| *error)?,
-        )
+        acting(self.remembered(&self.apps_by_id, &(tenant, app), load).await?)
     }
 
     async fn app(&self, appid: &WechatAppid) -> Result<Option<Arc<FoundApp>>, DirectoryError> {
-        if let Some(known) = self.apps.get(appid).await {
-            return Ok(known);
+        self.remembered(&self.apps, appid, || self.load_app(appid)).await
+    }
+
+    /// What `cache` remembers of a key, if it still holds, else what is read now. Concurrent callers share one read; one
+    /// that began before a change that is known by now is not believed.
+    async fn remembered<K, T, F, R>(
+        &self,
+        cache: &Cache<K, Known<T>>,
+        key: &K,
+        load: F,
+    ) -> Result<Option<Arc<T>>, DirectoryError>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        T: Remembered + Send + Sync + 'static,
+        F: Fn() -> R,
+        R: Future<Output = Result<Option<Arc<T>>, DirectoryError>>,
+    {
+        if let Some(known) = cache.get(key).await {
+            if self.holds(&known) {
+                return Ok(known.found());
+            }
+            cache.invalidate(key).await;
         }
+        let read = || async {
+            let as_of = self.freshness.as_of();
+            Ok(load().await?.map_or(Known::Absent(as_of), Known::There))
+        };
         // On the heap, so that the future of every request need not hold it.
-        Box::pin(self.apps.try_get_with_by_ref(appid, self.load_app(appid))).await.map_err(|error| *error)
+        let known =
+            Box::pin(cache.try_get_with_by_ref(key, read())).await.map_err(|error: Arc<DirectoryError>| *error)?;
+        if self.holds(&known) {
+            return Ok(known.found());
+        }
+        // Whoever comes with the next change reads again.
+        cache.invalidate(key).await;
+        Ok(Box::pin(read()).await?.found())
+    }
+
+    fn holds<T: Remembered>(&self, known: &Known<T>) -> bool {
+        match known {
+            Known::There(found) => found.holds(),
+            Known::Absent(as_of) => !self.freshness.may_have_appeared_since(*as_of),
+        }
     }
 
     /// The only enabled app of an active tenant, if there is exactly one.
@@ -178,25 +234,18 @@ impl Directory {
 
     /// The tenant of this name.
     pub(crate) async fn tenant(&self, slug: &Slug) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
-        if let Some(found) = self.tenants.get(slug).await {
-            return Ok(found);
-        }
-        Box::pin(self.tenants.try_get_with_by_ref(slug, self.load_tenant(slug))).await.map_err(|error| *error)
+        self.remembered(&self.tenants, slug, || self.load_tenant(slug)).await
     }
 
     /// The tenant of this id.
     pub(crate) async fn tenant_of(&self, tenant: TenantId) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
-        if let Some(known) = self.tenants_by_id.get(&tenant).await {
-            return Ok(known);
-        }
-        let load = async {
+        let load = || async {
             match self.storage.tenants().slug(tenant).await? {
                 Some(slug) => self.tenant(&slug).await,
                 None => Ok(None),
             }
         };
-        let loaded = Box::pin(self.tenants_by_id.try_get_with(tenant, load)).await;
-        loaded.map_err(|error: Arc<DirectoryError>| *error)
+        self.remembered(&self.tenants_by_id, &tenant, load).await
     }
 
     /// The tenant of this name as it is now, not as it was a moment ago.
@@ -217,17 +266,26 @@ impl Directory {
     /// missed, and unknown ids cost no reads.
     pub(crate) async fn service_clients(&self, tenant: TenantId) -> Result<Arc<TenantClients>, DirectoryError> {
         if let Some(known) = self.clients.get(&tenant).await {
-            return Ok(known);
+            if known.changes.none_since(known.as_of) {
+                return Ok(known.clients.clone());
+            }
+            self.clients.invalidate(&tenant).await;
         }
-        let load = async {
+        let load = || async {
+            let (as_of, changes) = (self.freshness.as_of(), self.freshness.of(tenant));
             let stored = self.storage.tenant(tenant).service_clients().with_secrets().await?;
             let known = stored
                 .into_iter()
                 .map(|(client, secrets)| (client.id.clone(), Arc::new(KnownClient::new(client, secrets))));
-            Ok(Arc::new(known.collect()))
+            Ok(Arc::new(FoundClients { clients: Arc::new(known.collect()), as_of, changes }))
         };
-        let loaded = Box::pin(self.clients.try_get_with(tenant, load)).await;
-        loaded.map_err(|error: Arc<DirectoryError>| *error)
+        let loaded = Box::pin(self.clients.try_get_with(tenant, load())).await;
+        let loaded = loaded.map_err(|error: Arc<DirectoryError>| *error)?;
+        if loaded.changes.none_since(loaded.as_of) {
+            return Ok(loaded.clients.clone());
+        }
+        self.clients.invalidate(&tenant).await;
+        load().await.map(|loaded| loaded.clients.clone())
     }
 
     /// The keys of the tenants that the operator named, as one set.
@@ -241,73 +299,45 @@ impl Directory {
     }
 
     async fn load_app(&self, appid: &WechatAppid) -> Result<Option<Arc<FoundApp>>, DirectoryError> {
+        let as_of = self.freshness.as_of();
         let stored = self.storage.apps().find(appid).await?;
         let Some(stored) = stored else { return Ok(None) };
         let Some(tenant) = self.tenant(&stored.tenant.slug).await? else { return Ok(None) };
         let enabled = stored.app.status == AppStatus::Enabled && stored.tenant.status == TenantStatus::Active;
         let active = Arc::new(ActiveApp { app: stored.app, tenant, credential: stored.credential });
-        Ok(Some(Arc::new(FoundApp { active, enabled })))
+        Ok(Some(Arc::new(FoundApp { active, enabled, as_of })))
     }
 
     async fn load_tenant(&self, slug: &Slug) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
+        let as_of = self.freshness.as_of();
         let Some(tenant) = self.storage.tenants().find(slug).await? else {
             return Ok(None);
         };
+        // Before its keys are read: what changes from now on counts.
+        let changes = self.freshness.of(tenant.id);
         let keys = self.storage.tenant(tenant.id).signing_keys().await?;
         let ring = KeyRing::new(&keys).map_err(|error| unavailable(&error))?;
         let issuer = Issuer::new(&self.public_url, &tenant.slug);
-        let key_epoch = self.key_epochs.of(tenant.id);
-        Ok(Some(Arc::new(KnownTenant { tenant, issuer, ring, key_epoch })))
+        Ok(Some(Arc::new(KnownTenant { tenant, issuer, ring, as_of, changes })))
     }
 
-    /// Forgets rows as soon as the database says that they changed. Ends when the storage stops.
+    /// What happens when changes were missed.
+    #[cfg(test)]
+    pub(crate) fn miss_changes(&self) {
+        self.freshness.missed(1);
+    }
+
+    /// Takes note of what the database says has changed. Ends when the storage stops.
     pub(crate) async fn follow_changes(self) {
         let mut changes = self.storage.changes();
         loop {
-            let keys = match changes.recv().await {
-                // A revocation changes no row that stands here, and every logout is one.
-                Ok(Change { kind: ChangeKind::Revocation, .. }) => continue,
-                Ok(Change { kind: ChangeKind::SigningKey, tenant, .. }) => Keys::Moved(tenant),
-                Ok(_) => Keys::Stayed,
-                Err(RecvError::Lagged(_)) => Keys::Moved(None),
+            match changes.recv().await {
+                Ok(change) => self.freshness.heard(&change),
+                Err(RecvError::Lagged(missed)) => self.freshness.missed(missed),
                 Err(RecvError::Closed) => return,
-            };
-            self.forget(keys);
-            // Once more a moment later: a load that began before the commit may have ended after the first time.
-            let directory = self.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                directory.forget(keys);
-            });
+            }
         }
     }
-
-    /// What happens when a tenant's keys move.
-    #[cfg(test)]
-    pub(crate) fn forget_keys_of(&self, tenant: TenantId) {
-        self.forget(Keys::Moved(Some(tenant)));
-    }
-
-    /// Administrators change rows rarely, and a row is one indexed read: forgetting all keeps this simple.
-    /// The epoch of keys moves last: a token that is verified in the new one is verified by the new keys.
-    fn forget(&self, keys: Keys) {
-        // By name first: what is found by id is loaded through it.
-        self.apps.invalidate_all();
-        self.tenants.invalidate_all();
-        self.apps_by_id.invalidate_all();
-        self.tenants_by_id.invalidate_all();
-        self.clients.invalidate_all();
-        if let Keys::Moved(tenant) = keys {
-            self.key_epochs.moved(tenant);
-        }
-    }
-}
-
-/// Whether signing keys moved, and whose: a tenant's, or nobody knows whose.
-#[derive(Clone, Copy, Debug)]
-enum Keys {
-    Stayed,
-    Moved(Option<TenantId>),
 }
 
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> DirectoryError {
@@ -318,9 +348,9 @@ fn unavailable(error: &(dyn std::error::Error + 'static)) -> DirectoryError {
 /// How long an answer of the database is believed.
 struct Believed;
 
-impl<K, V> Expiry<K, Option<V>> for Believed {
-    fn expire_after_create(&self, _: &K, value: &Option<V>, _: Instant) -> Option<Duration> {
-        Some(if value.is_some() { POSITIVE } else { NEGATIVE })
+impl<K, V> Expiry<K, Known<V>> for Believed {
+    fn expire_after_create(&self, _: &K, value: &Known<V>, _: Instant) -> Option<Duration> {
+        Some(if matches!(value, Known::There(_)) { POSITIVE } else { NEGATIVE })
     }
 }
 

@@ -12,7 +12,7 @@ use wxgate_crypto::Digest;
 use wxgate_domain::{Audience, Clock, Scope, ServiceClientId, Slug, UserId, WechatAppid};
 use wxgate_token::{Claims, Expected, VerifyError, claimed_issuer, verify, verify_for_any, within_its_time};
 
-use super::directory::{Directory, DirectoryError, KeyEpoch, KnownTenant};
+use super::directory::{AsOf, Directory, DirectoryError, KnownTenant, TenantChanges};
 use super::revoked::{Bearer, NotKnown, Revoked};
 
 /// Bytes of verified tokens that are kept, roughly: some fifty thousand tokens.
@@ -45,8 +45,9 @@ pub(crate) struct VerifiedToken {
     app: Option<WechatAppid>,
     /// The service client that holds it, if one does.
     holder: Option<ServiceClientId>,
-    key_epoch: KeyEpoch,
-    verified_in: u64,
+    /// When the keys were read that verified it, and whether they have moved since.
+    keys_as_of: AsOf,
+    changes: TenantChanges,
 }
 
 /// Whom a token speaks of, each a text; empty where it says nothing.
@@ -130,7 +131,7 @@ impl Verified {
     /// [`Refused`].
     pub(crate) async fn verify(&self, token: &str, purpose: Purpose<'_>) -> Result<Arc<VerifiedToken>, Refused> {
         let digest = Digest::sha256(token.as_bytes());
-        let known = self.tokens.get(&digest).filter(|known| known.key_epoch.now() == known.verified_in);
+        let known = self.tokens.get(&digest).filter(|known| known.changes.same_keys_since(known.keys_as_of));
         if let Some(known) = known {
             self.check(&known, purpose)?;
             self.check_holder(&known).await?;
@@ -157,15 +158,13 @@ impl Verified {
             return Err(VerifyError::Issuer.into());
         }
         let tenant = self.directory.tenant_by_issuer(&issuer).await?.ok_or(VerifyError::Issuer)?;
-        // Before the keys are used: if they move meanwhile, what they verified is of the epoch before.
-        let verified_in = tenant.key_epoch.now();
         let (ring, issuer, clock) = (&tenant.ring, &tenant.issuer, &self.clock);
         let claims = match purpose {
             Purpose::Own => verify(token, ring, &Expected { issuer, audience: issuer.as_str() }, clock),
             Purpose::Introspection { audiences, .. } => verify_for_any(token, ring, issuer, audiences, clock),
             Purpose::Service { audience, .. } => verify(token, ring, &Expected { issuer, audience }, clock),
         }?;
-        Ok(VerifiedToken::new(claims, &tenant, verified_in))
+        Ok(VerifiedToken::new(claims, &tenant))
     }
 
     fn check(&self, token: &VerifiedToken, purpose: Purpose<'_>) -> Result<(), Refused> {
@@ -198,7 +197,7 @@ impl Verified {
 }
 
 impl VerifiedToken {
-    fn new(claims: Claims, tenant: &KnownTenant, verified_in: u64) -> Self {
+    fn new(claims: Claims, tenant: &KnownTenant) -> Self {
         let text = |text: String| Bytes::from(text.into_bytes());
         let app = claims.app();
         let told = Told {
@@ -209,7 +208,7 @@ impl VerifiedToken {
             scope: text(claims.scope.clone()),
         };
         let (user, holder, claims) = (claims.user(), claims.client(), Arc::new(claims));
-        Self { claims, told, user, app, holder, key_epoch: tenant.key_epoch.clone(), verified_in }
+        Self { claims, told, user, app, holder, keys_as_of: tenant.as_of, changes: tenant.changes.clone() }
     }
 
     fn bearer(&self) -> Bearer<'_> {
