@@ -20,7 +20,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("sha1", &["crypto", "wechat-sim"]),
     ("sha2", &["crypto", "wechat-sim"]),
     ("aes-gcm-siv", &["crypto"]),
-    ("hmac", &["crypto"]),
+    ("hmac", &["crypto", "wechat-sim"]),
     ("subtle", &["crypto"]),
     ("aws-lc-rs", &["token"]),
     ("jsonwebtoken", &["token"]),
