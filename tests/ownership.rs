@@ -22,7 +22,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("aes-gcm-siv", &["crypto"]),
     ("hmac", &["crypto", "wechat-sim"]),
     ("subtle", &["crypto"]),
-    ("aws-lc-rs", &["token"]),
+    // In crypto for WeChat's signed calls, which need RSA-PSS.
+    ("aws-lc-rs", &["crypto", "token"]),
     ("jsonwebtoken", &["token"]),
     ("sea-orm", &["storage"]),
     ("sqlx", &["storage"]),
