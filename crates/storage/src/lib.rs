@@ -36,6 +36,7 @@ pub use repo::audiences::{OwnedAudience, TenantAudiences};
 pub use repo::forward_auth_policies::{
     AllForwardAuthPolicies, NewForwardAuthPolicy, StoredForwardAuthPolicy, TenantForwardAuthPolicies,
 };
+pub use repo::idempotency::{Created, Creation, Creations};
 pub use repo::identities::{KnownIdentity, TenantUsers};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
 pub use repo::service_clients::{AllServiceClients, TenantServiceClients};

@@ -19,6 +19,7 @@ use crate::keys::KeyCache;
 use crate::repo::admin_keys::AdminKeys;
 use crate::repo::apps::AllApps;
 use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
+use crate::repo::idempotency::Creations;
 use crate::repo::service_clients::AllServiceClients;
 use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
@@ -308,6 +309,11 @@ impl Storage {
     /// The admin keys of operators and of all tenants.
     pub fn admin_keys(&self) -> AdminKeys {
         AdminKeys::new(self.clone())
+    }
+
+    /// The creations that are not to happen twice.
+    pub fn creations(&self) -> Creations {
+        Creations::new(self.clone())
     }
 
     /// What was done to what is a tenant's, or to what belongs to no tenant.

@@ -21,7 +21,7 @@ use wxgate_domain::{TenantId, TenantPolicy, Timestamp};
 use crate::audit;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
-use crate::repo::{revocations, tenants};
+use crate::repo::{idempotency, revocations, tenants};
 use crate::storage::Core;
 
 /// How often.
@@ -68,6 +68,7 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     over::purge(core, now).await?;
     while revocations::prune(core, now.minus(LATE), PIECE).await? as u64 == PIECE {}
     audit_entries(core, now).await?;
+    idempotency::prune(core, now).await?;
     changes(core, now.minus(CHANGES)).await
 }
 
