@@ -16,7 +16,7 @@ use wxgate_domain::Clock;
 use wxgate_storage::{Storage, StorageError};
 use wxgate_wechat_client::{Client, ClientConfig};
 
-use crate::background::{Readiness, forget_full_buckets, keep_signing_keys};
+use crate::background::{Checkpoints, Readiness, forget_full_buckets, keep_signing_keys};
 use crate::config::{Config, Wechat};
 use crate::http::boundary::Listener;
 use crate::http::server::serve;
@@ -96,6 +96,7 @@ pub(crate) struct App {
     readiness: Readiness,
     drain: Duration,
     tasks: TaskTracker,
+    checkpoints: Checkpoints,
     storage: Storage,
 }
 
@@ -186,8 +187,10 @@ impl App {
             trusted_proxies,
         };
         gateway.run_beside(&storage);
+        let checkpoints = Checkpoints::new(storage.clone(), config.checkpoint_file.clone());
+        tokio::spawn(checkpoints.clone().keep());
         let servers = listen_on_both(config, gateway, sockets)?;
-        Ok(Self { servers, readiness, drain: config.http.drain, tasks, storage })
+        Ok(Self { servers, readiness, drain: config.http.drain, tasks, checkpoints, storage })
     }
 
     /// Stops in the order that loses nothing: turn away, stop accepting, finish, drain, checkpoint.
@@ -206,6 +209,7 @@ impl App {
             handle.stop(true).await;
             let _ = running.await;
         }
+        self.checkpoints.finish().await;
         self.storage.stop().await;
         tracing::info!("stopped");
     }

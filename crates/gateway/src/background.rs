@@ -1,11 +1,15 @@
 //! What runs beside the requests: readiness, signing keys that turn, and forgetting what needs no memory.
 
+mod checkpoints;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use wxgate_storage::Storage;
+
+pub(crate) use checkpoints::Checkpoints;
 
 use crate::service::limits::Limits;
 use crate::service::signing_keys::SigningKeys;

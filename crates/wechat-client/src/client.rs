@@ -56,12 +56,12 @@ impl Default for ClientConfig {
 pub struct Client(Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    connections: Connections,
-    base_url: BaseUrl,
+pub(crate) struct Inner {
+    pub(crate) connections: Connections,
+    pub(crate) base_url: BaseUrl,
     connect_timeout: Duration,
-    total_timeout: Duration,
-    lanes: Lanes,
+    pub(crate) total_timeout: Duration,
+    pub(crate) lanes: Lanes,
 }
 
 /// What WeChat gave for a code.
@@ -114,6 +114,11 @@ impl Client {
         let random = Random::system().map_err(|_| ConfigError::NoRandomness)?;
         let lanes = Lanes::new(max_in_flight_per_app, breaker_threshold, random);
         Ok(Self(Arc::new(Inner { connections, base_url, connect_timeout, total_timeout, lanes })))
+    }
+
+    /// What clones share.
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     /// Exchanges the code of `wx.login` for who logged in (code2Session).
@@ -209,7 +214,7 @@ impl Budget {
 }
 
 /// Reads the body, but never more than [`MAX_BODY`]. It holds the session_key, so it is zeroed when dropped.
-async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, ExchangeError> {
+pub(crate) async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, ExchangeError> {
     let encoding = response.headers().get(CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(BadResponse::Encoded.into());

@@ -2,6 +2,8 @@
 //!
 //! Source: WeChat, "API: api_code2Session".
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 use url::form_urlencoded::Serializer;
 use wxgate_crypto::user_data::SessionKey;
@@ -58,7 +60,7 @@ pub(crate) fn read(body: &[u8]) -> Result<WechatIdentity, ExchangeError> {
     Ok(WechatIdentity { openid, unionid, session_key })
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>, BadResponse> {
+pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, BadResponse> {
     match body.trim_ascii_start().first() {
         None => return Err(BadResponse::Empty),
         Some(b'<') => return Err(BadResponse::Html),
@@ -71,7 +73,7 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, BadResponse> {
     }
 }
 
-fn take_text(object: &mut Map<String, Value>, key: &str) -> Option<String> {
+pub(crate) fn take_text(object: &mut Map<String, Value>, key: &str) -> Option<String> {
     match object.remove(key) {
         Some(Value::String(text)) => Some(text),
         _ => None,
@@ -79,7 +81,7 @@ fn take_text(object: &mut Map<String, Value>, key: &str) -> Option<String> {
 }
 
 /// The errcode: a number, or the text of one as some of WeChat's servers send; 0 if it is absent, as on success.
-fn errcode(answer: &Map<String, Value>) -> Result<i64, BadResponse> {
+pub(crate) fn errcode(answer: &Map<String, Value>) -> Result<i64, BadResponse> {
     match answer.get("errcode") {
         None => Ok(0),
         Some(Value::Number(number)) => number.as_i64().ok_or(BadResponse::Errcode),
@@ -88,14 +90,21 @@ fn errcode(answer: &Map<String, Value>) -> Result<i64, BadResponse> {
     }
 }
 
-fn rejected(errcode: i64, answer: &Map<String, Value>) -> Rejected {
+pub(crate) fn rejected(errcode: i64, answer: &Map<String, Value>) -> Rejected {
     let errmsg = answer.get("errmsg").and_then(Value::as_str).unwrap_or_default();
     Rejected {
         class: errcode::class(errcode),
         errcode,
         rid: Rid::find(errmsg),
         is_mock_code: errmsg.contains(MOCK_CODE),
+        egress: (errcode == errcode::NOT_LISTED).then(|| egress(errmsg)).flatten(),
     }
+}
+
+/// The address in `invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist`.
+fn egress(errmsg: &str) -> Option<IpAddr> {
+    let (_, rest) = errmsg.split_once("invalid ip ")?;
+    rest.split([' ', ',']).next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ impl RejectedClass {
 
 /// The AppSecret is not the app's. WeChat checks it before it looks at the code.
 pub(crate) const WRONG_SECRET: i64 = 40125;
+/// Our address is not in the app's list; the errmsg names it.
+pub(crate) const NOT_LISTED: i64 = 40164;
 
 /// Source: WeChat's global table of return codes and the page of code2Session.
 const TABLE: &[(i64, RejectedClass, &str)] = &[
@@ -65,6 +67,7 @@ const TABLE: &[(i64, RejectedClass, &str)] = &[
     (48004, RejectedClass::Misconfigured, "WeChat has barred the app from this interface for irregularities"),
     (50002, RejectedClass::UserBlocked, "the account is frozen or cancelled"),
     (50003, RejectedClass::Misconfigured, "the app is not in WeChat's white list"),
+    (50004, RejectedClass::Misconfigured, "WeChat has barred the app from access_tokens"),
     (50007, RejectedClass::Misconfigured, "the app's account is frozen"),
     (61003, RejectedClass::NotAuthorized, "the app did not authorise this third-party platform"),
     (61004, RejectedClass::Misconfigured, "our address is not registered with the third-party platform"),

@@ -1,6 +1,7 @@
 //! What can go wrong, in words that hold no data of users and no secrets.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::errcode::{self, RejectedClass};
 
@@ -27,7 +28,7 @@ pub enum ConfigError {
     NoRandomness,
 }
 
-/// Why a code was not exchanged.
+/// Why a code was not exchanged, or another call came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExchangeError {
     /// The time was up, or the connection was lost after the request was sent: WeChat may have used up the code.
@@ -74,6 +75,8 @@ pub struct Rejected {
     /// Whether the code came from the developer tools without a real appid ("the code is a mock one"): worth a line in
     /// the log, since the developer looks for the mistake elsewhere. The class stays [`RejectedClass::CodeInvalid`].
     pub is_mock_code: bool,
+    /// The address that we come from, where WeChat refuses it (40164): the one to enter in the app's list.
+    pub egress: Option<IpAddr>,
 }
 
 impl Rejected {
@@ -119,6 +122,12 @@ pub enum BadResponse {
     /// A `unionid` that is neither absent, null, empty nor well-formed.
     #[error("a malformed unionid")]
     UnionId,
+    /// A success without a well-formed `access_token` and its life.
+    #[error("no well-formed access_token")]
+    AccessToken,
+    /// No `Date` in the head, or one that is none.
+    #[error("no Date")]
+    Date,
 }
 
 impl BadResponse {
@@ -136,6 +145,8 @@ impl BadResponse {
             Self::OpenId => "openid",
             Self::SessionKey => "session_key",
             Self::UnionId => "unionid",
+            Self::AccessToken => "access_token",
+            Self::Date => "date",
         }
     }
 }

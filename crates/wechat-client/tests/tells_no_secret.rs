@@ -90,7 +90,8 @@ async fn errors_debug_texts_and_logs_tell_no_secret() {
             }
         }
     }
-    let rejected = Rejected { class: RejectedClass::CodeInvalid, errcode: 40029, rid: None, is_mock_code: false };
+    let rejected =
+        Rejected { class: RejectedClass::CodeInvalid, errcode: 40029, rid: None, is_mock_code: false, egress: None };
     write!(shown, "{rejected} {rejected:?}").unwrap();
 
     let bad = ["bad_response"; 5];

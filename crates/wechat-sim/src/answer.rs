@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::codes::Session;
+use crate::stable_token::Given;
 use crate::state::{Outcome, Refusal};
 
 /// `/sns/*` answers JSON under this label.
@@ -18,6 +19,15 @@ struct Success<'a> {
     openid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unionid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    padding: Option<String>,
+}
+
+#[derive(Serialize)]
+struct TokenGiven<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<&'a str>,
+    expires_in: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     padding: Option<String>,
 }
@@ -57,6 +67,20 @@ fn success(session: &Session, without_openid: bool, padding: Option<String>) -> 
     })
 }
 
+/// The body of an answer of stable_token.
+pub(crate) fn token(outcome: &Outcome<Given>, huge: bool) -> Vec<u8> {
+    let padding = huge.then(|| "x".repeat(HUGE));
+    let json = match &outcome.result {
+        Ok(given) => serde_json::to_vec(&TokenGiven {
+            access_token: (!outcome.without_openid).then_some(given.token.as_str()),
+            expires_in: given.expires_in,
+            padding,
+        }),
+        Err(refusal) => failure(*refusal, &outcome.rid, padding),
+    };
+    json.unwrap_or_default()
+}
+
 fn failure(refusal: Refusal, rid: &str, padding: Option<String>) -> serde_json::Result<Vec<u8>> {
     let Refusal { errcode, as_text } = refusal;
     serde_json::to_vec(&Failure {
@@ -83,6 +107,7 @@ fn message(errcode: i64) -> &'static str {
         41004 => "appsecret missing",
         41008 => "missing code",
         43001 => "require GET method",
+        43002 => "require POST method",
         45009 => "reach max api daily quota limit",
         45011 => "api minute-quota reach limit, must slower, retry next minute",
         48001 => "api unauthorized",

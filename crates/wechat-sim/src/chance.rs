@@ -45,6 +45,11 @@ impl Chance {
         format!("199{:08}", self.0.next_u32() % 100_000_000)
     }
 
+    /// An access_token: a number, `_`, and url-safe characters.
+    pub(crate) fn access_token(&mut self) -> String {
+        format!("68_{}", self.letters(133))
+    }
+
     /// A trace id as in `errmsg`; its first group is the Unix time.
     pub(crate) fn rid(&mut self, now_ms: u64) -> String {
         let seconds = now_ms / 1000;

@@ -13,7 +13,8 @@ const MAX_DELAY_MS: u64 = 60_000;
 
 /// The WeChat routes that can go wrong, as the path of the request.
 pub(crate) const JSCODE2SESSION: &str = "/sns/jscode2session";
-const ROUTES: &[&str] = &[JSCODE2SESSION];
+pub(crate) const STABLE_TOKEN: &str = "/cgi-bin/stable_token";
+const ROUTES: &[&str] = &[JSCODE2SESSION, STABLE_TOKEN];
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

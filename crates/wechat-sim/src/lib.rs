@@ -10,6 +10,7 @@ mod hang_up;
 mod journal;
 mod routes;
 mod simulator;
+mod stable_token;
 mod state;
 mod steering;
 mod user_data;

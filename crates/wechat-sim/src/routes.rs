@@ -9,10 +9,11 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::answer;
 use crate::clock::Clock;
-use crate::faults::{FaultKind, JSCODE2SESSION, Stage};
+use crate::faults::{FaultKind, JSCODE2SESSION, STABLE_TOKEN, Stage};
 use crate::hang_up::hang_up;
 use crate::journal::{Call, Journal};
-use crate::state::{Exchange, Outcome, World};
+use crate::stable_token::stable_token;
+use crate::state::{Exchange, World};
 use crate::steering;
 
 /// What all workers share. Locks are held for a few map look-ups, never while an answer waits.
@@ -42,6 +43,7 @@ impl Shared {
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config
         .route(JSCODE2SESSION, web::to(jscode2session))
+        .route(STABLE_TOKEN, web::to(stable_token))
         .service(web::scope("/sim").configure(steering::configure))
         .default_service(web::to(not_found));
 }
@@ -83,7 +85,7 @@ async fn jscode2session(request: HttpRequest, shared: Data<Shared>) -> HttpRespo
     let fault = outcome.fault.or(in_transit.map(|fault| fault.kind));
     shared.journal().record(call.ended(Some(errcode), fault));
     wait(latency.unwrap_or_default() + outcome.delay).await;
-    respond(&request, &outcome)
+    respond(&request, outcome.fault, answer::body(&outcome, outcome.fault == Some(FaultKind::Huge)))
 }
 
 /// The query's first value of each name, percent-decoded. What is empty is missing.
@@ -106,7 +108,7 @@ fn parameters(query: &str) -> Exchange {
 }
 
 /// What the peer gets when its request never reaches WeChat's application.
-fn lost_in_transit(request: &HttpRequest, kind: FaultKind) -> HttpResponse {
+pub(crate) fn lost_in_transit(request: &HttpRequest, kind: FaultKind) -> HttpResponse {
     match kind {
         FaultKind::ResetBefore => hang_up(request),
         FaultKind::Html => HttpResponse::BadGateway().content_type("text/html").body(
@@ -116,9 +118,9 @@ fn lost_in_transit(request: &HttpRequest, kind: FaultKind) -> HttpResponse {
     }
 }
 
-fn respond(request: &HttpRequest, outcome: &Outcome) -> HttpResponse {
-    let mut body = answer::body(outcome, outcome.fault == Some(FaultKind::Huge));
-    match outcome.fault {
+/// The body, as far as the last fault lets it through.
+pub(crate) fn respond(request: &HttpRequest, fault: Option<FaultKind>, mut body: Vec<u8>) -> HttpResponse {
+    match fault {
         Some(FaultKind::ResetAfter) => return hang_up(request),
         Some(FaultKind::Empty) => body.clear(),
         Some(FaultKind::Truncated) => body.truncate(body.len() / 2),
@@ -127,7 +129,8 @@ fn respond(request: &HttpRequest, outcome: &Outcome) -> HttpResponse {
     HttpResponse::Ok().content_type(answer::CONTENT_TYPE).body(body)
 }
 
-async fn wait(delay: Duration) {
+/// As long as a fault says.
+pub(crate) async fn wait(delay: Duration) {
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }

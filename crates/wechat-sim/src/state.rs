@@ -8,8 +8,9 @@ use rand::rngs::SysError;
 
 use crate::chance::Chance;
 use crate::codes::{Codes, MAX_CODES, Meaning, Rejected, Session};
-use crate::faults::{Fault, FaultKind, Faults, JSCODE2SESSION, Stage};
+use crate::faults::{Fault, FaultKind, Faults, JSCODE2SESSION, STABLE_TOKEN, Stage};
 use crate::simulator::SimulatedApp;
+use crate::stable_token::{self, Given, Token, TokenCall};
 
 /// Apps known at once.
 const MAX_APPS: usize = 10_000;
@@ -36,6 +37,7 @@ pub(crate) enum SteeringError {
 struct App {
     secret: String,
     union_group: Option<String>,
+    token: Option<Token>,
 }
 
 /// One user of one app.
@@ -98,11 +100,11 @@ impl Refusal {
 }
 
 /// What came of an exchange.
-pub(crate) struct Outcome {
-    pub(crate) result: Result<Session, Refusal>,
+pub(crate) struct Outcome<T = Session> {
+    pub(crate) result: Result<T, Refusal>,
     /// The last fault that the call met, if any.
     pub(crate) fault: Option<FaultKind>,
-    /// Set by the fault `missing_field`, which another fault may follow.
+    /// Set by the fault `missing_field`, which another fault may follow: the answer lacks what it is about.
     pub(crate) without_openid: bool,
     pub(crate) delay: Duration,
     /// For the errmsg.
@@ -143,7 +145,8 @@ impl World {
         if self.apps.len() == MAX_APPS && !self.apps.contains_key(&app.appid) {
             return Err(SteeringError::TooManyApps);
         }
-        self.apps.insert(app.appid, App { secret: app.secret, union_group: app.union_group });
+        let token = self.apps.remove(&app.appid).and_then(|before| before.token);
+        self.apps.insert(app.appid, App { secret: app.secret, union_group: app.union_group, token });
         Ok(())
     }
 
@@ -239,7 +242,7 @@ impl World {
     }
 
     /// The answer to a call that never gets as far as the exchange.
-    pub(crate) fn refuse(&mut self, errcode: i64, now_ms: u64) -> Outcome {
+    pub(crate) fn refuse<T>(&mut self, errcode: i64, now_ms: u64) -> Outcome<T> {
         Outcome {
             result: Err(Refusal::new(errcode)),
             fault: None,
@@ -247,6 +250,38 @@ impl World {
             delay: Duration::ZERO,
             rid: self.chance.rid(now_ms),
         }
+    }
+
+    /// stable_token, with the checks in WeChat's order.
+    pub(crate) fn token(&mut self, call: &TokenCall, now_ms: u64) -> Outcome<Given> {
+        let mut met = Met::default();
+        let result = self.checked_token(call, now_ms, &mut met);
+        let appid = call.appid.as_deref();
+        if result.is_ok() {
+            met.note(self.faults.take(STABLE_TOKEN, appid, Stage::Success));
+        }
+        let without_openid = met.last == Some(FaultKind::MissingField);
+        met.note(self.faults.take(STABLE_TOKEN, appid, Stage::Answer));
+        Outcome { result, fault: met.last, without_openid, delay: met.delay, rid: self.chance.rid(now_ms) }
+    }
+
+    fn checked_token(&mut self, call: &TokenCall, now_ms: u64, met: &mut Met) -> Result<Given, Refusal> {
+        let appid = call.appid.as_deref().ok_or(Refusal::new(41002))?;
+        let secret = call.secret.as_deref().ok_or(Refusal::new(41004))?;
+        let app = self.apps.get_mut(appid).ok_or(Refusal::new(40013))?;
+        if call.grant_type.as_deref() != Some("client_credential") {
+            return Err(Refusal::new(40002));
+        }
+        if app.secret != secret {
+            return Err(Refusal::new(40125));
+        }
+        for stage in [Stage::Rate, Stage::Inside] {
+            met.note(self.faults.take(STABLE_TOKEN, Some(appid), stage));
+            if let Some(refusal) = met.refusal {
+                return Err(refusal);
+            }
+        }
+        Ok(stable_token::give(&mut app.token, call.force_refresh, now_ms, &mut self.chance))
     }
 
     fn checked(&mut self, call: &Exchange, now_ms: u64, met: &mut Met) -> Result<Session, Refusal> {
