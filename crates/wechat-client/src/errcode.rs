@@ -1,4 +1,4 @@
-//! WeChat's error codes, as far as a call under `/sns/` can meet them.
+//! WeChat's error codes: what they mean in our words, and their class where a login code is exchanged.
 
 /// What a refusal means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,39 +39,78 @@ impl RejectedClass {
 
 /// The AppSecret is not the app's. WeChat checks it before it looks at the code.
 pub(crate) const WRONG_SECRET: i64 = 40125;
-/// Our address is not in the app's list; the errmsg names it.
-pub(crate) const NOT_LISTED: i64 = 40164;
 
-/// Source: WeChat's global table of return codes and the page of code2Session.
+/// Source: WeChat's global table of return codes and the pages of the interfaces that are called here.
 const TABLE: &[(i64, RejectedClass, &str)] = &[
     (-1, RejectedClass::Busy, "WeChat is busy"),
     (40001, RejectedClass::Misconfigured, "the AppSecret is wrong"),
     (40002, RejectedClass::Misconfigured, "the grant_type is wrong"),
+    (40003, RejectedClass::Misconfigured, "the openid is none of this app's"),
     (40013, RejectedClass::Misconfigured, "the appid is unknown to WeChat; upper and lower case matter"),
+    (40014, RejectedClass::Misconfigured, "the access_token is malformed"),
     (40029, RejectedClass::CodeInvalid, "the code is unknown, expired, or of another app"),
+    (40033, RejectedClass::Misconfigured, "characters were sent as \\u escapes"),
+    (40091, RejectedClass::Misconfigured, "the ticket of the third-party platform is wrong"),
+    (40094, RejectedClass::Misconfigured, "the credential of the third-party platform is wrong"),
+    (40097, RejectedClass::Misconfigured, "an argument is wrong"),
     (40125, RejectedClass::Misconfigured, "the AppSecret is wrong or was reset"),
     (40163, RejectedClass::CodeUsed, "the code was exchanged before"),
     (40164, RejectedClass::Misconfigured, "our address is not in the app's IP whitelist"),
     (40226, RejectedClass::UserBlocked, "WeChat blocks this user as a high risk"),
+    (40230, RejectedClass::Misconfigured, "a signed call without the serial of its key"),
+    (40231, RejectedClass::Misconfigured, "a signed call without its time"),
+    (40232, RejectedClass::Misconfigured, "a signed call without its signature"),
+    (40233, RejectedClass::Misconfigured, "a signed call without its appid"),
+    (40234, RejectedClass::Misconfigured, "the signature of the call is wrong"),
+    (40235, RejectedClass::Misconfigured, "WeChat cannot decrypt the call"),
+    (40236, RejectedClass::Misconfigured, "the appid of the signed call is wrong"),
+    (40237, RejectedClass::Misconfigured, "the appid of the signed call is not that of its token"),
+    (40238, RejectedClass::Misconfigured, "the app has no symmetric key at WeChat"),
+    (40239, RejectedClass::Misconfigured, "the app has no public key at WeChat"),
+    (40240, RejectedClass::Misconfigured, "the signed call is too old for WeChat; is our clock right?"),
     (40243, RejectedClass::Misconfigured, "the AppSecret is frozen"),
+    (41001, RejectedClass::Misconfigured, "the access_token is missing"),
     (41002, RejectedClass::Misconfigured, "the appid is missing"),
     (41004, RejectedClass::Misconfigured, "the AppSecret is missing"),
     (41008, RejectedClass::CodeInvalid, "the code is missing"),
+    (41018, RejectedClass::Misconfigured, "the third-party platform's appid is missing"),
+    (41021, RejectedClass::Misconfigured, "the third-party platform's token is missing"),
+    (42001, RejectedClass::Misconfigured, "the access_token has expired"),
+    (42006, RejectedClass::Misconfigured, "the third-party platform's token has expired"),
+    (
+        42007,
+        RejectedClass::Misconfigured,
+        "the account's owner changed the password; the platform must be authorised again",
+    ),
     (43001, RejectedClass::Misconfigured, "WeChat wants GET"),
     (43002, RejectedClass::Misconfigured, "WeChat wants POST"),
     (43003, RejectedClass::Misconfigured, "WeChat wants HTTPS"),
+    (44002, RejectedClass::Misconfigured, "the body is empty"),
     (45009, RejectedClass::QuotaExhausted, "the day's calls are used up"),
     (45011, RejectedClass::RateLimited, "too many calls in this minute"),
     (45035, RejectedClass::Misconfigured, "our address is not registered with the app"),
+    (47001, RejectedClass::Misconfigured, "the body is malformed"),
+    (47002, RejectedClass::Misconfigured, "characters were sent as \\u escapes"),
     (48001, RejectedClass::Misconfigured, "the app may not use this interface"),
     (48004, RejectedClass::Misconfigured, "WeChat has barred the app from this interface for irregularities"),
     (50002, RejectedClass::UserBlocked, "the account is frozen or cancelled"),
     (50003, RejectedClass::Misconfigured, "the app is not in WeChat's white list"),
-    (50004, RejectedClass::Misconfigured, "WeChat has barred the app from access_tokens"),
+    (50004, RejectedClass::Misconfigured, "the app may not fetch tokens"),
     (50007, RejectedClass::Misconfigured, "the app's account is frozen"),
     (61003, RejectedClass::NotAuthorized, "the app did not authorise this third-party platform"),
     (61004, RejectedClass::Misconfigured, "our address is not registered with the third-party platform"),
+    (61005, RejectedClass::Misconfigured, "the ticket of the third-party platform has expired"),
+    (61006, RejectedClass::Misconfigured, "the ticket of the third-party platform is wrong"),
     (61007, RejectedClass::Misconfigured, "the third-party platform may not use this interface for the app"),
+    (61009, RejectedClass::Misconfigured, "the authorisation code is unknown"),
+    (61010, RejectedClass::Misconfigured, "the authorisation code has expired"),
+    (61011, RejectedClass::Misconfigured, "the third-party platform is unknown to WeChat"),
+    (61014, RejectedClass::Misconfigured, "WeChat wants the third-party platform's token"),
+    (61023, RejectedClass::Misconfigured, "the app's refresh token for the third-party platform is wrong"),
+    (61024, RejectedClass::Misconfigured, "the app's token comes from its third-party platform only"),
+    (87007, RejectedClass::Misconfigured, "the session_key does not exist or has expired"),
+    (87008, RejectedClass::Misconfigured, "the signature method is unknown"),
+    (87009, RejectedClass::Misconfigured, "the session_key is not, or no longer, WeChat's"),
     (89501, RejectedClass::Misconfigured, "our address waits for the confirmation of the app's administrator"),
     (89503, RejectedClass::Misconfigured, "our address needs the confirmation of the app's administrator"),
     (89506, RejectedClass::Misconfigured, "the administrator refused our address twice; it is barred for 24 hours"),

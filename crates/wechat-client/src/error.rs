@@ -1,9 +1,10 @@
 //! What can go wrong, in words that hold no data of users and no secrets.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use crate::errcode::{self, RejectedClass};
+use crate::lanes::Outcome;
+use crate::transport::Lost;
 
 /// Why a client could not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +29,7 @@ pub enum ConfigError {
     NoRandomness,
 }
 
-/// Why a code was not exchanged, or another call came to nothing.
+/// Why a code was not exchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExchangeError {
     /// The time was up, or the connection was lost after the request was sent: WeChat may have used up the code.
@@ -62,6 +63,27 @@ impl ExchangeError {
     }
 }
 
+impl From<Lost> for ExchangeError {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Timeout => Self::Timeout,
+            Lost::Unavailable => Self::Unavailable,
+            Lost::Overloaded => Self::Overloaded,
+            Lost::BadResponse(bad) => Self::BadResponse(bad),
+        }
+    }
+}
+
+impl From<&ExchangeError> for Outcome {
+    fn from(error: &ExchangeError) -> Self {
+        match error {
+            ExchangeError::Rejected(_) => Self::Answered,
+            ExchangeError::Timeout | ExchangeError::Unavailable | ExchangeError::BadResponse(_) => Self::Failed,
+            ExchangeError::Overloaded => Self::Abandoned,
+        }
+    }
+}
+
 /// WeChat's refusal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("WeChat refused with errcode {errcode}")]
@@ -75,8 +97,6 @@ pub struct Rejected {
     /// Whether the code came from the developer tools without a real appid ("the code is a mock one"): worth a line in
     /// the log, since the developer looks for the mistake elsewhere. The class stays [`RejectedClass::CodeInvalid`].
     pub is_mock_code: bool,
-    /// The address that we come from, where WeChat refuses it (40164): the one to enter in the app's list.
-    pub egress: Option<IpAddr>,
 }
 
 impl Rejected {
@@ -122,12 +142,12 @@ pub enum BadResponse {
     /// A `unionid` that is neither absent, null, empty nor well-formed.
     #[error("a malformed unionid")]
     UnionId,
-    /// A success without a well-formed `access_token` and its life.
-    #[error("no well-formed access_token")]
-    AccessToken,
-    /// No `Date` in the head, or one that is none.
-    #[error("no Date")]
-    Date,
+    /// A success without a field that it must have, or with a malformed one. Of calls other than code2Session.
+    #[error("no well-formed {0}")]
+    Field(&'static str),
+    /// A success for another app than the one that asked.
+    #[error("an answer for another app")]
+    OtherApp,
 }
 
 impl BadResponse {
@@ -145,8 +165,8 @@ impl BadResponse {
             Self::OpenId => "openid",
             Self::SessionKey => "session_key",
             Self::UnionId => "unionid",
-            Self::AccessToken => "access_token",
-            Self::Date => "date",
+            Self::Field(name) => name,
+            Self::OtherApp => "other_app",
         }
     }
 }

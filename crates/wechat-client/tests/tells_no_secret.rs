@@ -90,8 +90,7 @@ async fn errors_debug_texts_and_logs_tell_no_secret() {
             }
         }
     }
-    let rejected =
-        Rejected { class: RejectedClass::CodeInvalid, errcode: 40029, rid: None, is_mock_code: false, egress: None };
+    let rejected = Rejected { class: RejectedClass::CodeInvalid, errcode: 40029, rid: None, is_mock_code: false };
     write!(shown, "{rejected} {rejected:?}").unwrap();
 
     let bad = ["bad_response"; 5];
