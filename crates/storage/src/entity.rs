@@ -3,6 +3,9 @@
 //! No relations: rows are joined by their tenant in `scope`, never by an id alone.
 
 pub(crate) mod identity;
+pub(crate) mod job;
+pub(crate) mod node;
+pub(crate) mod retired_slug;
 pub(crate) mod union_member;
 
 /// The one row about the whole database.
