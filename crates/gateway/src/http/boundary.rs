@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::code::Code;
+use super::endpoint::Pattern;
 use super::error::ApiError;
 use super::extract::client::Client;
 use super::oauth::error::OAuthError;
@@ -187,7 +188,7 @@ fn leave(
     let route = if asked_by_proxy {
         Cow::Borrowed(forward_auth::ROUTE)
     } else {
-        response.request().match_pattern().map_or(Cow::Borrowed("unmatched"), Cow::Owned)
+        response.request().app_data::<Pattern>().map_or(Cow::Borrowed("unmatched"), |pattern| pattern.0.clone())
     };
     let status = response.status().as_u16();
     let (method, duration_ms) = (response.request().method().as_str(), milliseconds(duration));
