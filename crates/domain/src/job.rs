@@ -22,8 +22,8 @@ pub struct Job {
     pub total: u64,
     /// Why it did not get on the last time; it is tried again.
     pub error: Option<String>,
-    /// Until when a node has it, or until when it rests.
-    pub held_until: Option<Timestamp>,
+    /// When it goes on, if it rests.
+    pub rests_until: Option<Timestamp>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it last got on.

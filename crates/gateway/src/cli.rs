@@ -8,9 +8,11 @@ mod config;
 mod db;
 mod dev;
 mod door;
+mod job;
 mod migrate;
 mod policy;
 mod print;
+mod progress;
 mod serve;
 mod service_client;
 mod signing_key;
@@ -49,6 +51,7 @@ enum Command {
     User(user::UserCommand),
     AdminKey(admin_key::AdminKeyCommand),
     SigningKey(signing_key::SigningKeyCommand),
+    Job(job::JobCommand),
 }
 
 /// An error for the person at the keyboard.
@@ -80,6 +83,7 @@ pub(crate) fn run() -> ExitCode {
             Command::User(command) => command.run().await,
             Command::AdminKey(command) => command.run().await,
             Command::SigningKey(command) => command.run().await,
+            Command::Job(command) => command.run().await,
         }
     });
     match outcome {

@@ -6,6 +6,7 @@
 //! body of everything else.
 
 pub(crate) mod admin_keys;
+pub(crate) mod jobs;
 pub(crate) mod tenants;
 
 use std::future::Future;
@@ -102,6 +103,7 @@ pub(crate) trait Visitor {
 /// Tells of every operation there is.
 pub(crate) fn all(visitor: &mut impl Visitor) {
     admin_keys::all(visitor);
+    jobs::all(visitor);
     tenants::all(visitor);
 }
 

@@ -83,7 +83,7 @@ impl AdminArgs {
             }
             job = door.call(ShowJob { job: id }).await?;
             progress.is_at(job.done, job.total);
-            if job.resting() {
+            if job.rests_until.is_some() {
                 break;
             }
             if job.state == JobState::Open {

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AdminScope, Job, JobId, JobState, Slug, Task, TenantId};
+use wxgate_domain::{AdminScope, Job, JobId, JobState, Slug, Task, TenantId, Timestamp};
 
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError};
@@ -41,6 +41,10 @@ pub(crate) struct JobReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) error: Option<String>,
+    /// When it goes on, if it rests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) rests_until: Option<i64>,
     pub(crate) created_at: i64,
     /// When it last got on.
     pub(crate) updated_at: i64,
@@ -62,6 +66,7 @@ impl From<Job> for JobReply {
             done: job.done,
             total: job.total,
             error: job.error,
+            rests_until: job.rests_until.map(Timestamp::seconds),
             created_at: job.created_at.seconds(),
             updated_at: job.updated_at.seconds(),
         }

@@ -5,6 +5,7 @@ mod apps;
 mod audiences;
 mod caller;
 mod forward_auth_policies;
+mod jobs;
 mod service_clients;
 mod tenants;
 mod union_groups;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 
 use wxgate_crypto::Random;
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, MalformedPolicy, PolicyName, ServiceClientId, Slug, TenantId, UserId, WechatAppid,
+    AdminKeyId, AdminScope, Clock, JobId, MalformedPolicy, PolicyName, ServiceClientId, Slug, TenantId, UserId,
+    WechatAppid,
 };
 use wxgate_storage::{Storage, StorageError, Tx};
 use wxgate_token::{Issuer, KeyError};
@@ -119,6 +121,12 @@ pub(crate) enum AdminError {
     TooManyServiceClients,
     #[error("there is no admin key {0}; `wxgate admin-key list` shows them")]
     NoAdminKey(AdminKeyId),
+    #[error("there is no job {0}; `wxgate job list` shows them")]
+    NoJob(JobId),
+    #[error("the tenant {0} is served: first `wxgate tenant suspend {0}`, and see that nobody misses it")]
+    TenantServed(Slug),
+    #[error("the tenant {0} is being deleted")]
+    TenantDeleting(Slug),
     #[error("the key does not allow this: it needs the scope {0}")]
     Scope(AdminScope),
     #[error("this is for operators: a tenant's key does not reach beyond its tenant")]

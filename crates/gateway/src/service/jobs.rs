@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
-use wxgate_domain::{Job, JobId, JobState, NodeId};
+use wxgate_domain::{Job, JobId, NodeId};
 use wxgate_storage::{Outcome, Storage, StorageError, Worker};
 
 /// Longest rest between two pieces.
@@ -60,9 +60,4 @@ impl Jobs {
         }
         Ok(())
     }
-}
-
-/// Whether a job is over.
-pub(crate) fn is_over(job: &Job) -> bool {
-    job.state == JobState::Done
 }

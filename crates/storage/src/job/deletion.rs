@@ -1,7 +1,7 @@
 //! Deletes every row of a tenant. Its keys are gone before this begins, so what is left says nothing to anybody.
 
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set};
 use sea_orm::{ColumnTrait, DatabaseTransaction};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryFilter, Set};
 use wxgate_domain::TenantId;
 
 use super::{Outcome, PIECE, Piece};

@@ -28,7 +28,7 @@ fn of_row(row: job::Model) -> Result<Job, StorageError> {
         done: count(row.done, "done")?,
         total: count(row.total, "total")?,
         error: row.error,
-        held_until: row.lease_until.map(Timestamp::from_millis),
+        rests_until: row.lease_until.filter(|_| row.owner.is_none()).map(Timestamp::from_millis),
         created_at: Timestamp::from_millis(row.created_at),
         updated_at: Timestamp::from_millis(row.updated_at),
     })
@@ -104,7 +104,8 @@ impl Jobs {
     pub async fn take_job(&self, id: JobId, node: NodeId) -> Result<Option<Worker>, StorageError> {
         let core = &self.0.core;
         let now = sql::now(&core.writer, &core.clock).await?;
-        let free = Condition::any().add(job::Column::LeaseUntil.is_null()).add(job::Column::LeaseUntil.lte(now.millis()));
+        let free =
+            Condition::any().add(job::Column::LeaseUntil.is_null()).add(job::Column::LeaseUntil.lte(now.millis()));
         let hold = job::ActiveModel {
             owner: Set(Some(node.uuid())),
             lease_until: Set(Some(now.plus(HELD).millis())),
@@ -156,22 +157,23 @@ pub(crate) async fn report(core: &Core, node: NodeId, job: &mut Job, report: Rep
     }
     job.updated_at = now;
     job.error = None;
-    job.held_until = Some(now.plus(HELD));
-    let mut owner = Some(node.uuid());
+    job.rests_until = None;
     match report {
         Report::Working => {}
-        Report::Resting(until) => (owner, job.held_until) = (None, Some(until)),
-        // Nobody holds it, and nobody tries again at once.
-        Report::Failed(error) => (owner, job.error) = (None, Some(error)),
-        Report::Done => (owner, job.state, job.held_until) = (None, JobState::Done, None),
+        Report::Resting(until) => job.rests_until = Some(until),
+        // Nobody tries again at once.
+        Report::Failed(error) => (job.rests_until, job.error) = (Some(now.plus(HELD)), Some(error)),
+        Report::Done => job.state = JobState::Done,
     }
+    let held = job.state == JobState::Open && job.rests_until.is_none();
+    let until = if held { Some(now.plus(HELD)) } else { job.rests_until };
     let change = job::ActiveModel {
         state: Set(job.state.as_str().to_owned()),
         done: Set(job.done.cast_signed()),
         total: Set(job.total.cast_signed()),
         error: Set(job.error.clone()),
-        owner: Set(owner),
-        lease_until: Set(job.held_until.map(Timestamp::millis)),
+        owner: Set(held.then_some(node.uuid())),
+        lease_until: Set(until.map(Timestamp::millis)),
         updated_at: Set(now.millis()),
         ..Default::default()
     };

@@ -4,9 +4,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QueryOrder, QueryResult, Set};
 use uuid::Uuid;
 use wxgate_crypto::{Place, Random, SealKey, Sealed};
-use wxgate_domain::{
-    Kid, RingKey, SigningKeyState, StoredSigningKey, TenantId, TenantPolicy, TenantStatus, Timestamp,
-};
+use wxgate_domain::{Kid, RingKey, SigningKeyState, StoredSigningKey, TenantId, TenantPolicy, TenantStatus, Timestamp};
 
 use super::{ascii, tenants};
 use crate::changes::ChangeKind;
