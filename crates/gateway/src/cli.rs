@@ -4,6 +4,7 @@ mod admin;
 mod admin_key;
 mod app;
 mod audience;
+mod audit;
 mod config;
 mod db;
 mod dev;
@@ -50,6 +51,7 @@ enum Command {
     ServiceClient(service_client::ServiceClientCommand),
     User(user::UserCommand),
     AdminKey(admin_key::AdminKeyCommand),
+    Audit(audit::AuditCommand),
     SigningKey(signing_key::SigningKeyCommand),
     Job(job::JobCommand),
 }
@@ -68,6 +70,8 @@ pub(crate) fn run() -> ExitCode {
     let _ = rlimit::setrlimit(rlimit::Resource::CORE, 0, 0);
     let outcome = runtime.block_on(async {
         match cli.command {
+            // These say more than whether they failed.
+            Command::Audit(command) => return command.run().await,
             Command::Dev(command) => command.run().await,
             Command::Serve(command) => command.run().await,
             Command::Sim(command) => command.run().await,
@@ -85,9 +89,10 @@ pub(crate) fn run() -> ExitCode {
             Command::SigningKey(command) => command.run().await,
             Command::Job(command) => command.run().await,
         }
+        .map(|()| ExitCode::SUCCESS)
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => print::failure(error.as_ref()),
     }
 }

@@ -6,6 +6,7 @@
 //! body of everything else.
 
 pub(crate) mod admin_keys;
+pub(crate) mod audit;
 pub(crate) mod jobs;
 pub(crate) mod tenants;
 
@@ -104,6 +105,7 @@ pub(crate) trait Visitor {
 pub(crate) fn all(visitor: &mut impl Visitor) {
     admin_keys::all(visitor);
     jobs::all(visitor);
+    audit::all(visitor);
     tenants::all(visitor);
 }
 

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use wxgate_crypto::{MasterKeyRing, Random};
 use wxgate_domain::{Clock, Revocation, TenantId};
 
+use crate::audit::{self, AuditLog};
 use crate::changes::{self, Change, Heard};
 use crate::connect::{self, DatabaseUrl, Engine};
 use crate::error::{StartError, StorageError};
@@ -319,6 +320,24 @@ impl Storage {
     /// The processes that serve.
     pub fn nodes(&self) -> Nodes {
         Nodes::new(self.clone())
+    }
+
+    /// What was done to what is a tenant's, or to what belongs to no tenant.
+    pub fn audit(&self, tenant: Option<TenantId>) -> AuditLog {
+        AuditLog::new(self.clone(), tenant)
+    }
+
+    /// How far the audit logs after this one go, at most `limit` of them, in the order of their tenants; the installation's
+    /// own is the first of all.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn audit_heads(
+        &self,
+        after: Option<Option<TenantId>>,
+        limit: u64,
+    ) -> Result<Vec<(Option<TenantId>, u64)>, StorageError> {
+        audit::heads(&self.core, after, limit).await
     }
 
     /// The apps of all tenants, by WeChat's appid.

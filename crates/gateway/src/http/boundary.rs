@@ -34,6 +34,9 @@ pub(crate) enum Listener {
     Admin { own_host_only: bool },
 }
 
+/// The id of a request to the admin listener, for the audit log.
+pub(crate) struct RequestId(pub(crate) String);
+
 /// Wraps a listener's routes.
 pub(crate) async fn enter(
     listener: Listener,
@@ -47,6 +50,9 @@ pub(crate) async fn enter(
     let mut id = Uuid::encode_buffer();
     let id = gateway.random.uuid_v7(gateway.clock.now().millis()).simple().encode_lower(&mut id);
 
+    if listener != Listener::Public {
+        request.extensions_mut().insert(RequestId(id.to_owned()));
+    }
     let response = match admit(listener, &gateway, &request) {
         Err(error) => request.error_response(error),
         Ok(client) => count_refusal(&gateway, client, next.call(request).await?.map_into_boxed_body()),
