@@ -7,6 +7,9 @@ use super::estate::Estate;
 /// Fields of bodies and queries in which any text may stand: it names nothing that is there.
 pub(super) const FREE: &[&str] = &["name"];
 
+/// A job that never was.
+const NO_JOB: &str = "01a20d09-11be-76ee-83ba-4cbff4047d03";
+
 /// One operation.
 pub(super) struct Known {
     pub(super) id: &'static str,
@@ -31,6 +34,9 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
         known("addAdminKey", json!({"name": "second", "tenant": of.slug, "scopes": ["read"]}), 201),
         known("listAudit", json!({"tenant": of.slug}), 200),
         known("verifyAudit", json!({"tenant": of.slug}), 200),
+        known("listJobs", json!({"tenant": of.slug}), 200),
+        known("showJob", json!({"job": NO_JOB}), 404),
+        known("deleteTenant", json!({"tenant": of.slug}), 403),
         known("removeAdminKey", json!({"id": of.admin_key}), 204),
     ]
 }
