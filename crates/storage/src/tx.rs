@@ -14,6 +14,7 @@ use crate::repo::apps::TxApps;
 use crate::repo::audiences::TxAudiences;
 use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
 use crate::repo::idempotency::{self, Creation};
+use crate::repo::jobs::TxJobs;
 use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
 use crate::repo::signing_keys::TxSigningKeys;
@@ -75,6 +76,11 @@ impl Tx {
     /// [`StorageError::NotUnique`] if it happened already.
     pub async fn note(&self, tenant: Option<TenantId>, creation: &Creation) -> Result<(), StorageError> {
         idempotency::note(self, tenant, creation).await
+    }
+
+    /// Asks for jobs.
+    pub fn jobs(&self) -> TxJobs<'_> {
+        TxJobs::new(self)
     }
 
     /// The audit log of a tenant, or the installation's own. Nothing is written after it.

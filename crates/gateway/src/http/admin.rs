@@ -103,6 +103,7 @@ impl From<AdminError> for ApiError {
             | AdminError::NoSuchUser(_)
             | AdminError::NoUser(..)
             | AdminError::NoUnionGroup(..)
+            | AdminError::NoJob(_)
             | AdminError::NoAdminKey(_) => Code::NotFound,
             AdminError::TenantTaken(_)
             | AdminError::AppTaken(_)
@@ -114,6 +115,8 @@ impl From<AdminError> for ApiError {
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
             AdminError::KeyReused => Code::IdempotencyKeyReused,
             AdminError::AnswerLost => Code::AnswerLost,
+            AdminError::TenantServed(_) => Code::NotYet,
+            AdminError::TenantDeleting(_) => Code::InUse,
             AdminError::Changed => Code::PreconditionFailed,
             AdminError::AudienceNotOwned(..)
             | AdminError::Name

@@ -6,6 +6,7 @@ mod audiences;
 mod audit;
 mod caller;
 mod forward_auth_policies;
+mod jobs;
 mod once;
 mod service_clients;
 mod tenants;
@@ -17,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 
 use wxgate_crypto::Random;
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, MalformedPolicy, PolicyName, ServiceClientId, Slug, UserId, WechatAppid,
+    AdminKeyId, AdminScope, Clock, JobId, MalformedPolicy, PolicyName, ServiceClientId, Slug, UserId, WechatAppid,
 };
 use wxgate_storage::{Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
@@ -104,6 +105,12 @@ pub(crate) enum AdminError {
     TooManyServiceClients,
     #[error("there is no admin key {0}; `wxgate admin-key list` shows them")]
     NoAdminKey(AdminKeyId),
+    #[error("there is no job {0}; `wxgate job list` shows them")]
+    NoJob(JobId),
+    #[error("the tenant {0} is served: first `wxgate tenant suspend {0}`, and see that nobody misses it")]
+    TenantServed(Slug),
+    #[error("the tenant {0} is being deleted")]
+    TenantDeleting(Slug),
     #[error("the key does not allow this: it needs the scope {0}")]
     Scope(AdminScope),
     #[error("this is for operators: a tenant's key does not reach beyond its tenant")]
