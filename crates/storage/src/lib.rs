@@ -23,8 +23,8 @@ mod start_check;
 mod sweep;
 
 pub use audit::{
-    AuditEntry, AuditFilter, AuditFlaw, AuditLog, AuditVerdict, Checkpoint, Flaw, MalformedCheckpoint, NewAuditEntry,
-    TxAudit,
+    AuditChain, AuditEntry, AuditFilter, AuditFlaw, AuditLog, AuditVerdict, Checkpoint, Flaw, MalformedCheckpoint,
+    NewAuditEntry, TxAudit,
 };
 pub use changes::{Change, ChangeKind};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use wxgate_crypto::{MasterKeyRing, Random};
 use wxgate_domain::{Clock, Revocation, TenantId};
 
-use crate::audit::{self, AuditLog};
+use crate::audit::{self, AuditChain, AuditLog};
 use crate::changes::{self, Change, Heard};
 use crate::connect::{self, DatabaseUrl, Engine};
 use crate::error::{StartError, StorageError};
@@ -340,9 +340,9 @@ impl Storage {
     /// The database fails.
     pub async fn audit_heads(
         &self,
-        after: Option<Option<TenantId>>,
+        after: Option<AuditChain>,
         limit: u64,
-    ) -> Result<Vec<(Option<TenantId>, u64)>, StorageError> {
+    ) -> Result<Vec<(AuditChain, u64)>, StorageError> {
         audit::heads(&self.core, after, limit).await
     }
 

@@ -133,8 +133,8 @@ pub(crate) async fn a_change_of_any_column_is_found(database: TestDatabase) {
         ("mac", zeros.clone(), Flaw::Changed),
     ];
     for (column, value, flaw) in changes {
-        let keep = format!("CREATE TABLE kept AS SELECT * FROM audit_entry WHERE seq = 2");
-        raw.execute_unprepared(&keep).await.unwrap();
+        let keep = "CREATE TABLE kept AS SELECT * FROM audit_entry WHERE seq = 2";
+        raw.execute_unprepared(keep).await.unwrap();
         tamper(&raw, &format!("UPDATE audit_entry SET {column} = {value} WHERE seq = 2")).await;
         assert_eq!(flaws(&storage, Some(acme)).await.first(), Some(&(2, flaw)), "{column} = {value}");
         raw.execute_unprepared("DELETE FROM audit_entry WHERE seq = 2").await.unwrap();

@@ -33,6 +33,7 @@ impl Event {
     }
 
     /// Something done to what belongs to a tenant, or to none.
+    #[expect(clippy::needless_pass_by_value, reason = "ids and names are given as they are")]
     pub(crate) fn concerning(tenant: Option<TenantId>, action: &'static str, target: impl ToString) -> Self {
         Self { action, tenant, target: target.to_string() }
     }
