@@ -20,7 +20,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 44] = [
+const COMMANDS: [&[&str]; 53] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -36,6 +36,11 @@ const COMMANDS: [&[&str]; 44] = [
     &["tenant", "policy"],
     &["tenant", "suspend"],
     &["tenant", "resume"],
+    &["tenant", "remove"],
+    &["job"],
+    &["job", "list"],
+    &["job", "show"],
+    &["job", "watch"],
     &["app"],
     &["app", "add"],
     &["app", "list"],
@@ -65,6 +70,10 @@ const COMMANDS: [&[&str]; 44] = [
     &["signing-key", "list"],
     &["signing-key", "rotate"],
     &["signing-key", "retire"],
+    &["audit"],
+    &["audit", "list"],
+    &["audit", "verify"],
+    &["completions"],
 ];
 
 /// A folder with a configuration and a master key, as an operator would write them.

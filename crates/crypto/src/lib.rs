@@ -16,5 +16,5 @@ pub mod user_data;
 pub use digest::{Digest, MacKey};
 pub use master::{MasterKey, MasterKeyError, MasterKeyRing};
 pub use random::Random;
-pub use seal::{KeyId, Place, SealError, SealKey, Sealed};
+pub use seal::{KeyId, MalformedKeyId, Place, SealError, SealKey, Sealed};
 pub use secret::Secret;

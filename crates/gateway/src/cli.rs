@@ -5,13 +5,16 @@ mod admin_key;
 mod app;
 mod audience;
 mod audit;
+mod completions;
 mod config;
 mod db;
 mod dev;
 mod door;
+mod job;
 mod migrate;
 mod policy;
 mod print;
+mod progress;
 mod serve;
 mod service_client;
 mod signing_key;
@@ -22,7 +25,7 @@ mod user;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// One auth service for all your WeChat mini-programs.
 #[derive(Debug, Parser)]
@@ -40,6 +43,7 @@ enum Command {
     Sim(sim::Sim),
     Migrate(migrate::Migrate),
     Config(config::ConfigCommand),
+    Completions(completions::Completions),
     Db(db::DbCommand),
     Tenant(tenant::TenantCommand),
     App(app::AppCommand),
@@ -51,6 +55,7 @@ enum Command {
     AdminKey(admin_key::AdminKeyCommand),
     Audit(audit::AuditCommand),
     SigningKey(signing_key::SigningKeyCommand),
+    Job(job::JobCommand),
 }
 
 /// An error for the person at the keyboard.
@@ -74,6 +79,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Sim(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Config(command) => command.run(),
+            Command::Completions(command) => command.run(&mut Cli::command()),
             Command::Db(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
             Command::App(command) => command.run().await,
@@ -84,6 +90,7 @@ pub(crate) fn run() -> ExitCode {
             Command::User(command) => command.run().await,
             Command::AdminKey(command) => command.run().await,
             Command::SigningKey(command) => command.run().await,
+            Command::Job(command) => command.run().await,
         }
         .map(|()| ExitCode::SUCCESS)
     });

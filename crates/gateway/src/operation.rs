@@ -7,6 +7,7 @@
 
 pub(crate) mod admin_keys;
 pub(crate) mod audit;
+pub(crate) mod jobs;
 pub(crate) mod tenants;
 
 use std::future::Future;
@@ -103,6 +104,7 @@ pub(crate) trait Visitor {
 /// Tells of every operation there is.
 pub(crate) fn all(visitor: &mut impl Visitor) {
     admin_keys::all(visitor);
+    jobs::all(visitor);
     audit::all(visitor);
     tenants::all(visitor);
 }

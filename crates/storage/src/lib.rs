@@ -11,6 +11,7 @@ pub mod tx;
 mod end_sessions;
 mod entity;
 mod group_commit;
+mod job;
 mod keys;
 mod migrate;
 mod open_session;
@@ -22,12 +23,13 @@ mod start_check;
 mod sweep;
 
 pub use audit::{
-    AuditEntry, AuditFilter, AuditFlaw, AuditLog, AuditVerdict, Checkpoint, Flaw, MalformedCheckpoint, NewAuditEntry,
-    TxAudit,
+    AuditChain, AuditEntry, AuditFilter, AuditFlaw, AuditLog, AuditVerdict, Checkpoint, Flaw, MalformedCheckpoint,
+    NewAuditEntry, TxAudit,
 };
 pub use changes::{Change, ChangeKind};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};
 pub use error::{StartError, StorageError};
+pub use job::{Outcome, Worker};
 pub use open_session::OpenSessionError;
 pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};
 pub use repo::admin_keys::{AdminKeys, NewAdminKey, TxAdminKeys};
@@ -36,7 +38,10 @@ pub use repo::audiences::{OwnedAudience, TenantAudiences};
 pub use repo::forward_auth_policies::{
     AllForwardAuthPolicies, NewForwardAuthPolicy, StoredForwardAuthPolicy, TenantForwardAuthPolicies,
 };
+pub use repo::idempotency::{Created, Creation, Creations};
 pub use repo::identities::{KnownIdentity, TenantUsers};
+pub use repo::jobs::{Jobs, TxJobs};
+pub use repo::nodes::{Node, Nodes};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
 pub use repo::service_clients::{AllServiceClients, TenantServiceClients};
 pub use repo::sessions::{ActingSession, LiveSession};

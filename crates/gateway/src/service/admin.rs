@@ -6,16 +6,19 @@ mod audiences;
 mod audit;
 mod caller;
 mod forward_auth_policies;
+mod jobs;
+mod once;
 mod service_clients;
 mod tenants;
 mod union_groups;
 mod users;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use wxgate_crypto::Random;
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, MalformedPolicy, PolicyName, ServiceClientId, Slug, UserId, WechatAppid,
+    AdminKeyId, AdminScope, Clock, JobId, MalformedPolicy, PolicyName, ServiceClientId, Slug, UserId, WechatAppid,
 };
 use wxgate_storage::{Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
@@ -23,7 +26,7 @@ use wxgate_wechat_client::Client;
 
 pub(crate) use apps::AppToAdd;
 pub(crate) use audit::{Event, Refusals};
-pub(crate) use caller::{Caller, ETag};
+pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use users::WhichUser;
 
 use super::signing_keys::SigningKeys;
@@ -47,7 +50,7 @@ pub(crate) struct Desk {
 impl Desk {
     /// The moves, as somebody makes them.
     pub(crate) fn serve(&self, caller: Caller) -> Admin {
-        Admin { desk: self.clone(), caller }
+        Admin { desk: self.clone(), caller, noted: AtomicBool::new(false) }
     }
 }
 
@@ -55,6 +58,8 @@ impl Desk {
 pub(crate) struct Admin {
     desk: Desk,
     pub(crate) caller: Caller,
+    /// Whether this creation was noted, so that it does not happen twice.
+    noted: AtomicBool,
 }
 
 impl std::ops::Deref for Admin {
@@ -100,10 +105,22 @@ pub(crate) enum AdminError {
     TooManyServiceClients,
     #[error("there is no admin key {0}; `wxgate admin-key list` shows them")]
     NoAdminKey(AdminKeyId),
+    #[error("there is no job {0}; `wxgate job list` shows them")]
+    NoJob(JobId),
+    #[error("the tenant {0} is served: first `wxgate tenant suspend {0}`, and see that nobody misses it")]
+    TenantServed(Slug),
+    #[error("the tenant {0} is being deleted")]
+    TenantDeleting(Slug),
     #[error("the key does not allow this: it needs the scope {0}")]
     Scope(AdminScope),
     #[error("this is for operators: a tenant's key does not reach beyond its tenant")]
     OperatorsOnly,
+    #[error("this Idempotency-Key came with another request before: take a new key for each creation")]
+    KeyReused,
+    #[error(
+        "this was done before under the same Idempotency-Key, and what was answered is not known any more: look it up"
+    )]
+    AnswerLost,
     #[error("it was changed by somebody else in the meantime: read it again, then decide")]
     Changed,
     #[error("nobody gives more than they have: the key may allow {0} at most")]
