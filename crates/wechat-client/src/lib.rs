@@ -15,6 +15,7 @@ mod errcode;
 mod error;
 mod lanes;
 mod phone;
+mod pushed;
 mod refusal;
 mod secret_check;
 mod session_check;
@@ -29,5 +30,6 @@ pub use component::{Authorization, Component, ComponentLoginError, LastingToken,
 pub use errcode::RejectedClass;
 pub use error::{BadResponse, ConfigError, ExchangeError, Rejected, Rid};
 pub use phone::{PhoneCode, PhoneNumber};
+pub use pushed::{PlatformEvent, PushedEvent, PushedMessage};
 pub use refusal::{CallError, Refused, RefusedClass};
 pub use secret_check::SecretCheck;

@@ -150,9 +150,10 @@ impl World {
     }
 
     /// Parameters, appid, grant_type, secret.
-    fn proved_by_secret(&self, asked: &Asked) -> Result<String, Refusal> {
+    fn proved_by_secret(&mut self, asked: &Asked) -> Result<String, Refusal> {
         let appid = asked.required("appid", 41002)?;
         let secret = asked.required("secret", 41004)?;
+        self.adopt(appid, secret);
         let app = self.apps.get(appid).ok_or(Refusal::new(40013))?;
         if asked.text("grant_type") != Some("client_credential") {
             return Err(Refusal::new(40002));

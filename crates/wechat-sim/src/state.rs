@@ -317,7 +317,7 @@ impl World {
         })
     }
 
-    fn adopt(&mut self, appid: &str, secret: &str) {
+    pub(crate) fn adopt(&mut self, appid: &str, secret: &str) {
         if self.adopts && !self.apps.contains_key(appid) && !self.removed.contains(appid) {
             let app = SimulatedApp { appid: appid.to_owned(), secret: secret.to_owned(), union_group: None };
             // What cannot be an app stays unknown.
