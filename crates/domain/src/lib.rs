@@ -25,7 +25,7 @@ pub use audience::{Audience, Scope};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
 pub use ids::{
-    AdminKeyId, AppId, JobId, LoginCode, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId, UserId, WechatAppid,
+    AdminKeyId, AppId, ExternalId, JobId, LoginCode, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId, UserId, WechatAppid,
 };
 pub use ids::{MalformedId, ServiceClientId};
 pub use key_rotation::{KeyMoveError, KeyStep, RingKey};

@@ -3,6 +3,7 @@
 //! No relations: rows are joined by their tenant in `scope`, never by an id alone.
 
 pub(crate) mod identity;
+pub(crate) mod tombstone;
 pub(crate) mod union_member;
 
 /// The one row about the whole database.

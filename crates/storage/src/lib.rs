@@ -9,6 +9,8 @@ pub mod tx;
 
 mod end_sessions;
 mod entity;
+mod erase;
+mod erasure_journal;
 mod group_commit;
 mod keys;
 mod migrate;
@@ -23,6 +25,8 @@ mod sweep;
 pub use changes::{Change, ChangeKind};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};
 pub use error::{StartError, StorageError};
+pub use erase::Erased;
+pub use erasure_journal::{ErasureJournal, Replayed};
 pub use open_session::OpenSessionError;
 pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};
 pub use repo::admin_keys::{AdminKeys, NewAdminKey, TxAdminKeys};

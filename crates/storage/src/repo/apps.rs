@@ -190,7 +190,7 @@ impl<'a> TxApps<'a> {
     /// it as an audience: the transaction is then of no more use. [`StorageError::NotFound`] if the tenant has no such union
     /// group, does not own an audience of the policy, or does not exist.
     pub async fn add(&self, new: NewApp) -> Result<App, StorageError> {
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         let keys = self.keys().await?;
         if let Some(group) = new.union_group {
             let found = of_tenant::<union_group::Entity>(self.tenant).filter(union_group::Column::Id.eq(group.uuid()));

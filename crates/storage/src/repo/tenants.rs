@@ -131,7 +131,7 @@ impl<'a> TxTenants<'a> {
     /// # Errors
     /// [`StorageError::NotUnique`] (`uq_tenant_slug`) if the slug was ever used.
     pub async fn create(&self, new: NewTenant) -> Result<Tenant, StorageError> {
-        let Tx { core, tx } = self.0;
+        let Tx { core, tx, .. } = self.0;
         let now = core.clock.now();
         let created = Tenant {
             id: TenantId::new(now, &core.random),
