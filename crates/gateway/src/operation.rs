@@ -6,6 +6,7 @@
 //! body of everything else.
 
 pub(crate) mod admin_keys;
+pub(crate) mod audit;
 pub(crate) mod tenants;
 
 use std::future::Future;
@@ -41,6 +42,13 @@ pub(crate) struct Route {
     pub(crate) scope: AdminScope,
     /// One sentence.
     pub(crate) summary: &'static str,
+}
+
+impl Route {
+    /// What it is about: the first segment of the path.
+    pub(crate) fn noun(&self) -> &'static str {
+        self.path.split('/').nth(1).unwrap_or_default()
+    }
 }
 
 /// Before every path.
@@ -95,6 +103,7 @@ pub(crate) trait Visitor {
 /// Tells of every operation there is.
 pub(crate) fn all(visitor: &mut impl Visitor) {
     admin_keys::all(visitor);
+    audit::all(visitor);
     tenants::all(visitor);
 }
 

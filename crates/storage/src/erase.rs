@@ -68,6 +68,7 @@ impl TxUsers<'_> {
         let marks = marks(*number, key, &identities, &members)?;
         let buried = Buried { tenant, user: id, status: stored.status, at: now };
         tombstones::put(tx, &buried, &marks).await?;
+        self.tx.audit(Some(tenant)).forget_personal(&id.to_string()).await?;
         self.tx.tenant(tenant).revocations().record(&live.news).await?;
         self.tx.record(ChangeKind::User, tenant, Some(id.uuid())).await?;
         let erased = Erased { identities: identities.len(), sessions: live.sessions };

@@ -5,8 +5,8 @@ use wxgate_crypto::MacKey;
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, data_key, forward_auth_policy, identity, revocation, revocation_counter, service_client,
-    signing_key, tombstone, union_group, union_member, user,
+    app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, revocation, revocation_counter,
+    service_client, signing_key, tombstone, union_group, union_member, user,
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
@@ -36,6 +36,8 @@ macro_rules! tenant_owned {
 tenant_owned!(
     app,
     audience,
+    audit_chain,
+    audit_entry,
     data_key,
     forward_auth_policy,
     identity,

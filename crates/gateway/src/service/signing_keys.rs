@@ -4,8 +4,10 @@ use wxgate_domain::{
     Clock, KeyMoveError, KeyStep, Kid, RevocationEffect, RevokedSubject, SigningAlgorithm, SigningKeyState,
     StoredSigningKey, TenantId, Timestamp, key_rotation,
 };
-use wxgate_storage::{NewRevocation, Storage, StorageError, TenantRing};
+use wxgate_storage::{NewRevocation, Storage, StorageError, TenantRing, Tx};
 use wxgate_token::{KeyError, SigningKey};
+
+use super::admin::{Caller, Event};
 
 /// Keys that are made for one decision at most: a policy that changes its algorithm again and again is not waited for.
 const ATTEMPTS: usize = 3;
@@ -15,6 +17,8 @@ const ATTEMPTS: usize = 3;
 pub(crate) struct SigningKeys {
     pub(crate) storage: Storage,
     pub(crate) clock: Clock,
+    /// Whoever asks, for the audit log; wxgate itself for what is due.
+    pub(crate) caller: Caller,
 }
 
 /// Why a tenant's signing keys are as they were.
@@ -148,6 +152,7 @@ impl SigningKeys {
                     KeyStep::Forget(kid) => keys.forget(kid).await?,
                 }
             }
+            self.write_down(&tx, tenant, stolen, &steps).await?;
             tx.commit().await?;
             if let Some(kid) = stolen {
                 tracing::warn!(tenant.id = %tenant, key.id = %kid, "a signing key was retired: all that it signed is refused");
@@ -156,6 +161,26 @@ impl SigningKeys {
             return Ok(steps);
         }
         Err(StorageError::Busy.into())
+    }
+
+    /// What was done, in the transaction that does it.
+    async fn write_down(
+        &self,
+        tx: &Tx,
+        tenant: TenantId,
+        stolen: Option<&Kid>,
+        steps: &[KeyStep],
+    ) -> Result<(), StorageError> {
+        let retired = stolen.map(|kid| Event::of(tenant, "signing-key.retire", kid));
+        let turned = steps.iter().map(|step| match step {
+            KeyStep::Publish(algorithm) => Event::of(tenant, "signing-key.publish", algorithm),
+            KeyStep::Promote(kid) => Event::of(tenant, "signing-key.promote", kid),
+            KeyStep::Forget(kid) => Event::of(tenant, "signing-key.forget", kid),
+        });
+        for event in retired.into_iter().chain(turned) {
+            tx.audit(event.tenant).record(&event.entry(&self.caller)).await?;
+        }
+        Ok(())
     }
 
     async fn make(&self, algorithm: SigningAlgorithm) -> Result<StoredSigningKey, KeyError> {

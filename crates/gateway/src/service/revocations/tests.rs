@@ -87,7 +87,11 @@ async fn a_page_that_retires_a_key_is_signed_by_its_successor() {
     let room = Newsroom::new().await;
     let cursor = room.read(AT_ONCE).await.page.cursor;
     let stolen = room.tenant.ring.active().kid().clone();
-    let keys = SigningKeys { storage: room.house.storage.clone(), clock: room.house.clock.clone() };
+    let keys = SigningKeys {
+        storage: room.house.storage.clone(),
+        clock: room.house.clock.clone(),
+        caller: crate::service::admin::Caller::system(),
+    };
     let stored = room.house.stored().await;
     let next = &stored.iter().find(|key| key.state == SigningKeyState::Next).unwrap().kid;
     keys.retire(room.house.tenant.id, &stolen).await.unwrap();

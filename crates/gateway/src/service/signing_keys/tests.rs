@@ -14,7 +14,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 impl House {
     fn keys(&self) -> SigningKeys {
-        SigningKeys { storage: self.storage.clone(), clock: self.clock.clone() }
+        SigningKeys { storage: self.storage.clone(), clock: self.clock.clone(), caller: Caller::system() }
     }
 
     async fn kid(&self, state: SigningKeyState) -> Kid {
