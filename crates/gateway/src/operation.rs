@@ -7,7 +7,9 @@
 
 pub(crate) mod admin_keys;
 pub(crate) mod audit;
+pub(crate) mod sessions;
 pub(crate) mod tenants;
+pub(crate) mod users;
 
 use std::future::Future;
 
@@ -104,7 +106,9 @@ pub(crate) trait Visitor {
 pub(crate) fn all(visitor: &mut impl Visitor) {
     admin_keys::all(visitor);
     audit::all(visitor);
+    sessions::all(visitor);
     tenants::all(visitor);
+    users::all(visitor);
 }
 
 /// A part of a list, and how to go on.

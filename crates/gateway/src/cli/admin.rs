@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use wxgate_crypto::{Random, Secret};
 use wxgate_domain::{AppSecret, Clock};
-use wxgate_storage::{BatchObserver, InstanceKind, Storage, StorageConfig};
+use wxgate_storage::{BatchObserver, ErasureJournal, InstanceKind, Storage, StorageConfig};
 
 use super::door::{Door, Remote};
 use super::{Failure, print};
@@ -96,6 +96,7 @@ pub(super) async fn connect(
         url: config.database.url.clone().pool_size(config.database.connections),
         master_keys: config.database.master_keys.clone(),
         kind,
+        erasure_journal: config.erasure_journal.clone().map(ErasureJournal::at),
         clock: Clock::System,
         random,
         observer,

@@ -66,8 +66,8 @@ impl From<AdminError> for ApiError {
             AdminError::NoTenant(_)
             | AdminError::NoApp(_)
             | AdminError::NoServiceClient(_)
-            | AdminError::NoSuchUser(_)
             | AdminError::NoUser(..)
+            | AdminError::NoSession(..)
             | AdminError::NoUnionGroup(..)
             | AdminError::NoAdminKey(_) => Code::NotFound,
             AdminError::TenantTaken(_)
@@ -81,6 +81,8 @@ impl From<AdminError> for ApiError {
             AdminError::Changed => Code::PreconditionFailed,
             AdminError::AudienceNotOwned(..)
             | AdminError::Name
+            | AdminError::WhichTenant
+            | AdminError::WhichUser
             | AdminError::KeyShape
             | AdminError::Policy(MalformedPolicy::Text | MalformedPolicy::Bounds { .. } | MalformedPolicy::List(_)) => {
                 Code::RequestInvalid

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use wxgate_crypto::Random;
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, MalformedPolicy, PolicyName, ServiceClientId, Slug, UserId, WechatAppid,
+    AdminKeyId, AdminScope, Clock, MalformedPolicy, PolicyName, ServiceClientId, SessionId, Slug, UserId, WechatAppid,
 };
 use wxgate_storage::{Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
@@ -24,7 +24,7 @@ use wxgate_wechat_client::Client;
 pub(crate) use apps::AppToAdd;
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Caller, ETag};
-pub(crate) use users::WhichUser;
+pub(crate) use users::{Person, WhichUser};
 
 use super::signing_keys::SigningKeys;
 
@@ -74,10 +74,14 @@ pub(crate) enum AdminError {
     NoApp(WechatAppid),
     #[error("there is no service client {0}; `wxgate service-client list` shows them")]
     NoServiceClient(ServiceClientId),
-    #[error("the tenant {0} has no such user")]
-    NoSuchUser(Slug),
+    #[error("name the tenant: an operator's key sees all of them")]
+    WhichTenant,
     #[error("the tenant {0} has no user {1}")]
     NoUser(Slug, UserId),
+    #[error("name a user in one way: id, appid with openid, unionid, or external_id")]
+    WhichUser,
+    #[error("the tenant {0} has no live session {1}")]
+    NoSession(Slug, SessionId),
     #[error("the tenant {0} has no union group {1:?}; `wxgate union-group list --tenant {0}` shows them")]
     NoUnionGroup(Slug, String),
     #[error(
@@ -133,8 +137,8 @@ impl AdminError {
                 | Self::NoTenant(_)
                 | Self::NoApp(_)
                 | Self::NoServiceClient(_)
-                | Self::NoSuchUser(_)
                 | Self::NoUser(..)
+                | Self::NoSession(..)
                 | Self::NoUnionGroup(..)
                 | Self::NoAdminKey(_)
         )
