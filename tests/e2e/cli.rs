@@ -20,7 +20,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 44] = [
+const COMMANDS: [&[&str]; 49] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -36,6 +36,11 @@ const COMMANDS: [&[&str]; 44] = [
     &["tenant", "policy"],
     &["tenant", "suspend"],
     &["tenant", "resume"],
+    &["tenant", "remove"],
+    &["job"],
+    &["job", "list"],
+    &["job", "show"],
+    &["job", "watch"],
     &["app"],
     &["app", "add"],
     &["app", "list"],

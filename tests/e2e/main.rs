@@ -27,5 +27,6 @@ mod refresh;
 mod restart;
 mod revocations;
 mod signing_keys;
+mod tenant_removal;
 mod tutorial_client;
 mod wechat_faults;

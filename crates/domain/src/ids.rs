@@ -74,6 +74,8 @@ uuid_id! {
     AdminKeyId,
     /// Work in the background.
     JobId,
+    /// A process that serves, from its start to its end.
+    NodeId,
 }
 
 /// Text that is no id of the asked kind. It says what one looks like, and nothing of the text.
@@ -167,7 +169,8 @@ impl FromStr for ExternalId {
     type Err = MalformedId;
 
     fn from_str(text: &str) -> Result<Self, MalformedId> {
-        let fits = (1..=255).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control);
+        let fits =
+            (1..=255).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control);
         fits.then(|| Self(text.to_owned()))
             .ok_or(MalformedId("1 to 255 characters without control characters and without white space at the ends"))
     }

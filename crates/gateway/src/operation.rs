@@ -7,6 +7,7 @@
 
 pub(crate) mod admin_keys;
 pub(crate) mod audit;
+pub(crate) mod jobs;
 pub(crate) mod sessions;
 pub(crate) mod tenants;
 pub(crate) mod users;
@@ -105,6 +106,7 @@ pub(crate) trait Visitor {
 /// Tells of every operation there is.
 pub(crate) fn all(visitor: &mut impl Visitor) {
     admin_keys::all(visitor);
+    jobs::all(visitor);
     audit::all(visitor);
     sessions::all(visitor);
     tenants::all(visitor);

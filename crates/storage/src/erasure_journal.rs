@@ -129,12 +129,15 @@ impl Core {
         static TOLD: Once = Once::new();
         let Some(journal) = self.erasure_journal.clone() else {
             TOLD.call_once(|| {
-                tracing::warn!("erased without an erasure journal: set erasure_journal, or a backup brings people back");
+                tracing::warn!(
+                    "erased without an erasure journal: set erasure_journal, or a backup brings people back"
+                );
             });
             return Ok(());
         };
         let entries = entries.to_vec();
-        let written = tokio::task::spawn_blocking(move || journal.append(&entries).map_err(|error| journal.failed(&error)));
+        let written =
+            tokio::task::spawn_blocking(move || journal.append(&entries).map_err(|error| journal.failed(&error)));
         written.await.map_err(|_| StorageError::Unavailable { code: "stopping".to_owned() })?
     }
 }
@@ -214,7 +217,8 @@ mod tests {
         std::fs::write(journal.path(), &whole[..whole.len() - 20]).unwrap();
         journal.append(&[entry(4)]).unwrap();
         let text = std::fs::read(journal.path()).unwrap();
-        let read: Vec<_> = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(Entry::parse).collect();
+        let read: Vec<_> =
+            text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(Entry::parse).collect();
         let users: Vec<_> = read.iter().map(|entry| entry.as_ref().map(|(buried, _)| buried.user)).collect();
         assert_eq!(users, [Some(entry(2).user), None, Some(entry(4).user)]);
         assert_eq!(read[0].as_ref().unwrap().1, [Mark { key: 2, digest: Digest::sha256(&[2]) }]);

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use wxgate_crypto::{Random, Secret, encoding};
-use wxgate_domain::{ExternalId, Kid, OpenId, ServiceClientId, SessionId, Slug, Timestamp, UnionId, UserId, WechatAppid};
+use wxgate_domain::{
+    ExternalId, Kid, OpenId, ServiceClientId, SessionId, Slug, Timestamp, UnionId, UserId, WechatAppid,
+};
 
 use crate::actor::Actor;
 use crate::claims::{Claims, MAX_LENGTH, MAX_LIFE};

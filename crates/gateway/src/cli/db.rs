@@ -64,7 +64,8 @@ fn journals(admin: &Admin, others: Vec<PathBuf>) -> Result<Vec<ErasureJournal>, 
 impl AdminArgs {
     fn tell_restored(&self, epoch: u32, erasures: &[(&ErasureJournal, Replayed)]) {
         if self.json {
-            let told = erasures.iter().map(|(journal, replayed)| json!({ "journal": journal.path(), "replayed": replayed }));
+            let told =
+                erasures.iter().map(|(journal, replayed)| json!({ "journal": journal.path(), "replayed": replayed }));
             print::json(&json!({ "restore_epoch": epoch, "erasures": told.collect::<Vec<_>>() }));
             return;
         }
@@ -77,7 +78,9 @@ impl AdminArgs {
             let path = journal.path().display();
             print::line(format!("{path}: {entries} entries, {erased} users had come back and are erased again"));
             if *unreadable > 0 {
-                print::line(format!("{path}: {unreadable} lines are not readable; whom they erased may have come back"));
+                print::line(format!(
+                    "{path}: {unreadable} lines are not readable; whom they erased may have come back"
+                ));
             }
         }
         if erasures.is_empty() {

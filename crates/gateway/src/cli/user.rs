@@ -6,9 +6,7 @@ use wxgate_domain::{ExternalId, OpenId, Slug, Timestamp, UnionId, UserId, Wechat
 use super::admin::AdminArgs;
 use super::{Failure, print};
 use crate::operation::sessions::{EndSession, ListSessions, SessionReply};
-use crate::operation::users::{
-    BlockUser, EraseUser, ListUsers, ShowUser, UnblockUser, UserReply, UserStatusReply,
-};
+use crate::operation::users::{BlockUser, EraseUser, ListUsers, ShowUser, UnblockUser, UserReply, UserStatusReply};
 use crate::operation::{Limit, Page};
 
 /// Users: people inside a tenant.
@@ -96,7 +94,15 @@ impl UserCommand {
         match self.action {
             Action::Find { tenant, which } => {
                 let Which { id, appid, openid, unionid, external_id } = which;
-                let find = ListUsers { tenant: tenant.clone(), id, appid, openid, unionid, external_id, ..ListUsers::default() };
+                let find = ListUsers {
+                    tenant: tenant.clone(),
+                    id,
+                    appid,
+                    openid,
+                    unionid,
+                    external_id,
+                    ..ListUsers::default()
+                };
                 let found = door.call(find).await?.items;
                 if found.is_empty() {
                     let whose = tenant.map_or_else(|| "this tenant".to_owned(), |slug| format!("the tenant {slug}"));
@@ -109,7 +115,9 @@ impl UserCommand {
                 self.admin.tell_page(&page);
             }
             Action::Show(show) => self.admin.tell_user(&door.call(show).await?),
-            Action::Block(block) => self.admin.tell_status(&door.call(block).await?, "blocked, and all sessions are over"),
+            Action::Block(block) => {
+                self.admin.tell_status(&door.call(block).await?, "blocked, and all sessions are over")
+            }
             Action::Unblock(unblock) => self.admin.tell_status(&door.call(unblock).await?, "may log in again"),
             Action::Erase(erase) => {
                 let id = erase.user.to_string();

@@ -69,6 +69,7 @@ impl From<AdminError> for ApiError {
             | AdminError::NoUser(..)
             | AdminError::NoSession(..)
             | AdminError::NoUnionGroup(..)
+            | AdminError::NoJob(_)
             | AdminError::NoAdminKey(_) => Code::NotFound,
             AdminError::TenantTaken(_)
             | AdminError::AppTaken(_)
@@ -78,6 +79,8 @@ impl From<AdminError> for ApiError {
             | AdminError::ServiceClientTaken(..) => Code::Taken,
             AdminError::TooManyServiceClients | AdminError::TooManyAdminKeys => Code::Full,
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
+            AdminError::TenantServed(_) => Code::NotYet,
+            AdminError::TenantDeleting(_) => Code::InUse,
             AdminError::Changed => Code::PreconditionFailed,
             AdminError::AudienceNotOwned(..)
             | AdminError::Name

@@ -218,12 +218,7 @@ pub(crate) struct UserStatusReply {
 }
 
 impl UserStatusReply {
-    async fn set(
-        admin: &Admin,
-        tenant: Option<&Slug>,
-        user: UserId,
-        status: UserStatus,
-    ) -> Result<Self, AdminError> {
+    async fn set(admin: &Admin, tenant: Option<&Slug>, user: UserId, status: UserStatus) -> Result<Self, AdminError> {
         let tenant = admin.tenant_or_own(tenant).await?;
         admin.set_user_status(&tenant, user, status).await?;
         Ok(Self { id: user.to_string(), tenant: tenant.slug, status: status.as_str().to_owned() })

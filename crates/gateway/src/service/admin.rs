@@ -6,6 +6,7 @@ mod audiences;
 mod audit;
 mod caller;
 mod forward_auth_policies;
+mod jobs;
 mod service_clients;
 mod tenants;
 mod union_groups;
@@ -15,7 +16,8 @@ use std::sync::Arc;
 
 use wxgate_crypto::Random;
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, MalformedPolicy, PolicyName, ServiceClientId, SessionId, Slug, UserId, WechatAppid,
+    AdminKeyId, AdminScope, Clock, JobId, MalformedPolicy, PolicyName, ServiceClientId, SessionId, Slug, UserId,
+    WechatAppid,
 };
 use wxgate_storage::{Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
@@ -104,6 +106,12 @@ pub(crate) enum AdminError {
     TooManyServiceClients,
     #[error("there is no admin key {0}; `wxgate admin-key list` shows them")]
     NoAdminKey(AdminKeyId),
+    #[error("there is no job {0}; `wxgate job list` shows them")]
+    NoJob(JobId),
+    #[error("the tenant {0} is served: first `wxgate tenant suspend {0}`, and see that nobody misses it")]
+    TenantServed(Slug),
+    #[error("the tenant {0} is being deleted")]
+    TenantDeleting(Slug),
     #[error("the key does not allow this: it needs the scope {0}")]
     Scope(AdminScope),
     #[error("this is for operators: a tenant's key does not reach beyond its tenant")]

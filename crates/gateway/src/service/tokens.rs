@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use wxgate_crypto::{Random, Secret};
-use wxgate_domain::{ExternalId, OpenId, OpenedSession, RefreshToken, RefreshedSession, SessionId, Timestamp, UnionId, UserId};
+use wxgate_domain::{
+    ExternalId, OpenId, OpenedSession, RefreshToken, RefreshedSession, SessionId, Timestamp, UnionId, UserId,
+};
 use wxgate_storage::{Storage, StorageError};
 use wxgate_token::{Grant, IssueError, Subject, issue};
 

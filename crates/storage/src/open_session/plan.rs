@@ -126,7 +126,8 @@ impl Plan {
     fn new_user(&mut self, job: &OpenJob, random: &Random) -> UserId {
         let id = UserId::new(job.now, random);
         let profile = Profile::default();
-        let user = User { id, status: UserStatus::Active, profile, external_id: None, sessions_epoch: 0, created_at: job.now };
+        let user =
+            User { id, status: UserStatus::Active, profile, external_id: None, sessions_epoch: 0, created_at: job.now };
         self.users.insert(id, user);
         self.new_users.push((job.tenant, id));
         id

@@ -68,7 +68,8 @@ impl Openings {
             let unionid: Option<Vec<u8>> = get(&row, AFTER_USER + 4)?;
             let unionid = unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?;
             let sessions = u32::try_from(get::<i64>(&row, AFTER_USER + 5)?).unwrap_or(u32::MAX);
-            let identity = Identity { id: get(&row, AFTER_USER + 3)?, user: user.id, unionid, sessions, change: Change::None };
+            let identity =
+                Identity { id: get(&row, AFTER_USER + 3)?, user: user.id, unionid, sessions, change: Change::None };
             plan.identities.insert((tenant.into(), app.into(), openid), identity);
             plan.users.insert(user.id, user);
         }
@@ -119,7 +120,8 @@ impl Openings {
         let keys = new.keys().map(|(tenant, digest)| [id(tenant.uuid()), bytes(digest)]);
         for row in self.statements.read_bans.read(tx, keys).await? {
             let digest: Vec<u8> = get(&row, 1)?;
-            let digest = Digest::from_slice(&digest).ok_or_else(|| StorageError::inconsistent("tombstone", "digest"))?;
+            let digest =
+                Digest::from_slice(&digest).ok_or_else(|| StorageError::inconsistent("tombstone", "digest"))?;
             let identity = new.get(&(get::<Uuid>(&row, 0)?.into(), *digest.as_bytes()));
             plan.banned.extend(identity.cloned());
         }

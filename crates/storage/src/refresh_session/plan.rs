@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use wxgate_domain::session::access_until;
 use wxgate_domain::{
-    AppId, Decision, EndReason, ExternalId, OpenId, Presented, RefreshedSession, Refusal, SessionId, SessionState, TenantId,
-    Timestamp, UnionId, UserId,
+    AppId, Decision, EndReason, ExternalId, OpenId, Presented, RefreshedSession, Refusal, SessionId, SessionState,
+    TenantId, Timestamp, UnionId, UserId,
 };
 
 use super::{NotRefreshed, RefreshJob};

@@ -87,7 +87,7 @@ impl AllApps {
         Self(storage)
     }
 
-    /// The app of this appid, whatever its status and its tenant's.
+    /// The app of this appid, whatever its status and its tenant's, but none of a tenant that is being deleted.
     ///
     /// # Errors
     /// The database fails, or a secret does not open.
@@ -99,8 +99,12 @@ impl AllApps {
         let id = TenantId::from(row.tenant_id);
         let owner = core.read(|db| async move { tenants::by_id(&db, id).await }).await?;
         let owner = owner.ok_or_else(|| StorageError::inconsistent("app", "tenant_id"))?;
+        let owner = tenants::of_row(owner)?;
+        if owner.status == TenantStatus::Deleting {
+            return Ok(None);
+        }
         let credential = credential(&row, core.keys(id).await?.as_ref())?;
-        Ok(Some(StoredApp { app: of_row(row)?, tenant: tenants::of_row(owner)?, credential }))
+        Ok(Some(StoredApp { app: of_row(row)?, tenant: owner, credential }))
     }
 
     /// The appid, if exactly one enabled app of an active tenant exists: then clients need not name it.

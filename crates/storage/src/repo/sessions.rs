@@ -158,8 +158,7 @@ pub(crate) async fn end_one(
     let lock = if backend == DbBackend::Sqlite { "" } else { "FOR UPDATE" };
     let read =
         format!("SELECT id, access_until FROM session WHERE id = ? AND tenant_id = ? AND ended_at IS NULL {lock}");
-    let rows =
-        tx.query_all_raw(statement(backend, &read, vec![id(session.uuid()), id(tenant.uuid())])).await?;
+    let rows = tx.query_all_raw(statement(backend, &read, vec![id(session.uuid()), id(tenant.uuid())])).await?;
     if rows.is_empty() { Ok(None) } else { end(tx, &rows, reason, now).await.map(Some) }
 }
 

@@ -1,8 +1,6 @@
 //! Users: who is who, who may not log in, and who is to be forgotten.
 
-use wxgate_domain::{
-    ExternalId, OpenId, SessionId, Tenant, UnionId, User, UserId, UserStatus, WechatAppid,
-};
+use wxgate_domain::{ExternalId, OpenId, SessionId, Tenant, UnionId, User, UserId, UserStatus, WechatAppid};
 use wxgate_storage::{Erased, KnownIdentity, LiveSession, StorageError};
 
 use super::{Admin, AdminError, Event};
