@@ -4,6 +4,7 @@ mod admin;
 mod admin_key;
 mod app;
 mod audience;
+mod backup;
 mod audit;
 mod config;
 mod db;
@@ -43,6 +44,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Config(config::ConfigCommand),
     Db(db::DbCommand),
+    Backup(backup::BackupCommand),
     Tenant(tenant::TenantCommand),
     App(app::AppCommand),
     UnionGroup(union_group::UnionGroupCommand),
@@ -78,6 +80,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Migrate(command) => command.run().await,
             Command::Config(command) => command.run(),
             Command::Db(command) => command.run().await,
+            Command::Backup(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
             Command::App(command) => command.run().await,
             Command::UnionGroup(command) => command.run().await,

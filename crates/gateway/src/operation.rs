@@ -10,6 +10,7 @@ pub(crate) mod audit;
 pub(crate) mod jobs;
 pub(crate) mod sessions;
 pub(crate) mod tenants;
+pub(crate) mod user_import;
 pub(crate) mod users;
 
 use std::future::Future;
@@ -28,6 +29,9 @@ pub(crate) trait Operation: Serialize + DeserializeOwned + ToSchema + Send + 'st
 
     /// How it is addressed.
     const ROUTE: Route;
+
+    /// The longest body that asks for it, in bytes.
+    const MAX_BODY: usize = 64 * 1024;
 
     /// Does it, as whoever `admin` acts for.
     fn run(self, admin: &Admin) -> impl Future<Output = Result<Self::Reply, AdminError>> + Send;
@@ -110,6 +114,7 @@ pub(crate) fn all(visitor: &mut impl Visitor) {
     audit::all(visitor);
     sessions::all(visitor);
     tenants::all(visitor);
+    user_import::all(visitor);
     users::all(visitor);
 }
 

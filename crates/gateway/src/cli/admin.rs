@@ -1,7 +1,7 @@
 //! What the commands on the database share: where it is, and how secrets come in.
 
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use wxgate_crypto::{Random, Secret};
@@ -46,6 +46,17 @@ impl AdminArgs {
         let wechat = app::wechat(&config.wechat)?;
         let desk = app::desk(&config, Clock::System, random, storage, wechat);
         Ok(desk.serve(Caller::console()))
+    }
+
+    /// The configuration of a command that works on the database alone.
+    ///
+    /// # Errors
+    /// A running gateway was named instead.
+    pub(super) fn database_alone(&self) -> Result<&Path, Failure> {
+        if self.url.is_some() {
+            return Err("this works on the database alone: give --config instead of --url".into());
+        }
+        Ok(&self.config)
     }
 
     /// Asks whoever sits at the terminal to type a name before something of it is destroyed.

@@ -1,5 +1,9 @@
 //! `wxgate user`: who is who, who may not log in, who is to be forgotten.
 
+mod export;
+mod import;
+mod table;
+
 use clap::{ArgGroup, Args, Subcommand};
 use wxgate_domain::{ExternalId, OpenId, Slug, Timestamp, UnionId, UserId, WechatAppid};
 
@@ -67,6 +71,15 @@ enum Action {
     /// End a session: its refresh token is void, its access token is refused where revocations are followed.
     #[command(after_help = "Example:\n  wxgate user end-session --tenant acme 01a20353-a15f-723e-816c-874ed5c9b045")]
     EndSession(EndSession),
+    /// Bring users of another system in, from CSV or JSON lines: appid, openid, and unionid, external_id and nickname where
+    /// there are any. The same file again changes nothing.
+    #[command(
+        after_help = "Example:\n  wxgate user import --tenant acme users.csv\n\nusers.csv:\n  appid,openid,unionid,external_id,nickname\n  wx0123456789abcdef,oABC,,42,Ada\n\nLines that do not fit are told of and left out. Interrupted, run it again: what is there is passed over quickly."
+    )]
+    Import(import::Import),
+    /// Write all users as CSV or JSON lines, a line for each user in each mini-program.
+    #[command(after_help = "Example:\n  wxgate user export --tenant acme users.csv")]
+    Export(export::Export),
 }
 
 #[derive(Debug, Args)]
@@ -136,6 +149,8 @@ impl UserCommand {
                 let next = |cursor| ListSessions { tenant: tenant.clone(), user, limit: Limit::MOST, cursor };
                 self.admin.list_sessions(&door.all(next).await?);
             }
+            Action::Import(import) => import.run(&self.admin, &door).await?,
+            Action::Export(export) => export.run(&door).await?,
             Action::EndSession(end) => {
                 let sid = end.sid;
                 door.call(end).await?;

@@ -27,7 +27,7 @@ pub(super) async fn operate<O: Operation>(
         gateway.desk.serve(caller).refused(O::ROUTE.id, &error).await;
         return Err(error.into());
     }
-    let fields = fields::of(&request, payload, &O::ROUTE).await?;
+    let fields = fields::of(&request, payload, &O::ROUTE, O::MAX_BODY).await?;
     caller.if_match = authority::if_match(&request)?;
     let operation: O = serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| malformed(&error))?;
     let admin = gateway.desk.serve(caller);
@@ -86,6 +86,7 @@ impl From<AdminError> for ApiError {
             | AdminError::Name
             | AdminError::WhichTenant
             | AdminError::WhichUser
+            | AdminError::TooManyRows
             | AdminError::KeyShape
             | AdminError::Policy(MalformedPolicy::Text | MalformedPolicy::Bounds { .. } | MalformedPolicy::List(_)) => {
                 Code::RequestInvalid

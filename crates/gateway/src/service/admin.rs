@@ -10,6 +10,7 @@ mod jobs;
 mod service_clients;
 mod tenants;
 mod union_groups;
+mod user_import;
 mod users;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use wxgate_wechat_client::Client;
 pub(crate) use apps::AppToAdd;
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Caller, ETag};
+pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 
 use super::signing_keys::SigningKeys;
@@ -82,6 +84,8 @@ pub(crate) enum AdminError {
     NoUser(Slug, UserId),
     #[error("name a user in one way: id, appid with openid, unionid, or external_id")]
     WhichUser,
+    #[error("at most {MOST_ROWS} rows come in at once")]
+    TooManyRows,
     #[error("the tenant {0} has no live session {1}")]
     NoSession(Slug, SessionId),
     #[error("the tenant {0} has no union group {1:?}; `wxgate union-group list --tenant {0}` shows them")]
