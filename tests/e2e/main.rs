@@ -8,10 +8,12 @@ mod harness;
 
 mod account;
 mod admin_listener;
+mod backup;
 mod cli;
 mod codes;
 mod decryption;
 mod document;
+mod erasure;
 mod errors;
 mod forward_auth;
 mod forward_auth_proxies;

@@ -71,11 +71,11 @@ impl Storage {
         if !is_sound(path).await? {
             return Err(BackupError::NotSound);
         }
-        let file = File::open(path).map_err(failed)?;
-        file.sync_all().map_err(failed)?;
+        let file = File::open(path)?;
+        file.sync_all()?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-        Ok(Backup { path: path.to_owned(), bytes: file.metadata().map_err(failed)?.len() })
+        File::open(folder).and_then(|folder| folder.sync_all())?;
+        Ok(Backup { path: path.to_owned(), bytes: file.metadata()?.len() })
     }
 }
 
@@ -83,9 +83,11 @@ impl Storage {
 fn create(path: &Path) -> Result<(), BackupError> {
     use std::os::unix::fs::OpenOptionsExt;
 
-    OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).map(drop).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => BackupError::Exists,
-        kind => BackupError::File(kind),
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).map(drop).map_err(|error| {
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => BackupError::Exists,
+            kind => BackupError::File(kind),
+        }
     })
 }
 
@@ -102,6 +104,8 @@ async fn is_sound(path: &Path) -> Result<bool, StorageError> {
     Ok(told == ["ok"])
 }
 
-fn failed(error: io::Error) -> BackupError {
-    BackupError::File(error.kind())
+impl From<io::Error> for BackupError {
+    fn from(error: io::Error) -> Self {
+        Self::File(error.kind())
+    }
 }

@@ -124,8 +124,7 @@ impl TxUsers<'_> {
     async fn read_members(&self, with: &Statements, rows: &[NewUser], plan: &mut Plan) -> Result<(), StorageError> {
         let keys: BTreeSet<_> = rows.iter().filter_map(|row| plan.member_in_question(row)).collect();
         let tenant = self.tenant.uuid();
-        let keys =
-            keys.iter().map(|(group, unionid)| [id(tenant), id(group.uuid()), text_bytes(unionid.as_str())]);
+        let keys = keys.iter().map(|(group, unionid)| [id(tenant), id(group.uuid()), text_bytes(unionid.as_str())]);
         let mut users = BTreeSet::new();
         for row in with.lock_members.read(&self.tx.tx, keys).await? {
             let unionid = ascii(get(&row, 1)?, "union_member", "unionid")?;
@@ -146,7 +145,8 @@ impl TxUsers<'_> {
         rows: &[NewUser],
         plan: &mut Plan,
     ) -> Result<(), StorageError> {
-        let unknown = rows.iter().filter_map(|row| row.external_id.as_ref()).filter(|name| !plan.named.contains_key(*name));
+        let unknown =
+            rows.iter().filter_map(|row| row.external_id.as_ref()).filter(|name| !plan.named.contains_key(*name));
         let unknown: BTreeSet<_> = unknown.cloned().collect();
         let keys = unknown.iter().map(|name| [id(self.tenant.uuid()), Value::from(name.as_str())]);
         for row in with.read_named.read(&self.tx.tx, keys).await? {
@@ -156,7 +156,8 @@ impl TxUsers<'_> {
     }
 
     async fn read_tombstones(&self, with: &Statements, rows: &[NewUser], plan: &mut Plan) -> Result<(), StorageError> {
-        let new: Vec<_> = rows.iter().filter(|row| !plan.identities.contains_key(&(row.app, row.openid.clone()))).collect();
+        let new: Vec<_> =
+            rows.iter().filter(|row| !plan.identities.contains_key(&(row.app, row.openid.clone()))).collect();
         if new.is_empty() {
             return Ok(());
         }

@@ -49,6 +49,7 @@ pub(crate) async fn begin(core: &Core) -> Result<DatabaseTransaction, StorageErr
 ///
 /// Locks are taken in one order by everybody: rows first, by what belongs to what, then the counters: that of the tenant's
 /// feed, that of changes, and last the row of the audit chain. Of several chains, that of the lowest tenant id goes first.
+#[expect(clippy::struct_field_names, reason = "the database's transaction inside ours")]
 pub struct Tx {
     pub(crate) core: Arc<Core>,
     pub(crate) tx: DatabaseTransaction,

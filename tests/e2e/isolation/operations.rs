@@ -36,7 +36,15 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
         known("verifyAudit", json!({"tenant": of.slug}), 200),
         known("listJobs", json!({"tenant": of.slug}), 200),
         known("showJob", json!({"job": NO_JOB}), 404),
+        known("listUsers", json!({"tenant": of.slug}), 200),
+        known("showUser", json!({"tenant": of.slug, "user": of.login["user"]["id"]}), 200),
+        known("listSessions", json!({"tenant": of.slug, "user": of.login["user"]["id"]}), 200),
+        known("importUsers", json!({"tenant": of.slug, "rows": [{"appid": of.appid, "openid": "oBrought"}]}), 200),
         known("deleteTenant", json!({"tenant": of.slug}), 403),
+        known("endSession", json!({"tenant": of.slug, "sid": of.login["session_id"]}), 204),
+        known("blockUser", json!({"tenant": of.slug, "user": of.login["user"]["id"]}), 200),
+        known("unblockUser", json!({"tenant": of.slug, "user": of.login["user"]["id"]}), 200),
+        known("eraseUser", json!({"tenant": of.slug, "user": of.login["user"]["id"]}), 200),
         known("removeAdminKey", json!({"id": of.admin_key}), 204),
     ]
 }

@@ -91,7 +91,8 @@ pub(crate) async fn what_is_missing_is_filled_in_and_what_is_there_stays(databas
     for openid in ["oA1", "oA2"] {
         assert_eq!(club.login(&storage, openid, None).await.user.id, ada, "{openid}");
     }
-    let fresh = [row(&shop, "oN", None, Some("7")), row(&club, "oN", None, Some("7")), row(&shop, "oN", Some("uN"), None)];
+    let fresh =
+        [row(&shop, "oN", None, Some("7")), row(&club, "oN", None, Some("7")), row(&shop, "oN", Some("uN"), None)];
     assert_eq!(import(&storage, &shop, &fresh).await, [Ok(Created), Ok(Changed), Ok(Changed)]);
     assert_eq!(club.login(&storage, "oN2", Some("uN")).await.user.id, named(&storage, &shop, "7").await.unwrap());
     storage.stop().await;

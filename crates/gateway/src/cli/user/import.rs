@@ -142,7 +142,9 @@ impl Totals {
             for LineError { line, code, detail } in errors {
                 print::line(format!("line {line}: {detail} ({code})"));
             }
-            print::line(format!("{created} users created, {changed} rows added something, {unchanged} were there already"));
+            print::line(format!(
+                "{created} users created, {changed} rows added something, {unchanged} were there already"
+            ));
         }
         if *left_out == 0 { Ok(()) } else { Err(format!("{left_out} lines were left out; all others are in").into()) }
     }

@@ -43,7 +43,7 @@ const COLUMNS: [&str; 5] = ["appid", "openid", "unionid", "external_id", "nickna
 const OURS: [&str; 3] = ["user", "status", "created_at"];
 
 /// A row with its line, or why the line is none.
-pub(super) type Read1 = (u64, Result<ImportRow, String>);
+pub(super) type Numbered = (u64, Result<ImportRow, String>);
 
 /// Reads a table row by row.
 pub(super) enum Rows<R: Read> {
@@ -71,7 +71,7 @@ impl<R: Read> Rows<R> {
     }
 
     /// The next row; `None` at the end. The outer error: the file cannot be read.
-    pub(super) fn next(&mut self) -> Result<Option<Read1>, Failure> {
+    pub(super) fn next(&mut self) -> Result<Option<Numbered>, Failure> {
         match self {
             Self::Csv { reader, columns, width } => {
                 let mut record = csv::ByteRecord::new();
@@ -186,7 +186,16 @@ impl<W: Write> Sheet<W> {
             return Ok(Self::Jsonl(target));
         }
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(target);
-        writer.write_record(["user", "status", "appid", "openid", "unionid", "external_id", "nickname", "created_at"])?;
+        writer.write_record([
+            "user",
+            "status",
+            "appid",
+            "openid",
+            "unionid",
+            "external_id",
+            "nickname",
+            "created_at",
+        ])?;
         Ok(Self::Csv(Box::new(writer)))
     }
 
@@ -218,7 +227,7 @@ impl<W: Write> Sheet<W> {
 mod tests {
     use super::*;
 
-    fn all(text: &str, format: Format) -> Vec<Read1> {
+    fn all(text: &str, format: Format) -> Vec<Numbered> {
         let mut rows = Rows::begin(text.as_bytes(), format).unwrap();
         std::iter::from_fn(|| rows.next().unwrap()).collect()
     }
@@ -229,7 +238,10 @@ mod tests {
         let rows = all(text, Format::Csv);
         let row = rows[0].1.clone().unwrap();
         assert_eq!((rows[0].0, row.appid.as_str(), row.openid.as_str()), (2, "wx1", "oA"));
-        assert_eq!((row.external_id.as_deref(), row.nickname.as_deref(), row.unionid), (Some("42"), Some("A, da"), None));
+        assert_eq!(
+            (row.external_id.as_deref(), row.nickname.as_deref(), row.unionid),
+            (Some("42"), Some("A, da"), None)
+        );
         assert_eq!((rows[1].0, rows[1].1.is_err()), (3, true));
         assert_eq!((rows[2].0, rows[2].1.clone().unwrap().appid.as_str()), (4, "wx1"));
         for header in ["openid,unionId,appid\n", "openid\n", ""] {

@@ -120,10 +120,8 @@ impl Admin {
                 Err(AdminError::Storage(error)) => error,
                 outcome => return outcome,
             };
-            let again = matches!(
-                in_the_way,
-                StorageError::Busy | StorageError::NotUnique { .. } | StorageError::Dangling
-            );
+            let again =
+                matches!(in_the_way, StorageError::Busy | StorageError::NotUnique { .. } | StorageError::Dangling);
             if !again || attempt == ATTEMPTS {
                 return Err(in_the_way.into());
             }
