@@ -21,7 +21,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 57] = [
+const COMMANDS: [&[&str]; 61] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -79,6 +79,10 @@ const COMMANDS: [&[&str]; 57] = [
     &["signing-key", "list"],
     &["signing-key", "rotate"],
     &["signing-key", "retire"],
+    &["audit"],
+    &["audit", "list"],
+    &["audit", "verify"],
+    &["completions"],
 ];
 
 /// A folder with a configuration and a master key, as an operator would write them.

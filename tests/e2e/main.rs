@@ -8,6 +8,7 @@ mod harness;
 
 mod account;
 mod admin_listener;
+mod audit;
 mod backup;
 mod cli;
 mod codes;
@@ -17,6 +18,7 @@ mod erasure;
 mod errors;
 mod forward_auth;
 mod forward_auth_proxies;
+mod idempotency;
 mod isolation;
 mod leaks;
 mod limits;
