@@ -6,8 +6,7 @@ use super::{FAILURE, refused};
 use crate::harness::{APP, Gateway, OTHER_APP, jwt};
 
 fn table(rows: &[&str]) -> String {
-    let header = "appid,openid,unionid,external_id,nickname";
-    std::iter::once(header).chain(rows.iter().copied()).map(|line| format!("{line}\n")).collect()
+    [&["appid,openid,unionid,external_id,nickname"], rows].concat().join("\n") + "\n"
 }
 
 #[tokio::test]

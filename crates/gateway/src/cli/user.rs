@@ -129,7 +129,7 @@ impl UserCommand {
             }
             Action::Show(show) => self.admin.tell_user(&door.call(show).await?),
             Action::Block(block) => {
-                self.admin.tell_status(&door.call(block).await?, "blocked, and all sessions are over")
+                self.admin.tell_status(&door.call(block).await?, "blocked, and all sessions are over");
             }
             Action::Unblock(unblock) => self.admin.tell_status(&door.call(unblock).await?, "may log in again"),
             Action::Erase(erase) => {

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AdminScope, SessionId, Slug, UserId};
+use wxgate_domain::{AdminScope, SessionId, Slug, Timestamp, UserId};
 
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError};
@@ -65,7 +65,7 @@ impl Operation for ListSessions {
             id: session.id.to_string(),
             appid: session.appid.to_string(),
             opened_at: session.opened_at.seconds(),
-            refreshed_at: session.refreshed_at.map(|at| at.seconds()),
+            refreshed_at: session.refreshed_at.map(Timestamp::seconds),
         });
         Ok(Page::of(told.collect(), self.cursor.as_deref(), self.limit, |session| session.id.clone()))
     }

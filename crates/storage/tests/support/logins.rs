@@ -81,9 +81,7 @@ pub(crate) async fn bring_back(raw: &DatabaseConnection, place: &Place, user: &w
     let insert = |text: &str, values: Vec<sea_orm::Value>| {
         let backend = raw.get_database_backend();
         let text = if backend == sea_orm::DbBackend::Postgres {
-            let parts = text.split('?').zip(1..);
-            let numbered: String = parts.map(|(part, number)| format!("{part}${number}")).collect();
-            numbered.rsplit_once('$').unwrap().0.to_owned()
+            (1..=values.len()).fold(text.to_owned(), |text, number| text.replacen('?', &format!("${number}"), 1))
         } else {
             text.to_owned()
         };
