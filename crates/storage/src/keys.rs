@@ -51,6 +51,8 @@ pub(crate) struct TenantKeys {
     /// The newest, by its number.
     pub(crate) refresh_mac: (u32, MacKey),
     older_macs: Vec<(u32, MacKey)>,
+    /// The newest that digests what is looked up or compared.
+    pub(crate) digest: MacKey,
     /// Those that digest, newest first: what an earlier one digested is still to be found.
     pub(crate) digests: Arc<[(u32, MacKey)]>,
     /// Raised when a backup was restored; part of every refresh token's MAC.
@@ -64,7 +66,7 @@ impl TenantKeys {
         master_keys: &MasterKeyRing,
         tenant: TenantId,
     ) -> Result<Self, StorageError> {
-        let purposes = [Purpose::Seal.as_str(), Purpose::RefreshMac.as_str(), Purpose::Digest.as_str()];
+        let purposes = [Purpose::Seal, Purpose::RefreshMac, Purpose::Digest].map(Purpose::as_str);
         let newest_first = of_tenant::<data_key::Entity>(tenant)
             .filter(data_key::Column::Purpose.is_in(purposes))
             .order_by_desc(data_key::Column::Number);
@@ -89,6 +91,7 @@ impl TenantKeys {
             others: seals.collect(),
             refresh_mac: macs.next().ok_or(StorageError::NotFound)?,
             older_macs: macs.collect(),
+            digest: digests.first().map(|(_, key)| key.clone()).ok_or(StorageError::NotFound)?,
             digests: digests.into(),
             restore_epoch: repo::instance::restore_epoch(db).await?,
         })
