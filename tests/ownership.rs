@@ -28,7 +28,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("sea-orm", &["storage"]),
     ("sqlx", &["storage"]),
     ("sea-orm-migration", &["migrations"]),
-    ("reqwest", &["verifier", "wechat-client"]),
+    // In gateway for the command line, which asks a gateway that runs.
+    ("reqwest", &["gateway", "verifier", "wechat-client"]),
     // In the verifier behind its feature of that name, as is axum.
     ("actix-web", &["gateway", "verifier", "wechat-sim"]),
     ("axum", &["verifier"]),
@@ -36,7 +37,11 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("governor", &["gateway"]),
     ("prometheus-client", &["gateway"]),
     ("clap", &["gateway"]),
+    ("clap_complete", &["gateway"]),
+    ("csv", &["gateway"]),
     ("indicatif", &["gateway"]),
+    ("serde_path_to_error", &["gateway"]),
+    ("utoipa", &["gateway"]),
     ("toml", &["gateway"]),
     ("tracing-subscriber", &["gateway"]),
 ];

@@ -92,10 +92,6 @@ impl Remote {
                 "--url must be https, or http on a loopback address: the key would be readable on the way".into()
             );
         }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the command line's own client: one call, to the operator's gateway"
-        )]
         let client = reqwest::Client::builder()
             .timeout(PATIENCE)
             .no_proxy()
