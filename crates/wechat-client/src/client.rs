@@ -16,9 +16,12 @@ use crate::connections::Connections;
 use crate::errcode;
 use crate::error::{BadResponse, ConfigError, ExchangeError, Rid};
 use crate::lanes::Lanes;
+use crate::secret_check::SecretCheck;
 
 /// Longest answer that is read. WeChat's have about 150 bytes.
 const MAX_BODY: usize = 64 * 1024;
+/// A code of no user. WeChat's own are 32 characters long.
+const NOBODYS_CODE: &str = "wxgate-checks-the-appsecret";
 /// Room for every answer WeChat gives today, so that the buffer that is zeroed is the only one.
 const USUAL_BODY: usize = 4 * 1024;
 
@@ -147,6 +150,16 @@ impl Client {
         };
         log(appid, &result, started.elapsed());
         result
+    }
+
+    /// Asks WeChat whether an AppSecret is the app's, with a code that nobody has: WeChat looks at the secret first, so
+    /// that a complaint about the code means that the secret is right.
+    ///
+    /// It takes a place among the app's exchanges and as much time as one of them.
+    pub async fn check_secret(&self, appid: &WechatAppid, secret: &AppSecret) -> SecretCheck {
+        let Ok(nobodys) = NOBODYS_CODE.parse() else { return SecretCheck::Unknown };
+        let credential = Credential::AppSecret { current: secret.clone(), previous: None };
+        SecretCheck::of(&self.code_to_session(appid, &credential, &nobodys).await)
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 use wxgate_crypto::{Random, Secret};
 use wxgate_domain::{AppSecret, Clock};
 use wxgate_storage::{BatchObserver, InstanceKind, Storage, StorageConfig};
@@ -63,6 +64,36 @@ impl AdminArgs {
         let mut typed = String::new();
         std::io::stdin().read_line(&mut typed)?;
         if typed.trim() == name { Ok(()) } else { Err("not confirmed; nothing was changed".into()) }
+    }
+
+    /// Prints what was done: what the API answers for scripts, a line for people.
+    pub(super) fn tell(&self, reply: &impl Serialize, line: impl FnOnce() -> String) {
+        if self.json {
+            print::json(reply);
+        } else {
+            print::line(line());
+        }
+    }
+
+    /// The same where the API answers nothing.
+    pub(super) fn gone(&self, line: impl FnOnce() -> String) {
+        if !self.json {
+            print::line(line());
+        }
+    }
+
+    /// Prints a list: what the API answers for scripts, a table for people.
+    pub(super) fn list<T: Serialize, const N: usize>(
+        &self,
+        headings: [&str; N],
+        items: &[T],
+        cells: impl Fn(&T) -> [String; N],
+    ) {
+        if self.json {
+            print::json(&items);
+        } else {
+            print::table(headings, &items.iter().map(cells).collect::<Vec<_>>());
+        }
     }
 
     /// Opens whichever way to operations was named.

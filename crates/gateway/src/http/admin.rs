@@ -58,26 +58,41 @@ impl From<AdminError> for ApiError {
             | AdminError::NoSuchUser(_)
             | AdminError::NoUser(..)
             | AdminError::NoUnionGroup(..)
-            | AdminError::NoAdminKey(_) => Code::NotFound,
+            | AdminError::NoAudience(_)
+            | AdminError::NoGroup(_)
+            | AdminError::NoPolicy(_)
+            | AdminError::NoSigningKey(_)
+            | AdminError::NoAdminKey(_)
+            | AdminError::Storage(StorageError::NotFound) => Code::NotFound,
             AdminError::TenantTaken(_)
             | AdminError::AppTaken(_)
+            | AdminError::AppReleased(_)
             | AdminError::UnionGroupTaken(..)
             | AdminError::AudienceTaken(_)
             | AdminError::PolicyTaken(_)
             | AdminError::ServiceClientTaken(..) => Code::Taken,
             AdminError::TooManyServiceClients | AdminError::TooManyAdminKeys => Code::Full,
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
+            AdminError::AudienceInUse(..) | AdminError::UnionGroupInUse(..) => Code::InUse,
+            AdminError::KeyNotYet(..) | AdminError::KeyStays(_) => Code::NotYet,
+            AdminError::SecretRefused { .. } => Code::SecretRefused,
+            AdminError::WechatSilent(_) => {
+                return Self::from(Code::UpstreamUnavailable).detailed(error.to_string()).retry_after(1);
+            }
             AdminError::Changed => Code::PreconditionFailed,
             AdminError::AudienceNotOwned(..)
             | AdminError::Name
             | AdminError::KeyShape
+            | AdminError::Cursor
+            | AdminError::SecretShape
+            | AdminError::Overlap(_)
             | AdminError::Policy(MalformedPolicy::Text | MalformedPolicy::Bounds { .. } | MalformedPolicy::List(_)) => {
                 Code::RequestInvalid
             }
             AdminError::Storage(StorageError::Busy | StorageError::Unavailable { .. }) => {
                 return Self::caused(Code::Overloaded, error).retry_after(1);
             }
-            AdminError::Key(_) | AdminError::Storage(_) => return Self::caused(Code::Internal, error),
+            AdminError::Key(_) | AdminError::KeysUnreadable(_) | AdminError::Storage(_) => return Self::caused(Code::Internal, error),
         };
         Self::from(code).detailed(error.to_string())
     }

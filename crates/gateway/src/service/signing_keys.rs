@@ -4,8 +4,10 @@ use wxgate_domain::{
     Clock, KeyMoveError, KeyStep, Kid, RevocationEffect, RevokedSubject, SigningAlgorithm, SigningKeyState,
     StoredSigningKey, TenantId, Timestamp, key_rotation,
 };
-use wxgate_storage::{NewRevocation, Storage, StorageError, TenantRing};
+use wxgate_storage::{NewRevocation, Storage, StorageError, TenantRing, Tx};
 use wxgate_token::{KeyError, SigningKey};
+
+use super::admin::{Admin, AdminError, Event};
 
 /// Keys that are made for one decision at most: a policy that changes its algorithm again and again is not waited for.
 const ATTEMPTS: usize = 3;
@@ -17,6 +19,27 @@ pub(crate) struct SigningKeys {
     pub(crate) clock: Clock,
 }
 
+/// Who moves a key.
+#[derive(Clone, Copy)]
+pub(crate) enum Hand<'a> {
+    /// wxgate itself, by schedule.
+    Wxgate,
+    /// An operator, whose move has this name.
+    Operator(&'a Admin, &'static str),
+}
+
+impl Hand<'_> {
+    async fn commit(self, tx: Tx, tenant: TenantId, target: &str) -> Result<(), SigningKeyError> {
+        match self {
+            Self::Wxgate => Ok(tx.commit().await?),
+            Self::Operator(admin, action) => {
+                let committed = admin.commit(tx, Event::of(tenant, action, target)).await;
+                committed.map_err(|error| SigningKeyError::Audit(Box::new(error)))
+            }
+        }
+    }
+}
+
 /// Why a tenant's signing keys are as they were.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SigningKeyError {
@@ -24,6 +47,10 @@ pub(crate) enum SigningKeyError {
     Move(#[from] KeyMoveError),
     #[error("no signing key could be made")]
     Make(#[from] KeyError),
+    #[error("the policy or the keys of the tenant {0} make no sense to this version")]
+    Unreadable(TenantId),
+    #[error(transparent)]
+    Audit(Box<AdminError>),
     #[error("the database refused")]
     Storage(#[from] StorageError),
 }
@@ -39,9 +66,12 @@ impl SigningKeys {
         let mut after = None;
         loop {
             let page = self.storage.signing_keys().rings(after).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.tenant);
-            for ring in page.iter().filter(|ring| !self.due(ring).is_empty()) {
+            if page.last.is_none() {
+                break;
+            }
+            after = page.last;
+            failed = unreadable(&page.unreadable).or(failed);
+            for ring in page.rings.iter().filter(|ring| !self.due(ring).is_empty()) {
                 if let Err(error) = self.keep(ring.tenant).await {
                     tracing::error!(tenant.id = %ring.tenant, error.source = %error, "a tenant's signing keys were not kept");
                     failed = Some(error);
@@ -56,7 +86,7 @@ impl SigningKeys {
     /// # Errors
     /// The database fails, or no key can be made.
     pub(crate) async fn keep(&self, tenant: TenantId) -> Result<Vec<KeyStep>, SigningKeyError> {
-        self.change(tenant, None, |ring| Ok(self.due(ring))).await
+        self.change(tenant, None, Hand::Wxgate, |ring| Ok(self.due(ring))).await
     }
 
     /// Lets the next key sign before its time.
@@ -64,23 +94,28 @@ impl SigningKeys {
     /// # Errors
     /// [`KeyMoveError::NotYet`] while verifiers may not know the next key. One that was missing, or had another algorithm
     /// than the policy's, is published first, and then that is said of it.
-    pub(crate) async fn rotate(&self, tenant: TenantId) -> Result<Vec<KeyStep>, SigningKeyError> {
+    pub(crate) async fn rotate(&self, tenant: TenantId, hand: Hand<'_>) -> Result<Vec<KeyStep>, SigningKeyError> {
         self.keep(tenant).await?;
         let early = |ring: &TenantRing| key_rotation::rotate(&ring.keys, &ring.policy, self.clock.now());
-        self.change(tenant, None, early).await
+        self.change(tenant, None, hand, early).await
     }
 
     /// An emergency: the key signs and verifies nothing from now on. In the place of the active one the next signs.
     ///
     /// # Errors
     /// [`KeyMoveError::Unknown`] if the tenant has no such key.
-    pub(crate) async fn retire(&self, tenant: TenantId, kid: &Kid) -> Result<Vec<KeyStep>, SigningKeyError> {
+    pub(crate) async fn retire(
+        &self,
+        tenant: TenantId,
+        kid: &Kid,
+        hand: Hand<'_>,
+    ) -> Result<Vec<KeyStep>, SigningKeyError> {
         let retire = |ring: &TenantRing| key_rotation::retire(&ring.keys, kid, &ring.policy);
-        match self.change(tenant, Some(kid), retire).await {
+        match self.change(tenant, Some(kid), hand, retire).await {
             // A ring from before there were next keys, which nobody has kept yet.
             Err(SigningKeyError::Move(KeyMoveError::NoNext)) => {
                 self.keep(tenant).await?;
-                self.change(tenant, Some(kid), retire).await
+                self.change(tenant, Some(kid), hand, retire).await
             }
             result => result,
         }
@@ -92,14 +127,17 @@ impl SigningKeys {
     /// # Errors
     /// The database fails; what was done stays, and the same again does the rest.
     pub(crate) async fn replace_all(&self) -> Result<(), SigningKeyError> {
-        let mut after = None;
+        let (mut after, mut failed) = (None, None);
         loop {
             let page = self.storage.signing_keys().rings(after).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.tenant);
-            for ring in &page {
+            if page.last.is_none() {
+                return failed.map_or(Ok(()), Err);
+            }
+            after = page.last;
+            failed = unreadable(&page.unreadable).or(failed);
+            for ring in &page.rings {
                 for key in ring.keys.iter().filter(|key| key.state != SigningKeyState::Next) {
-                    self.retire(ring.tenant, &key.kid).await?;
+                    self.retire(ring.tenant, &key.kid, Hand::Wxgate).await?;
                 }
             }
         }
@@ -116,6 +154,7 @@ impl SigningKeys {
         &self,
         tenant: TenantId,
         stolen: Option<&Kid>,
+        hand: Hand<'_>,
         decide: impl Fn(&TenantRing) -> Result<Vec<KeyStep>, KeyMoveError>,
     ) -> Result<Vec<KeyStep>, SigningKeyError> {
         let mut made: Option<StoredSigningKey> = None;
@@ -148,7 +187,12 @@ impl SigningKeys {
                     KeyStep::Forget(kid) => keys.forget(kid).await?,
                 }
             }
-            tx.commit().await?;
+            let promoted = steps.iter().find_map(|step| match step {
+                KeyStep::Promote(kid) => Some(kid),
+                _ => None,
+            });
+            let target = stolen.or(promoted).map(Kid::as_str).unwrap_or_default();
+            hand.commit(tx, tenant, target).await?;
             if let Some(kid) = stolen {
                 tracing::warn!(tenant.id = %tenant, key.id = %kid, "a signing key was retired: all that it signed is refused");
             }
@@ -163,6 +207,14 @@ impl SigningKeys {
         let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, now)).await;
         made.unwrap_or(Err(KeyError::Generate))
     }
+}
+
+/// Says which tenants' keys nobody turns, and that this is worth another look.
+fn unreadable(tenants: &[TenantId]) -> Option<SigningKeyError> {
+    for tenant in tenants {
+        tracing::error!(tenant.id = %tenant, "a tenant's signing keys are not kept: its policy or keys make no sense to this version");
+    }
+    tenants.first().copied().map(SigningKeyError::Unreadable)
 }
 
 /// The entry by which verifiers that cache the key set hear of it at once.

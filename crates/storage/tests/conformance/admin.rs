@@ -101,7 +101,7 @@ pub(crate) async fn a_secret_is_rotated_through_two_slots(database: TestDatabase
     let appid = app(&storage, &acme, "wx1").await.appid;
     for (new, expected) in [("second", "secret-of-wx1"), ("third", "second")] {
         let tx = storage.begin().await.unwrap();
-        tx.tenant(acme.id).apps().rotate_secret(&appid, &new.parse().unwrap()).await.unwrap();
+        tx.tenant(acme.id).apps().rotate_secret(&appid, &new.parse().unwrap(), true).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(secrets(&storage, &appid).await, (new.to_owned(), Some(expected.to_owned())));
     }

@@ -54,10 +54,10 @@ pub(crate) async fn another_tenant_changes_nothing(database: TestDatabase) {
     let other = tx.tenant(umbrella.id);
     let stolen = NewApp { union_group: Some(group.id), ..new_app("wx2") };
     let refused = [
-        other.apps().set_status(&shop.appid, AppStatus::Disabled).await.unwrap_err(),
-        other.apps().rotate_secret(&shop.appid, &"mine-now".parse().unwrap()).await.unwrap_err(),
-        other.apps().drop_previous_secret(&shop.appid).await.unwrap_err(),
-        other.apps().add(stolen).await.unwrap_err(),
+        other.apps().set_status(&shop.appid, AppStatus::Disabled).await.map(drop).unwrap_err(),
+        other.apps().rotate_secret(&shop.appid, &"mine-now".parse().unwrap(), true).await.map(drop).unwrap_err(),
+        other.apps().drop_previous_secret(&shop.appid).await.map(drop).unwrap_err(),
+        other.apps().add(stolen).await.map(drop).unwrap_err(),
         other.users().set_status(ada, UserStatus::Blocked).await.unwrap_err(),
     ];
     tx.commit().await.unwrap();
@@ -104,7 +104,7 @@ pub(crate) async fn another_tenant_has_no_say_in_who_is_trusted(database: TestDa
         other.service_clients().remove(&client.id).await.unwrap_err(),
         other.service_clients().add("Theirs", known).await.map(drop).unwrap_err(),
         other.forward_auth_policies().add(policy("theirs")).await.map(drop).unwrap_err(),
-        other.apps().set_policy(&shop.appid, Ok::<_, StorageError>).await.map(drop).unwrap_err(),
+        other.apps().change(&shop.appid, |app| Ok::<_, StorageError>(app.into())).await.map(drop).unwrap_err(),
     ];
     let taken = other.audiences().add(&"orders".parse().unwrap()).await.unwrap_err();
     tx.commit().await.unwrap();
