@@ -7,6 +7,7 @@ pub(crate) mod database;
 pub(crate) mod gateway;
 pub(crate) mod jwt;
 pub(crate) mod oauth;
+pub(crate) mod operator;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::gateway::Gateway;
+pub(crate) use self::operator::Operator;
 
 /// The two mini-programs that every gateway of these stories serves unless it is told otherwise: tenant `demo`, union
 /// group `demo`.

@@ -7,9 +7,11 @@
 mod harness;
 
 mod account;
+mod admin_listener;
 mod cli;
 mod codes;
 mod decryption;
+mod document;
 mod errors;
 mod forward_auth;
 mod forward_auth_proxies;

@@ -56,6 +56,7 @@ pub(crate) struct Metrics {
     batches: Family<OutcomeLabels, Counter>,
     decrypt_failures: Family<CauseLabels, Counter>,
     pub(crate) client_failures: Counter,
+    pub(crate) admin_key_failures: Counter,
     pub(crate) referer_mismatch: Counter,
     pub(crate) untrusted_forwarded: Counter,
 }
@@ -88,6 +89,7 @@ impl Metrics {
             batches: Family::default(),
             decrypt_failures: Family::default(),
             client_failures: Counter::default(),
+            admin_key_failures: Counter::default(),
             referer_mismatch: Counter::default(),
             untrusted_forwarded: Counter::default(),
         };
@@ -114,6 +116,11 @@ impl Metrics {
             "client_failures",
             "Service clients that were not believed: unknown, a wrong secret, or from another address",
             self.client_failures.clone(),
+        );
+        r.register(
+            "admin_key_failures",
+            "Admin keys that are unknown, removed or expired",
+            self.admin_key_failures.clone(),
         );
         r.register(
             "referer_mismatches",

@@ -49,6 +49,13 @@ pub(crate) struct Route {
     pub(crate) summary: &'static str,
 }
 
+impl Route {
+    /// What it is about: the first segment of the path.
+    pub(crate) fn noun(&self) -> &'static str {
+        self.path.split('/').nth(1).unwrap_or_default()
+    }
+}
+
 /// Before every path.
 pub(crate) const BASE: &str = "/admin/v1";
 

@@ -22,18 +22,20 @@ pub(super) async fn operate<O: Operation>(
     gateway: web::Data<Gateway>,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let mut caller = authority::caller(&request, &gateway.desk).await?;
+    let mut caller = authority::caller(&request, &gateway).await?;
     caller.may(O::ROUTE.scope)?;
     let fields = fields::of(&request, payload, &O::ROUTE).await?;
     caller.if_match = authority::if_match(&request)?;
-    let operation: O = serde_json::from_value(Value::Object(fields)).map_err(|error| malformed(&error))?;
+    let operation: O = serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| malformed(&error))?;
     let reply = operation.run(&gateway.desk.serve(caller)).await?;
     Ok(answer(O::ROUTE.method, &reply))
 }
 
-/// What serde says names fields and what they must be, and quotes no value of ours: arguments are the caller's own.
-fn malformed(error: &serde_json::Error) -> ApiError {
-    ApiError::from(Code::RequestInvalid).detailed(error.to_string())
+/// Which field is wrong, and what it must be. serde quotes no value of ours: arguments are the caller's own.
+fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+    let field = error.path().to_string();
+    let detail = if field == "." { error.inner().to_string() } else { format!("{field}: {}", error.inner()) };
+    ApiError::from(Code::RequestInvalid).detailed(detail)
 }
 
 fn answer(method: Method, reply: &impl serde::Serialize) -> HttpResponse {

@@ -2,9 +2,10 @@
 
 use actix_web::http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What a client does about an error, the field `action`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Action {
     /// Call `wx.login` again and send the new code.
@@ -19,20 +20,6 @@ pub(crate) enum Action {
     Wait,
     /// Nothing the client does will help.
     Stop,
-}
-
-impl Action {
-    /// The word on the wire.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::NewCode => "new_code",
-            Self::ReloginThenReauthorize => "relogin_then_reauthorize",
-            Self::Refresh => "refresh",
-            Self::Relogin => "relogin",
-            Self::Wait => "wait",
-            Self::Stop => "stop",
-        }
-    }
 }
 
 macro_rules! codes {
@@ -173,7 +160,8 @@ mod tests {
     fn the_documented_table_is_this_table() {
         let page = include_str!("../../../../docs/errors.md");
         for code in Code::ALL {
-            let action = code.action().map_or("", Action::as_str);
+            let action = code.action().map(|action| serde_json::to_value(action).unwrap());
+            let action = action.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
             let row = format!("| `{}` | {} | {} | {} |", code.name(), code.status_number(), action, code.title());
             let row =
                 if action.is_empty() { row } else { row.replace(&format!("| {action} |"), &format!("| `{action}` |")) };

@@ -7,10 +7,31 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use wxgate_domain::Slug;
 use wxgate_token::discovery::{authorization_server_metadata, openid_configuration};
 
+use super::code::Code;
 use super::error::ApiError;
 use super::jwks;
+use super::openapi::about::{self, About};
 use crate::app::Gateway;
 use crate::service::directory::KnownTenant;
+
+pub(super) fn about_openid() -> About {
+    About::new("openidConfiguration", "Discover a tenant's issuer (OpenID Connect Discovery 1.0).")
+        .tag(about::SERVICES)
+        .path("tenant", TENANT)
+        .gives_object("The metadata.")
+        .fails(&[Code::NotFound])
+}
+
+pub(super) fn about_oauth() -> About {
+    About::new("authorizationServerMetadata", "Discover a tenant's issuer (RFC 8414).")
+        .tag(about::SERVICES)
+        .path("tenant", TENANT)
+        .gives_object("The metadata.")
+        .fails(&[Code::NotFound])
+}
+
+/// What the field `tenant` of a path is.
+pub(super) const TENANT: &str = "The tenant's slug.";
 
 /// `GET /t/{tenant}/.well-known/openid-configuration`.
 pub(super) async fn openid(request: HttpRequest, gateway: web::Data<Gateway>) -> Result<HttpResponse, ApiError> {

@@ -5,6 +5,7 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 use wxgate_storage::{FeedError, StorageError};
 use wxgate_token::{IssueError, VerifyError};
 
@@ -82,12 +83,14 @@ impl ApiError {
     }
 }
 
-#[derive(Serialize)]
-struct Problem<'a> {
+/// A failure (RFC 9457). Clients program against `code` and `action`.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Problem<'a> {
     r#type: String,
     title: &'a str,
     status: u16,
     code: &'a str,
+    /// What in particular is wrong, for operators.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

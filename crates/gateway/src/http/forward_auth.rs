@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::code::Code;
 use super::error::ApiError;
 use super::extract::bearer::bearer_token;
+use super::openapi::about::{self, About};
 use crate::app::Gateway;
 use crate::service::verified::Told;
 
@@ -24,6 +25,21 @@ const TENANT: HeaderName = HeaderName::from_static("x-auth-tenant");
 const APP: HeaderName = HeaderName::from_static("x-auth-app");
 const SID: HeaderName = HeaderName::from_static("x-auth-sid");
 const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
+
+pub(super) fn about() -> About {
+    About::new("forwardAuth", "Decide for a proxy whether a request may pass.")
+        .tag(about::SERVICES)
+        .says("Any method, and anything after the policy; docs/forward-auth.md has the configurations.")
+        .bearer()
+        .path("policy", "The name of the policy, in the proxy's configuration.")
+        .nothing(200, "It may. All of the headers are there, empty if need be.")
+        .answers_with(200, "X-Auth-Sub", "The user.")
+        .answers_with(200, "X-Auth-Tenant", "The tenant's slug.")
+        .answers_with(200, "X-Auth-App", "The appid.")
+        .answers_with(200, "X-Auth-Sid", "The session.")
+        .answers_with(200, "X-Auth-Scope", "What the token allows.")
+        .fails(&[Code::TokenInvalid, Code::TokenExpired, Code::ScopeInsufficient, Code::PolicyUnknown])
+}
 
 /// Whether an address is this route's.
 pub(super) fn is_route(path: &str) -> bool {

@@ -2,7 +2,19 @@
 
 use actix_web::{HttpResponse, web};
 
+use super::openapi::about::{self, About};
 use crate::app::Gateway;
+
+pub(super) fn about_live() -> About {
+    About::new("live", "Whether the process runs.").tag(about::PROBES).text(200, "text/plain", "It does.")
+}
+
+pub(super) fn about_ready() -> About {
+    About::new("ready", "Whether the process may be sent requests.")
+        .tag(about::PROBES)
+        .text(200, "text/plain", "It may.")
+        .text(503, "text/plain", "Not now.")
+}
 
 /// `GET /livez`: the process runs.
 pub(super) async fn live() -> HttpResponse {

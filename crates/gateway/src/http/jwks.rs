@@ -5,11 +5,34 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use wxgate_token::Jwks;
 
 use super::code::Code;
+use super::discovery;
 use super::error::ApiError;
+use super::openapi::about::{self, About};
 use crate::app::Gateway;
 
 /// Verifiers may keep a set for five minutes; a key is published long before it signs.
 const CACHE_CONTROL: &str = "public, max-age=300";
+
+pub(super) fn about_tenant() -> About {
+    About::new("tenantKeys", "Get the keys that verify a tenant's tokens (RFC 7517).")
+        .path("tenant", discovery::TENANT)
+        .keys()
+        .fails(&[Code::NotFound])
+}
+
+pub(super) fn about_shared() -> About {
+    About::new("sharedKeys", "Get the keys of the tenants that the operator named. Validators must check `iss`.").keys()
+}
+
+impl About {
+    fn keys(self) -> Self {
+        self.tag(about::SERVICES)
+            .header("If-None-Match", "The `ETag` of the set that is known.")
+            .gives_object("The set of keys.")
+            .answers_with(200, "ETag", "For `If-None-Match`.")
+            .nothing(304, "The set that is known.")
+    }
+}
 
 /// `GET /t/{tenant}/jwks.json`.
 pub(super) async fn of_tenant(request: HttpRequest, gateway: web::Data<Gateway>) -> Result<HttpResponse, ApiError> {

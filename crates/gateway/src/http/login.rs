@@ -4,6 +4,7 @@ use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use wxgate_crypto::Digest;
 use wxgate_domain::{LoginCode, OpenedSession, Timestamp};
 
@@ -12,6 +13,7 @@ use super::error::ApiError;
 use super::extract::body::JsonBody;
 use super::extract::client::Client;
 use super::extract::named_app;
+use super::openapi::about::{self, About};
 use crate::app::Gateway;
 use crate::service::login::{Attempt, Login};
 use crate::service::user_data::{UserDataFields, UserDataRequest};
@@ -19,9 +21,10 @@ use crate::service::user_data::{UserDataFields, UserDataRequest};
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// What a mini-program sends. The names are WeChat's, as its client APIs give the values.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LoginBody {
+    /// What `wx.login` gave.
     code: String,
     encrypted_data: Option<String>,
     iv: Option<String>,
@@ -30,7 +33,7 @@ pub(super) struct LoginBody {
 }
 
 /// What a mini-program gets. Times are seconds.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct LoginReply<'a> {
     access_token: &'a str,
     token_type: &'static str,
@@ -41,13 +44,15 @@ struct LoginReply<'a> {
     session_id: String,
     scope: &'a str,
     user: UserReply<'a>,
+    /// What `encryptedData` held, as WeChat wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     user_data: Option<&'a Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_data_error: Option<PartError>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct UserReply<'a> {
     id: String,
     openid: &'a str,
@@ -61,11 +66,41 @@ struct UserReply<'a> {
 }
 
 /// Why an optional part of the reply is missing.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct PartError {
     code: &'static str,
     action: Option<Action>,
 }
+
+pub(super) fn about() -> About {
+    About::new("login", "Log in with a code of wx.login.")
+        .tag(about::MINI_PROGRAM)
+        .path("appid", APPID)
+        .header("X-App-Id", "The same appid again, or nothing.")
+        .header("Idempotency-Key", "Makes it safe to repeat a login: 22 to 255 characters of ASCII, at random.")
+        .body::<LoginBody>()
+        .gives::<LoginReply>(200, "Tokens, and who logged in.")
+        .fails(FAILURES)
+        .fails(&[Code::AppMismatch])
+}
+
+/// What the field `appid` of a path is.
+pub(super) const APPID: &str = "The mini-program's appid, as WeChat gave it.";
+
+/// Why a login may fail.
+pub(super) const FAILURES: &[Code] = &[
+    Code::CodeInvalid,
+    Code::AppDisabled,
+    Code::AppNotAuthorized,
+    Code::UserBlocked,
+    Code::AppUnknown,
+    Code::CodeUsed,
+    Code::AppMisconfigured,
+    Code::UpstreamBadResponse,
+    Code::UpstreamBusy,
+    Code::UpstreamTimeout,
+    Code::UpstreamUnavailable,
+];
 
 /// Logs in whoever owns the code.
 pub(super) async fn post(

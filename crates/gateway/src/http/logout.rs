@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::code::Code;
 use super::error::ApiError;
@@ -9,28 +10,40 @@ use super::extract::bearer::User;
 use super::extract::body::JsonBody;
 use super::extract::client::Client;
 use super::login;
+use super::openapi::about::{self, About};
 use crate::app::Gateway;
 use crate::service::account::LogoutScope;
 
 /// What a client sends: which sessions, and for all of them a fresh code of `wx.login`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct LogoutBody {
     scope: Scope,
     code: Option<String>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = LogoutScope)]
 enum Scope {
     This,
     Others,
     All,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct LogoutReply {
     /// How many sessions ended now.
     ended: usize,
+}
+
+pub(super) fn about() -> About {
+    About::new("logout", "Log out: this session, the others, or all.")
+        .tag(about::MINI_PROGRAM)
+        .user()
+        .body::<LogoutBody>()
+        .gives::<LogoutReply>(200, "How many sessions ended now.")
+        .fails(login::FAILURES)
+        .fails(&[Code::StepUpRequired])
 }
 
 /// Logs out. Downstream services hear of it through the feed.

@@ -2,17 +2,19 @@
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wxgate_domain::Profile;
 
 use super::code::Code;
 use super::error::ApiError;
 use super::extract::bearer::User;
 use super::extract::body::JsonBody;
+use super::openapi::about::{self, About};
 use crate::app::Gateway;
 use crate::service::account::SignedIn;
 
 /// A user, to themself. Times are seconds. Nickname and avatar are what the client said, and prove nothing.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct MeReply<'a> {
     id: String,
     appid: &'a str,
@@ -28,10 +30,22 @@ struct MeReply<'a> {
 }
 
 /// What a client fills in; what it leaves out stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct ProfileBody {
     nickname: Option<String>,
     avatar_url: Option<String>,
+}
+
+pub(super) fn about_get() -> About {
+    About::new("showMe", "Show who is logged in.").tag(about::MINI_PROGRAM).user().gives::<MeReply>(200, "The user.")
+}
+
+pub(super) fn about_patch() -> About {
+    About::new("changeMe", "Fill in nickname and avatar.")
+        .tag(about::MINI_PROGRAM)
+        .user()
+        .body::<ProfileBody>()
+        .gives::<MeReply>(200, "The user as they are now.")
 }
 
 /// `GET /v1/me`.

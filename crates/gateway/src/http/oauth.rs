@@ -20,6 +20,10 @@ use crate::app::Gateway;
 use crate::service::clients::{ClientError, KnownClient};
 use crate::service::directory::KnownTenant;
 
+/// What two parameters of these forms are.
+const CLIENT_ID: &str = "Who asks, unless the Authorization header says it.";
+const CLIENT_SECRET: &str = "The service client's secret, unless the Authorization header has it.";
+
 /// Whether a path is one of these endpoints', whose failures have their shape.
 pub(super) fn is_route(path: &str) -> bool {
     matches!(endpoint(path), Some("oauth/token" | "oauth/introspect" | "oauth/revoke"))

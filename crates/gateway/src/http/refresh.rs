@@ -2,22 +2,25 @@
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wxgate_crypto::Secret;
 
+use super::code::Code;
 use super::error::ApiError;
 use super::extract::body::{JsonBody, TOKEN_BODY};
 use super::extract::client::Client;
+use super::openapi::about::{self, About};
 use crate::app::Gateway;
 use crate::service::refresh::Refreshed;
 
 /// What a mini-program sends.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct RefreshBody {
     refresh_token: String,
 }
 
 /// What it gets. Times are seconds.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RefreshReply<'a> {
     access_token: &'a str,
     token_type: &'static str,
@@ -27,6 +30,14 @@ struct RefreshReply<'a> {
     server_time: i64,
     session_id: String,
     scope: &'a str,
+}
+
+pub(super) fn about() -> About {
+    About::new("refresh", "Turn a refresh token into the next pair.")
+        .tag(about::MINI_PROGRAM)
+        .body::<RefreshBody>()
+        .gives::<RefreshReply>(200, "The next pair.")
+        .fails(&[Code::RefreshInvalid, Code::RefreshReused, Code::SessionEnded, Code::UserBlocked, Code::AppDisabled])
 }
 
 /// Moves the token's session on by one turn.

@@ -10,6 +10,7 @@ use super::discovery;
 use super::error::ApiError;
 use super::extract::client::Client;
 use super::extract::credentials;
+use super::openapi::about::{self, About};
 use crate::app::Gateway;
 use crate::service::revocations::Ask;
 
@@ -21,6 +22,19 @@ const LONGEST_WAIT: u64 = 30;
 
 /// Most entries of a page, and what is taken for an unsaid number.
 const MOST: u64 = 500;
+
+pub(super) fn about() -> About {
+    About::new("revocations", "Follow what ended before its tokens did.")
+        .tag(about::SERVICES)
+        .says("A signed page (RFC 8417); docs/revocations.md says how to read it.")
+        .service_client()
+        .path("tenant", discovery::TENANT)
+        .query("after", "The cursor of the page before; a snapshot if left out.", about::string())
+        .query("wait", "How many seconds to wait for news.", about::number(0, LONGEST_WAIT))
+        .query("limit", "Most entries.", about::number(1, MOST))
+        .text(200, MEDIA_TYPE, "A page.")
+        .fails(&[Code::RequestInvalid, Code::ClientInvalid, Code::NotGranted, Code::NotFound, Code::CursorGone])
+}
 
 /// A signed page. Waits for news if asked to.
 pub(super) async fn get(

@@ -1,145 +1,109 @@
 //! The whole API as one table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use actix_web::dev::Handler;
-use actix_web::http::{Method, header};
-use actix_web::{FromRequest, HttpResponse, Resource, Responder, Route, guard, web};
+use actix_web::{HttpResponse, Route, web};
 
 use super::code::Code;
+use super::endpoint::Endpoint;
 use super::error::ApiError;
 use super::oauth::{introspect, revoke, token};
+use super::openapi::about::About;
 use super::{
-    admin, discovery, forward_auth, health, jwks, login, logout, me, metrics, refresh, revocations, sessions, tutorial,
+    admin, discovery, docs, forward_auth, health, jwks, login, logout, me, metrics, openapi, refresh, revocations,
+    sessions, tutorial,
 };
-use crate::operation::{self, Operation};
+use crate::operation::{self, Method, Operation};
 
 /// Mini-programs, browsers and downstream services.
-pub(super) fn public(routes: &mut web::ServiceConfig) {
-    routes
-        .service(web::scope("/forward-auth").default_service(web::to(forward_auth::decide)))
-        .service(post("/v1/apps/{appid}/login", login::post))
-        .service(post("/v1/token/refresh", refresh::post))
-        .service(post("/v1/logout", logout::post))
-        .service(get_or_patch("/v1/me", me::get, me::patch))
-        .service(get("/v1/me/sessions", sessions::list))
-        .service(delete("/v1/me/sessions/{sid}", sessions::delete))
-        .service(get_or_post("/user/wxlogin", tutorial::answer))
-        .service(get_or_post("/apps/{appid}/user/wxlogin", tutorial::answer))
-        .service(get("/t/{tenant}/.well-known/openid-configuration", discovery::openid))
-        .service(get("/.well-known/oauth-authorization-server/t/{tenant}", discovery::oauth))
-        .service(post("/t/{tenant}/oauth/token", token::post))
-        .service(post("/t/{tenant}/oauth/introspect", introspect::post))
-        .service(post("/t/{tenant}/oauth/revoke", revoke::post))
-        .service(get("/t/{tenant}/jwks.json", jwks::of_tenant))
-        .service(get("/.well-known/jwks.json", jwks::shared))
-        .service(get("/t/{tenant}/revocations", revocations::get))
-        .service(get("/livez", health::live))
-        .service(get("/readyz", health::ready))
-        .default_service(web::to(not_found));
+pub(super) fn public() -> Vec<Endpoint> {
+    let at = Endpoint::at::<&'static str>;
+    // The first that fits is served, so what is asked for most comes first.
+    vec![
+        Endpoint::below("/forward-auth", forward_auth::ROUTE, forward_auth::decide, forward_auth::about),
+        at("/v1/token/refresh").post(refresh::post, refresh::about),
+        at("/v1/apps/{appid}/login").post(login::post, login::about),
+        at("/t/{tenant}/jwks.json").get(jwks::of_tenant, jwks::about_tenant),
+        at("/t/{tenant}/oauth/introspect").post(introspect::post, introspect::about),
+        at("/t/{tenant}/oauth/token").post(token::post, token::about),
+        at("/v1/me").get(me::get, me::about_get).patch(me::patch, me::about_patch),
+        at("/v1/me/sessions").get(sessions::list, sessions::about_list),
+        at("/v1/me/sessions/{sid}").delete(sessions::delete, sessions::about_delete),
+        at("/v1/logout").post(logout::post, logout::about),
+        at("/user/wxlogin").on(&["GET", "POST"], web::to(tutorial::answer), tutorial::about),
+        at("/apps/{appid}/user/wxlogin").on(&["GET", "POST"], web::to(tutorial::answer), tutorial::about_with_appid),
+        at("/t/{tenant}/.well-known/openid-configuration").get(discovery::openid, discovery::about_openid),
+        at("/.well-known/oauth-authorization-server/t/{tenant}").get(discovery::oauth, discovery::about_oauth),
+        at("/.well-known/jwks.json").get(jwks::shared, jwks::about_shared),
+        at("/t/{tenant}/oauth/revoke").post(revoke::post, revoke::about),
+        at("/t/{tenant}/revocations").get(revocations::get, revocations::about),
+        at("/livez").get(health::live, health::about_live),
+        at("/readyz").get(health::ready, health::about_ready),
+    ]
 }
 
 /// Operators.
-pub(super) fn admin(routes: &mut web::ServiceConfig) {
+pub(super) fn admin() -> Vec<Endpoint> {
+    let at = Endpoint::at::<&'static str>;
     let mut operations = Operations::default();
     operation::all(&mut operations);
-    operations.serve(routes);
-    routes
-        .service(get("/metrics", metrics::get))
-        .service(get("/livez", health::live))
-        .service(get("/readyz", health::ready))
-        .default_service(web::to(not_found));
+    let mut endpoints: Vec<_> = operations.0.into_values().collect();
+    endpoints.extend([
+        at("/openapi.json").get(openapi::get, openapi::about),
+        at("/docs").get(docs::get, docs::about),
+        at("/metrics").get(metrics::get, metrics::about),
+        at("/livez").get(health::live, health::about_live),
+        at("/readyz").get(health::ready, health::about_ready),
+    ]);
+    endpoints
+}
+
+/// What operations are about, in the order of their addresses.
+pub(super) fn nouns() -> BTreeSet<&'static str> {
+    let mut nouns = Nouns::default();
+    operation::all(&mut nouns);
+    nouns.0
+}
+
+/// Serves a table.
+pub(super) fn serve(endpoints: Vec<Endpoint>, routes: &mut web::ServiceConfig) {
+    for endpoint in endpoints {
+        endpoint.serve(routes);
+    }
+    routes.default_service(web::to(not_found));
 }
 
 /// The operations by their address, each with the methods that it takes.
 #[derive(Default)]
-struct Operations(BTreeMap<&'static str, Vec<(&'static str, Route)>>);
+struct Operations(BTreeMap<&'static str, Endpoint>);
 
 impl operation::Visitor for Operations {
     fn visit<O: Operation>(&mut self) {
-        let method = O::ROUTE.method.name();
-        let takes = guard::fn_guard(move |request| request.head().method.as_str() == method);
-        let route = web::route().guard(takes).to(admin::operate::<O>);
-        self.0.entry(O::ROUTE.path).or_default().push((method, route));
+        let at = || Endpoint::at(format!("{}{}", operation::BASE, O::ROUTE.path));
+        let known = self.0.remove(O::ROUTE.path).unwrap_or_else(at);
+        let route: Route = web::to(admin::operate::<O>);
+        self.0.insert(O::ROUTE.path, known.on(methods(O::ROUTE.method), route, About::operation::<O>));
     }
 }
 
-impl Operations {
-    fn serve(self, routes: &mut web::ServiceConfig) {
-        for (path, operations) in self.0 {
-            let allow = operations.iter().map(|(method, _)| *method).collect::<Vec<_>>().join(", ");
-            let resource = web::resource(format!("{}{path}", operation::BASE));
-            let resource = operations.into_iter().fold(resource, |resource, (_, route)| resource.route(route));
-            routes.service(resource.default_service(web::to(move || wrong_method(allow.clone()))));
-        }
+#[derive(Default)]
+struct Nouns(BTreeSet<&'static str>);
+
+impl operation::Visitor for Nouns {
+    fn visit<O: Operation>(&mut self) {
+        self.0.insert(O::ROUTE.noun());
     }
 }
 
-async fn wrong_method(allow: String) -> HttpResponse {
-    HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allow)).finish()
-}
-
-fn post<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    endpoint(path, "POST", &[Method::POST], handler)
-}
-
-fn get<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    endpoint(path, "GET, HEAD", &[Method::GET, Method::HEAD], handler)
-}
-
-fn get_or_post<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    endpoint(path, "GET, POST", &[Method::GET, Method::POST], handler)
-}
-
-fn delete<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    endpoint(path, "DELETE", &[Method::DELETE], handler)
-}
-
-fn get_or_patch<F, G, Args, GArgs>(path: &str, read: F, change: G) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-    G: Handler<GArgs>,
-    GArgs: FromRequest + 'static,
-    G::Output: Responder + 'static,
-{
-    let takes_patch = web::route().guard(guard::Patch()).to(change);
-    endpoint(path, "GET, HEAD, PATCH", &[Method::GET, Method::HEAD], read).route(takes_patch)
-}
-
-/// One address; other methods than its own are told which ones it takes (RFC 9110 section 15.5.6).
-fn endpoint<F, Args>(path: &str, allow: &'static str, methods: &[Method], handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let takes = methods.to_vec();
-    let right_method = guard::fn_guard(move |request| takes.contains(&request.head().method));
-    web::resource(path)
-        .route(web::route().guard(right_method).to(handler))
-        .default_service(web::to(move || wrong_method(allow.to_owned())))
+/// The method of an operation. HEAD would be an audit of nobody: only GET is taken.
+fn methods(method: Method) -> &'static [&'static str] {
+    match method {
+        Method::Get => &["GET"],
+        Method::Create | Method::Post => &["POST"],
+        Method::Put => &["PUT"],
+        Method::Patch => &["PATCH"],
+        Method::Delete => &["DELETE"],
+    }
 }
 
 async fn not_found() -> Result<HttpResponse, ApiError> {

@@ -34,9 +34,9 @@ pub(crate) fn serve(
         App::new()
             .app_data(gateway.clone())
             .wrap(from_fn(move |request, next| boundary::enter(listener, request, next)))
-            .configure(match listener {
-                Listener::Public => routes::public,
-                Listener::Admin { .. } => routes::admin,
+            .configure(|routes| match listener {
+                Listener::Public => routes::serve(routes::public(), routes),
+                Listener::Admin { .. } => routes::serve(routes::admin(), routes),
             })
     };
     let server = HttpServer::new(factory)

@@ -2,20 +2,23 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 use wxgate_domain::SessionId;
 
 use super::code::Code;
 use super::error::ApiError;
 use super::extract::bearer::User;
+use super::openapi::about::{self, About};
 use crate::app::Gateway;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SessionsReply {
     sessions: Vec<SessionReply>,
 }
 
 /// One login on one device. Times are seconds.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MySession)]
 struct SessionReply {
     id: String,
     appid: String,
@@ -24,6 +27,22 @@ struct SessionReply {
     refreshed_at: Option<i64>,
     /// Whether it is the one that asks.
     current: bool,
+}
+
+pub(super) fn about_list() -> About {
+    About::new("listMySessions", "List my devices.")
+        .tag(about::MINI_PROGRAM)
+        .user()
+        .gives::<SessionsReply>(200, "The live sessions, newest first.")
+}
+
+pub(super) fn about_delete() -> About {
+    About::new("endMySession", "End the session of one of my devices.")
+        .tag(about::MINI_PROGRAM)
+        .user()
+        .path("sid", "The id of the session.")
+        .nothing(204, "It ended.")
+        .fails(&[Code::NotFound])
 }
 
 /// The live ones, newest first.

@@ -44,6 +44,9 @@ const CROWD: i32 = 4;
 /// nobody guesses one, but nobody needs to fill the log either.
 const CLIENT_FAILURES: u32 = 10;
 
+/// Admin keys of an address in a minute that are not ours, before they are answered with 429.
+const ADMIN_KEY_FAILURES: u32 = 10;
+
 /// How long a rejected code is held against an address.
 const SUSPICION: Duration = Duration::from_mins(5);
 
@@ -71,6 +74,7 @@ pub(crate) struct Limits {
     /// By what the apps' policies allow in a minute.
     openids: Cache<u32, Arc<Buckets<(AppId, OpenId)>>>,
     client_failures: Buckets<(TenantId, ServiceClientId)>,
+    admin_key_failures: Buckets<IpAddr>,
     /// Rejected codes, less successes; below zero is credit.
     standing: Cache<Caller, Arc<AtomicI32>>,
     undecided: Mutex<HashMap<Caller, i32>>,
@@ -96,6 +100,7 @@ impl Limits {
             apps: Cache::builder().max_capacity(REMEMBERED).time_to_idle(Duration::from_mins(10)).build(),
             openids: Cache::builder().max_capacity(POLICIES).build(),
             client_failures: buckets(Quota::per_minute(positive(CLIENT_FAILURES))),
+            admin_key_failures: buckets(Quota::per_minute(positive(ADMIN_KEY_FAILURES))),
             standing: Cache::builder().max_capacity(REMEMBERED).time_to_idle(SUSPICION).build(),
             undecided: Mutex::default(),
         }
@@ -138,6 +143,11 @@ impl Limits {
         self.client_failures.check_key(&(tenant, client)).map_err(|until| self.wait(&until))
     }
 
+    /// Counts an admin key of an address that is none.
+    pub(crate) fn admin_key_failure(&self, address: IpAddr) -> Result<(), Wait> {
+        self.admin_key_failures.check_key(&address).map_err(|until| self.wait(&until))
+    }
+
     /// Forgets buckets that are full again, which are most of them after a few seconds. So what is remembered is
     /// bounded by what can be served between two calls.
     pub(crate) fn forget_full_buckets(&self) {
@@ -145,6 +155,8 @@ impl Limits {
         self.addresses.shrink_to_fit();
         self.client_failures.retain_recent();
         self.client_failures.shrink_to_fit();
+        self.admin_key_failures.retain_recent();
+        self.admin_key_failures.shrink_to_fit();
         for (_, openids) in &self.openids {
             openids.retain_recent();
             openids.shrink_to_fit();

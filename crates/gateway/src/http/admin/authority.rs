@@ -4,23 +4,41 @@ use actix_web::http::header;
 use actix_web::{HttpMessage, HttpRequest};
 use wxgate_storage::StorageError;
 
+use crate::app::Gateway;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::extract::client::Client;
-use crate::service::admin::{Caller, Desk, ETag};
+use crate::service::admin::{Caller, ETag};
 
 /// Whoever holds the key of the Authorization header (`Bearer wxa_...`, RFC 6750 section 2.1).
-pub(super) async fn caller(request: &HttpRequest, desk: &Desk) -> Result<Caller, ApiError> {
-    let claimed = bearer(request).ok_or(Code::AdminKeyInvalid)?;
-    let holder = desk.holder_of(claimed).await.map_err(|error| match error {
+///
+/// The right key is always believed: what is limited are failures, so that nobody can shut an operator out.
+pub(super) async fn caller(request: &HttpRequest, gateway: &Gateway) -> Result<Caller, ApiError> {
+    let sender = *request.extensions().get::<Client>().ok_or(Code::Internal)?;
+    let claimed = bearer(request).ok_or_else(|| unasked(request))?;
+    let holder = gateway.desk.holder_of(claimed).await.map_err(|error| match error {
         StorageError::Busy | StorageError::Unavailable { .. } => {
             ApiError::caused(Code::Overloaded, error).retry_after(1)
         }
         error => ApiError::caused(Code::Internal, error),
     })?;
-    let mut caller = holder.ok_or(Code::AdminKeyInvalid)?;
-    caller.address = request.extensions().get::<Client>().map(Client::address);
+    let Some(mut caller) = holder else {
+        gateway.metrics.admin_key_failures.inc();
+        let limited = gateway.limits.admin_key_failure(sender.bucket());
+        limited.map_err(|wait| ApiError::from(Code::RateLimited).retry_after(wait.0))?;
+        return Err(Code::AdminKeyInvalid.into());
+    };
+    caller.address = Some(sender.address());
     Ok(caller)
+}
+
+/// Without any credentials the challenge names no error (RFC 6750 section 3.1).
+fn unasked(request: &HttpRequest) -> ApiError {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        Code::AdminKeyInvalid.into()
+    } else {
+        ApiError::challenging(Code::AdminKeyInvalid, "Bearer")
+    }
 }
 
 /// The only token of the only header.

@@ -14,7 +14,14 @@ pub(super) async fn of(
     payload: web::Payload,
     route: &Route,
 ) -> Result<Map<String, Value>, ApiError> {
-    let mut fields = if route.method.has_query() { query(request)? } else { body::object(request, payload).await? };
+    let mut fields = query(request)?;
+    if !route.method.has_query() {
+        // One place for a field, and no key or secret in an address: addresses reach logs.
+        if !fields.is_empty() {
+            return Err(ApiError::from(Code::RequestInvalid).detailed("fields belong in the body".to_owned()));
+        }
+        fields = body::object(request, payload).await?;
+    }
     for (name, value) in request.match_info().iter() {
         // One thing has one name: the body may not say another.
         if fields.insert(name.to_owned(), Value::from(value)).is_some() {

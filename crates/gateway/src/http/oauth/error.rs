@@ -5,6 +5,7 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::code::OAuthCode;
 use crate::http::code::Code;
@@ -24,8 +25,9 @@ pub(crate) struct OAuthError {
     pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-#[derive(Serialize)]
-struct Body {
+/// A failure (RFC 6749 section 5.2).
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct OAuthProblem {
     error: &'static str,
     error_description: &'static str,
 }
@@ -57,7 +59,7 @@ impl OAuthError {
         if let Some(seconds) = self.retry_after {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
-        response.json(Body { error: self.code.error(), error_description: self.code.description() })
+        response.json(OAuthProblem { error: self.code.error(), error_description: self.code.description() })
     }
 }
 

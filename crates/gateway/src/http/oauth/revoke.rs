@@ -5,10 +5,22 @@ use wxgate_crypto::Secret;
 
 use super::code::OAuthCode;
 use super::error::OAuthError;
+use super::{CLIENT_ID, CLIENT_SECRET};
 use crate::app::Gateway;
+use crate::http::discovery;
 use crate::http::extract::client::Client;
 use crate::http::extract::form::Form;
+use crate::http::openapi::about::{self, About};
 use crate::service::oauth::{RevokeError, Revoker};
+
+pub(in crate::http) fn about() -> About {
+    About::new("revoke", "Give a token back (RFC 7009).")
+        .tag(about::SERVICES)
+        .path("tenant", discovery::TENANT)
+        .form(1, &[("token", "The token."), ("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)])
+        .nothing(200, "It is worth nothing now.")
+        .oauth_fails(&[OAuthCode::ClientInvalid, OAuthCode::NotTheHolder, OAuthCode::TokenUnsupported])
+}
 
 /// Ends the session of a token. 200 also for what is no token: its holder wanted it to be worth nothing.
 pub(in crate::http) async fn post(

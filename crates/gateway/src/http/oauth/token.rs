@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 use wxgate_crypto::Secret;
 use wxgate_domain::{Audience, Scope};
 
+use super::CLIENT_SECRET;
 use super::code::OAuthCode;
 use super::error::OAuthError;
 use crate::app::Gateway;
+use crate::http::discovery;
 use crate::http::error::ApiError;
 use crate::http::extract::client::Client;
 use crate::http::extract::credentials;
 use crate::http::extract::form::Form;
 use crate::http::login;
+use crate::http::openapi::about::{self, About};
 use crate::service::directory::{ActiveApp, DirectoryError, KnownTenant};
 use crate::service::oauth::{ClientTokenRequest, Exchange, GrantError, ServiceToken};
 use crate::service::tokens::Issued;
@@ -29,7 +33,7 @@ const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// A successful reply (RFC 6749 section 5.1, RFC 8693 section 2.2.1). Times are seconds.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TokenReply<'a> {
     access_token: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +45,44 @@ struct TokenReply<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     scope: &'a str,
 }
+
+pub(in crate::http) fn about() -> About {
+    About::new("token", "Get tokens for a grant (RFC 6749, RFC 8693).")
+        .tag(about::SERVICES)
+        .says("docs/oauth.md says which parameters each grant takes.")
+        .path("tenant", discovery::TENANT)
+        .form(1, PARAMETERS)
+        .gives::<TokenReply>(200, "Tokens.")
+        .oauth_fails(&[
+            OAuthCode::SubjectInvalid,
+            OAuthCode::ExchangedTooOften,
+            OAuthCode::CodeRejected,
+            OAuthCode::RefreshRejected,
+            OAuthCode::UserBlocked,
+            OAuthCode::ClientDisabled,
+            OAuthCode::GrantUnsupported,
+            OAuthCode::ScopeInvalid,
+            OAuthCode::TargetInvalid,
+            OAuthCode::ClientInvalid,
+            OAuthCode::UpstreamBadResponse,
+            OAuthCode::UpstreamUnavailable,
+        ])
+}
+
+/// What the grants take.
+const PARAMETERS: &[(&str, &str)] = &[
+    ("grant_type", "Which grant; the discovery document names them."),
+    ("client_id", "The appid of the mini-program, or the id of the service client."),
+    ("client_secret", CLIENT_SECRET),
+    ("code", "What `wx.login` gave."),
+    ("refresh_token", "The refresh token."),
+    ("scope", "What the token is to allow: words with spaces between."),
+    ("audience", "Whom the token is to be for."),
+    ("resource", "The same (RFC 8707)."),
+    ("subject_token", "The user's token that is exchanged."),
+    ("subject_token_type", ACCESS_TOKEN),
+    ("requested_token_type", ACCESS_TOKEN),
+];
 
 /// One request, as each grant needs it.
 struct Asked<'a> {
