@@ -132,7 +132,7 @@ impl<T: ToSchema> Page<T> {
     /// items are in the order of these names.
     pub(crate) fn of(items: Vec<T>, cursor: Option<&str>, limit: Limit, name: impl Fn(&T) -> String) -> Self {
         let rest = items.into_iter().filter(|item| cursor.is_none_or(|cursor| name(item).as_str() > cursor));
-        Self::begun(rest, limit, name)
+        Self::begun(rest, limit, &name)
     }
 
     /// The first of items that begin where the cursor says, and are at least one more than the limit if there are so

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use wxgate_domain::Slug;
 
 use super::admin::AdminArgs;
-use super::{Failure, print};
+use super::Failure;
 use crate::operation::Limit;
 use crate::operation::audiences::{AddAudience, AudienceReply, ListAudiences, RemoveAudience};
 

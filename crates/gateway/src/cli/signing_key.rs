@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use wxgate_domain::Timestamp;
 
 use super::admin::AdminArgs;
-use super::{Failure, print};
+use super::Failure;
 use crate::operation::signing_keys::{ListSigningKeys, RetireSigningKey, RotateSigningKey, SigningKeyReply};
 
 /// Signing keys: they turn by themselves; these commands show them and step in.
