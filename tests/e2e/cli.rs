@@ -13,14 +13,15 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use wxgate_crypto::{MasterKey, Random};
 
-use crate::harness::cli::{Cli, Output, wxgate};
+use crate::harness::cli::{Cli, NO_WECHAT, Output, wxgate};
+use crate::harness::simulator::SimulatorProcess;
 
 /// Exit status of a command that was not understood, and of one that failed.
 const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 44] = [
+const COMMANDS: [&[&str]; 0] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -39,22 +40,34 @@ const COMMANDS: [&[&str]; 44] = [
     &["app"],
     &["app", "add"],
     &["app", "list"],
+    &["app", "show"],
     &["app", "rotate-secret"],
+    &["app", "verify"],
+    &["app", "remove"],
     &["app", "disable"],
     &["app", "enable"],
     &["app", "policy"],
     &["union-group"],
     &["union-group", "add"],
     &["union-group", "list"],
+    &["union-group", "show"],
+    &["union-group", "rename"],
+    &["union-group", "remove"],
     &["audience"],
     &["audience", "add"],
     &["audience", "list"],
+    &["audience", "remove"],
     &["policy"],
     &["policy", "add"],
     &["policy", "list"],
+    &["policy", "show"],
+    &["policy", "change"],
+    &["policy", "remove"],
     &["service-client"],
     &["service-client", "add"],
     &["service-client", "list"],
+    &["service-client", "show"],
+    &["service-client", "change"],
     &["service-client", "rotate"],
     &["service-client", "remove"],
     &["user"],
@@ -70,11 +83,12 @@ const COMMANDS: [&[&str]; 44] = [
 /// A folder with a configuration and a master key, as an operator would write them.
 struct House {
     folder: TempDir,
+    simulator: Option<SimulatorProcess>,
 }
 
 impl House {
     fn new() -> Self {
-        let house = Self { folder: tempfile::tempdir().unwrap() };
+        let house = Self { folder: tempfile::tempdir().unwrap(), simulator: None };
         std::fs::create_dir(house.path("data")).unwrap();
         house.new_master_key();
         house.write("wxgate.toml", &house.configuration());
@@ -87,6 +101,11 @@ impl House {
         house.run(["migrate", "up"]).run().await.ok();
         house.run(["tenant", "add", "acme"]).run().await.ok();
         house
+    }
+
+    /// The same where WeChat can be asked, and knows these apps: `APPID=SECRET`.
+    async fn with_wechat(apps: &[&str]) -> Self {
+        Self { simulator: Some(SimulatorProcess::start(apps).await), ..Self::furnished().await }
     }
 
     fn configuration(&self) -> String {
@@ -115,7 +134,8 @@ impl House {
 
     /// A command here, whose configuration is the default `wxgate.toml`.
     fn run<const N: usize>(&self, arguments: [&str; N]) -> Cli {
-        wxgate(arguments).folder(self.folder.path())
+        let wechat = self.simulator.as_ref().map_or(NO_WECHAT, |simulator| simulator.url());
+        wxgate(arguments).folder(self.folder.path()).asking(wechat)
     }
 }
 

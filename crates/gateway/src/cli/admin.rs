@@ -8,10 +8,11 @@ use serde::Serialize;
 use wxgate_crypto::{Random, Secret};
 use wxgate_domain::{AppSecret, Clock};
 use wxgate_storage::{BatchObserver, InstanceKind, Storage, StorageConfig};
+use wxgate_wechat_client::BaseUrl;
 
 use super::door::{Door, Remote};
 use super::{Failure, print};
-use crate::app;
+use crate::app::{self, Addresses};
 use crate::config::{self, Config, Layers};
 use crate::service::admin::{Admin, Caller};
 use crate::telemetry;
@@ -39,8 +40,13 @@ pub(super) struct AdminArgs {
 impl AdminArgs {
     /// Opens the database that the configuration names.
     pub(super) async fn open(&self) -> Result<Admin, Failure> {
-        let config = read(&self.config)?;
+        let mut config = read(&self.config)?;
         telemetry::start(config.log);
+        // A trial's apps are those of its simulated WeChat, which no configuration names.
+        let simulator = config.data_dir.as_deref().and_then(Addresses::simulator_on);
+        if let Some(simulator) = simulator.filter(|_| config.wechat.url.is_wechat()) {
+            config.wechat.url = BaseUrl::parse(&format!("http://{simulator}"), true)?;
+        }
         let random = Random::system()?;
         let storage = connect(&config, InstanceKind::Live, random.clone(), BatchObserver::silent()).await?;
         storage.check().await?;
