@@ -31,9 +31,13 @@ pub struct TenantPolicy {
     pub user_data_window_seconds: u32,
     /// How long a signing key signs before the next one takes over, in days (2 to 365).
     pub signing_key_days: u32,
+    /// How long entries of the audit log are kept, in days (30 to 3,650).
+    pub audit_days: u32,
 }
 
 pub(crate) const VERSION: u32 = 1;
+/// How long entries of an audit log are kept at least and at most, in days.
+const AUDIT_DAYS: RangeInclusive<u32> = 30..=3_650;
 const DAY: u32 = 86_400;
 
 impl Default for TenantPolicy {
@@ -48,6 +52,7 @@ impl Default for TenantPolicy {
             max_sessions: 20,
             user_data_window_seconds: 600,
             signing_key_days: 90,
+            audit_days: 400,
         }
     }
 }
@@ -97,6 +102,16 @@ impl TenantPolicy {
         Duration::from_hours(24 * u64::from(self.signing_key_days))
     }
 
+    /// How long entries of the audit log are kept.
+    pub fn audit_life(&self) -> Duration {
+        Duration::from_hours(24 * u64::from(self.audit_days))
+    }
+
+    /// How long they are kept at least, whatever the policy.
+    pub fn least_audit_life() -> Duration {
+        Duration::from_hours(24 * u64::from(*AUDIT_DAYS.start()))
+    }
+
     /// The policy, if every value is within its bounds.
     ///
     /// # Errors
@@ -110,6 +125,7 @@ impl TenantPolicy {
         within("max_sessions", self.max_sessions, 1..=100)?;
         within("user_data_window_seconds", self.user_data_window_seconds, 60..=DAY)?;
         within("signing_key_days", self.signing_key_days, 2..=365)?;
+        within("audit_days", self.audit_days, AUDIT_DAYS)?;
         Ok(self)
     }
 }

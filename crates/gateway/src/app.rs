@@ -22,7 +22,7 @@ use crate::http::boundary::Listener;
 use crate::http::server::serve;
 use crate::metrics::Metrics;
 use crate::service::account::Accounts;
-use crate::service::admin::Desk;
+use crate::service::admin::{Caller, Desk};
 use crate::service::clients::Clients;
 use crate::service::codes::Codes;
 use crate::service::directory::Directory;
@@ -33,7 +33,6 @@ use crate::service::oauth::OAuth;
 use crate::service::refresh::Refreshes;
 use crate::service::revocations::{Revocations, Waiting};
 use crate::service::revoked::Revoked;
-use crate::service::signing_keys::SigningKeys;
 use crate::service::tokens::Tokens;
 use crate::service::user_data::UserData;
 use crate::service::verified::Verified;
@@ -71,7 +70,7 @@ impl Gateway {
         tokio::spawn(self.revocations.clone().follow());
         tokio::spawn(self.readiness.clone().watch(storage.clone()));
         tokio::spawn(forget_full_buckets(self.limits.clone()));
-        tokio::spawn(keep_signing_keys(SigningKeys { storage: storage.clone(), clock: self.clock.clone() }));
+        tokio::spawn(keep_signing_keys(self.desk.serve(Caller::system()).signing_keys()));
     }
 }
 
@@ -276,7 +275,8 @@ fn listen_json(data_dir: &Path) -> PathBuf {
 
 /// What operators' moves are made with.
 pub(crate) fn desk(config: &Config, clock: Clock, random: Random, storage: Storage, wechat: Client) -> Desk {
-    Desk { storage, clock, random, wechat, public_url: config.public_url.as_str().into() }
+    let (public_url, refusals) = (config.public_url.as_str().into(), Arc::default());
+    Desk { storage, clock, random, wechat, public_url, refusals }
 }
 
 /// The client of WeChat's API.

@@ -4,6 +4,7 @@ mod admin;
 mod admin_key;
 mod app;
 mod audience;
+mod audit;
 mod config;
 mod db;
 mod dev;
@@ -48,6 +49,7 @@ enum Command {
     ServiceClient(service_client::ServiceClientCommand),
     User(user::UserCommand),
     AdminKey(admin_key::AdminKeyCommand),
+    Audit(audit::AuditCommand),
     SigningKey(signing_key::SigningKeyCommand),
 }
 
@@ -65,6 +67,8 @@ pub(crate) fn run() -> ExitCode {
     let _ = rlimit::setrlimit(rlimit::Resource::CORE, 0, 0);
     let outcome = runtime.block_on(async {
         match cli.command {
+            // These say more than whether they failed.
+            Command::Audit(command) => return command.run().await,
             Command::Dev(command) => command.run().await,
             Command::Serve(command) => command.run().await,
             Command::Sim(command) => command.run().await,
@@ -81,9 +85,10 @@ pub(crate) fn run() -> ExitCode {
             Command::AdminKey(command) => command.run().await,
             Command::SigningKey(command) => command.run().await,
         }
+        .map(|()| ExitCode::SUCCESS)
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => print::failure(error.as_ref()),
     }
 }

@@ -8,6 +8,7 @@
 pub(crate) mod admin_keys;
 pub(crate) mod apps;
 pub(crate) mod audiences;
+pub(crate) mod audit;
 pub(crate) mod policies;
 pub(crate) mod service_clients;
 pub(crate) mod signing_keys;
@@ -110,6 +111,7 @@ pub(crate) fn all(visitor: &mut impl Visitor) {
     admin_keys::all(visitor);
     apps::all(visitor);
     audiences::all(visitor);
+    audit::all(visitor);
     policies::all(visitor);
     service_clients::all(visitor);
     signing_keys::all(visitor);

@@ -2,7 +2,10 @@
 //!
 //! No relations: rows are joined by their tenant in `scope`, never by an id alone.
 
+pub(crate) mod audit_chain;
+pub(crate) mod audit_entry;
 pub(crate) mod identity;
+pub(crate) mod instance_key;
 pub(crate) mod union_member;
 
 /// The one row about the whole database.

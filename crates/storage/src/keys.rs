@@ -32,7 +32,7 @@ impl Purpose {
     /// In the order of their first numbers, from 1.
     const ALL: [Self; 4] = [Self::Seal, Self::Digest, Self::RefreshMac, Self::Audit];
 
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Seal => "seal",
             Self::Digest => "digest",
@@ -73,7 +73,7 @@ impl TenantKeys {
         let mut digest = None;
         for row in newest_first.all(db).await? {
             let number = repo::unsigned(row.number, "data_key", "number")?;
-            let key = open_data_key(master_keys, tenant, number, row.sealed)?;
+            let key = open_sealed(master_keys, "data_key", tenant.uuid(), number, row.sealed)?;
             if row.purpose == Purpose::Seal.as_str() {
                 seals.push(SealKey::new(KeyId::from(number), key));
             } else if row.purpose == Purpose::Digest.as_str() {
@@ -108,21 +108,32 @@ impl TenantKeys {
     }
 }
 
-fn open_data_key(
+/// Opens a key that stands in one of the two tables of data keys: a tenant's, or the installation's under the nil id.
+pub(crate) fn open_sealed(
     master_keys: &MasterKeyRing,
-    tenant: TenantId,
+    table: &'static str,
+    tenant: Uuid,
     number: u32,
     sealed: Vec<u8>,
 ) -> Result<Secret<[u8; 32]>, StorageError> {
-    let row = number.to_be_bytes();
-    let opened = master_keys.open(&place(tenant.uuid(), &row), &Sealed::parse(sealed)?)?;
+    let opened = master_keys.open(&place(table, tenant, &number.to_be_bytes()), &Sealed::parse(sealed)?)?;
     let key: [u8; 32] =
-        opened.expose().as_slice().try_into().map_err(|_| StorageError::inconsistent("data_key", "sealed"))?;
+        opened.expose().as_slice().try_into().map_err(|_| StorageError::inconsistent(table, "sealed"))?;
     Ok(Secret::new(key))
 }
 
-fn place(tenant: Uuid, row: &[u8]) -> Place<'_> {
-    Place { tenant, table: "data_key", column: "sealed", row }
+/// Seals a key for its place.
+pub(crate) fn seal_new(
+    master_keys: &MasterKeyRing,
+    (table, tenant, number): (&'static str, Uuid, u32),
+    key: &Secret<[u8; 32]>,
+    random: &Random,
+) -> Sealed {
+    master_keys.seal(&place(table, tenant, &number.to_be_bytes()), key.expose(), random)
+}
+
+fn place<'a>(table: &'static str, tenant: Uuid, row: &'a [u8]) -> Place<'a> {
+    Place { tenant, table, column: "sealed", row }
 }
 
 /// New keys for a new tenant, one for each purpose: the rows to store, and the one that seals.
@@ -137,7 +148,7 @@ pub(crate) fn create(
     let seal_key = SealKey::new(KeyId::from(1), seal.clone());
     let numbered = (1_u32..).zip(Purpose::ALL.iter().zip(&keys));
     let rows = numbered.map(|(number, (purpose, key))| {
-        let sealed = master_keys.seal(&place(tenant.uuid(), &number.to_be_bytes()), key.expose(), random);
+        let sealed = seal_new(master_keys, ("data_key", tenant.uuid(), number), key, random);
         data_key::ActiveModel {
             tenant_id: Set(tenant.uuid()),
             number: Set(number.cast_signed()),

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod audit;
 pub mod changes;
 pub mod connect;
 pub mod error;
@@ -20,6 +21,10 @@ mod sql;
 mod start_check;
 mod sweep;
 
+pub use audit::{
+    AuditEntry, AuditFilter, AuditFlaw, AuditLog, AuditVerdict, Checkpoint, Flaw, MalformedCheckpoint, NewAuditEntry,
+    TxAudit,
+};
 pub use changes::{Change, ChangeKind};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};
 pub use error::{StartError, StorageError};

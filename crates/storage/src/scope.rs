@@ -5,7 +5,8 @@ use wxgate_crypto::MacKey;
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, data_key, forward_auth_policy, identity, released_appid, revocation, revocation_counter,
+    app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, released_appid, revocation,
+    revocation_counter,
     service_client, signing_key, union_group, union_member, user,
 };
 use crate::error::StorageError;
@@ -36,6 +37,8 @@ macro_rules! tenant_owned {
 tenant_owned!(
     app,
     audience,
+    audit_chain,
+    audit_entry,
     data_key,
     forward_auth_policy,
     identity,

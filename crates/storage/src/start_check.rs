@@ -56,7 +56,7 @@ async fn sealing(core: &Core) -> Result<BTreeSet<KeyId>, StorageError> {
             #[expect(clippy::disallowed_methods, reason = "all tenants' keys at once, and only their seals' names")]
             let query = Statement::from_string(
                 db.get_database_backend(),
-                "SELECT DISTINCT SUBSTR(sealed, 2, 8) AS id FROM data_key",
+                "SELECT SUBSTR(sealed, 2, 8) AS id FROM data_key UNION SELECT SUBSTR(sealed, 2, 8) AS id FROM instance_key",
             );
             db.query_all_raw(query).await?.iter().map(|row| row.try_get::<Vec<u8>>("", "id")).collect()
         })

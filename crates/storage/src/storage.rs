@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use wxgate_crypto::{MasterKeyRing, Random};
 use wxgate_domain::{Clock, Revocation, TenantId};
 
+use crate::audit::{self, AuditLog};
 use crate::changes::{self, Change, Heard};
 use crate::connect::{self, DatabaseUrl, Engine};
 use crate::error::{StartError, StorageError};
@@ -309,6 +310,24 @@ impl Storage {
     /// The admin keys of operators and of all tenants.
     pub fn admin_keys(&self) -> AdminKeys {
         AdminKeys::new(self.clone())
+    }
+
+    /// What was done to what is a tenant's, or to what belongs to no tenant.
+    pub fn audit(&self, tenant: Option<TenantId>) -> AuditLog {
+        AuditLog::new(self.clone(), tenant)
+    }
+
+    /// How far the audit logs after this one go, at most `limit` of them, in the order of their tenants; the installation's
+    /// own is the first of all.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn audit_heads(
+        &self,
+        after: Option<Option<TenantId>>,
+        limit: u64,
+    ) -> Result<Vec<(Option<TenantId>, u64)>, StorageError> {
+        audit::heads(&self.core, after, limit).await
     }
 
     /// The apps of all tenants, by WeChat's appid.

@@ -18,6 +18,7 @@ use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 use wxgate_domain::{TenantId, TenantPolicy, Timestamp};
 
+use crate::audit;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
 use crate::repo::{apps, revocations, tenants};
@@ -35,8 +36,11 @@ const LATE: Duration = Duration::from_mins(1);
 const PIECE: u64 = 500;
 /// Rows written by one statement.
 const WRITE: usize = 256;
-/// The cursor's name.
+/// The cursors' names.
 const SESSION_KEYS: &str = "session_keys";
+const AUDIT: &str = "audit";
+/// How often old entries of audit logs are looked for.
+const AUDIT_EVERY: Duration = Duration::from_hours(1);
 
 /// Sweeps every minute until told to stop.
 pub(crate) async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
@@ -65,7 +69,27 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     apps::forget_unverified(core, now, PIECE).await?;
     apps::drop_old_secrets(core, now, PIECE).await?;
     while revocations::prune(core, now.minus(LATE), PIECE).await? as u64 == PIECE {}
+    audit_entries(core, now).await?;
     changes(core, now.minus(CHANGES)).await
+}
+
+/// Forgets old entries of the audit logs, each tenant's by its policy; once an hour, for all of them are looked at.
+async fn audit_entries(core: &Core, now: Timestamp) -> Result<(), StorageError> {
+    if cursor(core, AUDIT).await? > first_id_of(now.minus(AUDIT_EVERY)) {
+        return Ok(());
+    }
+    let mut policies = Policies::default();
+    let mut after = None;
+    loop {
+        let old = audit::old_chains(core, after, now.minus(TenantPolicy::least_audit_life()), PIECE).await?;
+        for (chain, oldest) in &old {
+            let cutoff = audit::cutoff(now, policies.of(core, chain.uuid()).await?);
+            while *oldest < cutoff && audit::prune(core, *chain, cutoff, PIECE).await? == PIECE {}
+        }
+        let Some((last, _)) = old.last().filter(|_| old.len() as u64 == PIECE) else { break };
+        after = Some(last.uuid());
+    }
+    move_cursor(core, AUDIT, first_id_of(now)).await
 }
 
 /// Nulls the keys of sessions whose identity opened a newer one before `cutoff`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use wxgate_domain::TenantId;
 
+use crate::audit::TxAudit;
 use crate::changes::ChangeKind;
 use crate::connect::Engine;
 use crate::error::StorageError;
@@ -43,6 +44,9 @@ pub(crate) async fn begin(core: &Core) -> Result<DatabaseTransaction, StorageErr
 }
 
 /// Administrative writes that are seen together or not at all. Dropped without [`Tx::commit`], it undoes them.
+///
+/// Locks are taken in one order by everybody: rows first, by what belongs to what, then the counters: that of the tenant's
+/// feed, that of changes, and last the row of the audit chain. Of several chains, that of the lowest tenant id goes first.
 pub struct Tx {
     pub(crate) core: Arc<Core>,
     pub(crate) tx: DatabaseTransaction,
@@ -62,6 +66,11 @@ impl Tx {
     /// Writes about admin keys.
     pub fn admin_keys(&self) -> TxAdminKeys<'_> {
         TxAdminKeys::new(self)
+    }
+
+    /// The audit log of a tenant, or the installation's own. Nothing is written after it.
+    pub fn audit(&self, tenant: Option<TenantId>) -> TxAudit<'_> {
+        TxAudit::new(self, tenant)
     }
 
     /// Writes inside a tenant.

@@ -7,6 +7,8 @@ mod acting;
 mod admin;
 #[path = "conformance/audiences.rs"]
 mod audiences;
+#[path = "conformance/audit.rs"]
+mod audit;
 #[path = "conformance/changes.rs"]
 mod changes;
 #[path = "conformance/identities.rs"]
@@ -49,6 +51,16 @@ support::on_every_engine!(
     crate::audiences::no_audience_is_another_tenants_appid,
     crate::audiences::of_two_tenants_that_want_one_name_at_once_one_gets_it,
     crate::audiences::a_policy_names_only_what_its_tenant_owns,
+    crate::audit::entries_come_back_and_the_chain_is_whole,
+    crate::audit::writers_at_once_leave_no_gap,
+    crate::audit::a_change_of_any_column_is_found,
+    crate::audit::what_is_removed_or_added_is_found,
+    crate::audit::a_tail_that_was_cut_off_is_found,
+    crate::audit::a_log_that_was_put_back_is_found_by_its_checkpoint,
+    crate::audit::a_broken_chain_stays_broken,
+    crate::audit::what_is_personal_is_forgotten,
+    crate::audit::old_entries_go_and_the_chain_holds,
+    crate::audit::who_sets_back_a_date_gets_rid_of_nothing,
     crate::changes::a_change_reaches_another_process,
     crate::changes::numbers_have_no_gaps_under_concurrent_writers,
     crate::changes::a_log_that_cannot_be_read_grows_old,

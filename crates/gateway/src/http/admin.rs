@@ -23,12 +23,21 @@ pub(super) async fn operate<O: Operation>(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let mut caller = authority::caller(&request, &gateway).await?;
-    caller.may(O::ROUTE.scope)?;
+    if let Err(error) = caller.may(O::ROUTE.scope) {
+        gateway.desk.serve(caller).refused(O::ROUTE.id, &error).await;
+        return Err(error.into());
+    }
     let fields = fields::of(&request, payload, &O::ROUTE).await?;
     caller.if_match = authority::if_match(&request)?;
     let operation: O = serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| malformed(&error))?;
-    let reply = operation.run(&gateway.desk.serve(caller)).await?;
-    Ok(answer(O::ROUTE.method, &reply))
+    let admin = gateway.desk.serve(caller);
+    match operation.run(&admin).await {
+        Ok(reply) => Ok(answer(O::ROUTE.method, &reply)),
+        Err(error) => {
+            admin.refused(O::ROUTE.id, &error).await;
+            Err(error.into())
+        }
+    }
 }
 
 /// Which field is wrong, and what it must be. serde quotes no value of ours: arguments are the caller's own.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::code::Code;
+use super::endpoint::Pattern;
 use super::error::ApiError;
 use super::extract::client::Client;
 use super::oauth::error::OAuthError;
@@ -33,6 +34,9 @@ pub(crate) enum Listener {
     Admin { own_host_only: bool },
 }
 
+/// The id of a request to the admin listener, for the audit log.
+pub(crate) struct RequestId(pub(crate) String);
+
 /// Wraps a listener's routes.
 pub(crate) async fn enter(
     listener: Listener,
@@ -46,6 +50,9 @@ pub(crate) async fn enter(
     let mut id = Uuid::encode_buffer();
     let id = gateway.random.uuid_v7(gateway.clock.now().millis()).simple().encode_lower(&mut id);
 
+    if listener != Listener::Public {
+        request.extensions_mut().insert(RequestId(id.to_owned()));
+    }
     let response = match admit(listener, &gateway, &request) {
         Err(error) => request.error_response(error),
         Ok(client) => count_refusal(&gateway, client, next.call(request).await?.map_into_boxed_body()),
@@ -187,7 +194,7 @@ fn leave(
     let route = if asked_by_proxy {
         Cow::Borrowed(forward_auth::ROUTE)
     } else {
-        response.request().match_pattern().map_or(Cow::Borrowed("unmatched"), Cow::Owned)
+        response.request().app_data::<Pattern>().map_or(Cow::Borrowed("unmatched"), |pattern| pattern.0.clone())
     };
     let status = response.status().as_u16();
     let (method, duration_ms) = (response.request().method().as_str(), milliseconds(duration));

@@ -17,6 +17,9 @@ pub(super) struct Endpoint {
     taken: Vec<Taken>,
 }
 
+/// The pattern of a route's address, for whoever counts requests: to match it once more would cost more than the counting.
+pub(super) struct Pattern(pub(super) Cow<'static, str>);
+
 /// What is taken alike.
 struct Taken {
     methods: &'static [&'static str],
@@ -110,7 +113,8 @@ impl Endpoint {
         }
         let methods: Vec<_> = self.taken.iter().flat_map(|taken| taken.methods).copied().collect();
         let allow = methods.join(", ");
-        let resource = self.taken.into_iter().fold(web::resource(self.path.into_owned()), |resource, taken| {
+        let resource = web::resource(self.path.clone().into_owned()).app_data(Pattern(self.path));
+        let resource = self.taken.into_iter().fold(resource, |resource, taken| {
             let takes = guard::fn_guard(move |request| taken.methods.contains(&request.head().method.as_str()));
             resource.route(taken.route.guard(takes))
         });

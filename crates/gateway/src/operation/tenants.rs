@@ -252,6 +252,9 @@ pub(crate) struct TenantPolicyChange {
     /// How long a signing key signs before the next one takes over, 2 to 365.
     #[arg(long, value_name = "N")]
     pub(crate) signing_key_days: Option<u32>,
+    /// For how many days the audit log is kept, 30 to 3650.
+    #[arg(long, value_name = "N")]
+    pub(crate) audit_days: Option<u32>,
 }
 
 impl TenantPolicyChange {
@@ -266,6 +269,7 @@ impl TenantPolicyChange {
             refresh_grace_seconds: self.refresh_grace_seconds.unwrap_or(policy.refresh_grace_seconds),
             max_sessions: self.max_sessions.unwrap_or(policy.max_sessions),
             signing_key_days: self.signing_key_days.unwrap_or(policy.signing_key_days),
+            audit_days: self.audit_days.unwrap_or(policy.audit_days),
             user_data_window_seconds: self.user_data_window_seconds.unwrap_or(policy.user_data_window_seconds),
         }
     }

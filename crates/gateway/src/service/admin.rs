@@ -3,6 +3,7 @@
 mod admin_keys;
 mod apps;
 mod audiences;
+mod audit;
 mod caller;
 mod forward_auth_policies;
 mod service_clients;
@@ -16,13 +17,15 @@ use std::sync::Arc;
 
 use wxgate_crypto::Random;
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId, Slug, TenantId, UserId, WechatAppid,
+    AdminKeyId, AdminScope, Clock, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId, Slug, TenantId, UserId,
+    WechatAppid,
 };
-use wxgate_storage::{AudienceUse, GroupMembers, Storage, StorageError, Tx};
+use wxgate_storage::{AudienceUse, GroupMembers, Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
 use wxgate_wechat_client::Client;
 
 pub(crate) use apps::{AppToAdd, Proof};
+pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Caller, ETag};
 pub(crate) use users::WhichUser;
 
@@ -40,6 +43,8 @@ pub(crate) struct Desk {
     pub(crate) wechat: Client,
     /// Begins every issuer.
     pub(crate) public_url: Arc<str>,
+    /// How often each key was refused something lately.
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 impl Desk {
@@ -60,29 +65,6 @@ impl std::ops::Deref for Admin {
 
     fn deref(&self) -> &Desk {
         &self.desk
-    }
-}
-
-/// Something that was done, for whoever has to know later.
-#[derive(Clone, Debug)]
-pub(crate) struct Event {
-    /// What, as `noun.verb`.
-    pub(crate) action: &'static str,
-    /// The tenant that it concerns.
-    pub(crate) tenant: Option<TenantId>,
-    /// What it was done to: an id or a name of ours, never a secret nor what WeChat calls a person.
-    pub(crate) target: String,
-}
-
-impl Event {
-    /// Something done to what belongs to a tenant.
-    pub(crate) fn of(tenant: TenantId, action: &'static str, target: impl ToString) -> Self {
-        Self { action, tenant: Some(tenant), target: target.to_string() }
-    }
-
-    /// Something done to what belongs to no tenant.
-    pub(crate) fn of_operators(action: &'static str, target: impl ToString) -> Self {
-        Self { action, tenant: None, target: target.to_string() }
     }
 }
 
@@ -178,10 +160,29 @@ pub(crate) enum AdminError {
     Storage(#[from] StorageError),
 }
 
+impl AdminError {
+    /// Whether the caller asked for what they may not have, or for what does not exist for them.
+    fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Scope(_)
+                | Self::OperatorsOnly
+                | Self::MoreThanOwn(_)
+                | Self::NoTenant(_)
+                | Self::NoApp(_)
+                | Self::NoServiceClient(_)
+                | Self::NoSuchUser(_)
+                | Self::NoUser(..)
+                | Self::NoUnionGroup(..)
+                | Self::NoAdminKey(_)
+        )
+    }
+}
+
 impl Admin {
     /// The moves of signing keys.
     pub(crate) fn signing_keys(&self) -> SigningKeys {
-        SigningKeys { storage: self.storage.clone(), clock: self.clock.clone() }
+        SigningKeys { storage: self.storage.clone(), clock: self.clock.clone(), caller: self.caller.clone() }
     }
 
     /// The tenant that a list is about; `None` is all of them.
@@ -212,23 +213,6 @@ impl Admin {
             Some(seen) if *seen != ETag::of(now) => Err(AdminError::Changed),
             _ => Ok(()),
         }
-    }
-
-    /// Commits a move, and tells of it.
-    pub(super) async fn commit(&self, tx: Tx, event: Event) -> Result<(), AdminError> {
-        tx.commit().await?;
-        let tenant = event.tenant.map(tracing::field::display);
-        let address = self.caller.address.map(tracing::field::display);
-        tracing::info!(
-            admin.actor = %self.caller.actor,
-            admin.action = event.action,
-            admin.target = event.target,
-            admin.address = address,
-            tenant.id = tenant,
-            request.id = self.caller.request_id,
-            "an operator's move"
-        );
-        Ok(())
     }
 }
 

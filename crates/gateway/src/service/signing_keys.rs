@@ -7,7 +7,7 @@ use wxgate_domain::{
 use wxgate_storage::{NewRevocation, Storage, StorageError, TenantRing, Tx};
 use wxgate_token::{KeyError, SigningKey};
 
-use super::admin::{Admin, AdminError, Event};
+use super::admin::{Caller, Event};
 
 /// Keys that are made for one decision at most: a policy that changes its algorithm again and again is not waited for.
 const ATTEMPTS: usize = 3;
@@ -17,27 +17,8 @@ const ATTEMPTS: usize = 3;
 pub(crate) struct SigningKeys {
     pub(crate) storage: Storage,
     pub(crate) clock: Clock,
-}
-
-/// Who moves a key.
-#[derive(Clone, Copy)]
-pub(crate) enum Hand<'a> {
-    /// wxgate itself, by schedule.
-    Wxgate,
-    /// An operator, whose move has this name.
-    Operator(&'a Admin, &'static str),
-}
-
-impl Hand<'_> {
-    async fn commit(self, tx: Tx, tenant: TenantId, target: &str) -> Result<(), SigningKeyError> {
-        match self {
-            Self::Wxgate => Ok(tx.commit().await?),
-            Self::Operator(admin, action) => {
-                let committed = admin.commit(tx, Event::of(tenant, action, target)).await;
-                committed.map_err(|error| SigningKeyError::Audit(Box::new(error)))
-            }
-        }
-    }
+    /// Whoever asks, for the audit log; wxgate itself for what is due.
+    pub(crate) caller: Caller,
 }
 
 /// Why a tenant's signing keys are as they were.
@@ -49,8 +30,6 @@ pub(crate) enum SigningKeyError {
     Make(#[from] KeyError),
     #[error("the policy or the keys of the tenant {0} make no sense to this version")]
     Unreadable(TenantId),
-    #[error(transparent)]
-    Audit(Box<AdminError>),
     #[error("the database refused")]
     Storage(#[from] StorageError),
 }
@@ -86,7 +65,7 @@ impl SigningKeys {
     /// # Errors
     /// The database fails, or no key can be made.
     pub(crate) async fn keep(&self, tenant: TenantId) -> Result<Vec<KeyStep>, SigningKeyError> {
-        self.change(tenant, None, Hand::Wxgate, |ring| Ok(self.due(ring))).await
+        self.change(tenant, None, |ring| Ok(self.due(ring))).await
     }
 
     /// Lets the next key sign before its time.
@@ -94,28 +73,23 @@ impl SigningKeys {
     /// # Errors
     /// [`KeyMoveError::NotYet`] while verifiers may not know the next key. One that was missing, or had another algorithm
     /// than the policy's, is published first, and then that is said of it.
-    pub(crate) async fn rotate(&self, tenant: TenantId, hand: Hand<'_>) -> Result<Vec<KeyStep>, SigningKeyError> {
+    pub(crate) async fn rotate(&self, tenant: TenantId) -> Result<Vec<KeyStep>, SigningKeyError> {
         self.keep(tenant).await?;
         let early = |ring: &TenantRing| key_rotation::rotate(&ring.keys, &ring.policy, self.clock.now());
-        self.change(tenant, None, hand, early).await
+        self.change(tenant, None, early).await
     }
 
     /// An emergency: the key signs and verifies nothing from now on. In the place of the active one the next signs.
     ///
     /// # Errors
     /// [`KeyMoveError::Unknown`] if the tenant has no such key.
-    pub(crate) async fn retire(
-        &self,
-        tenant: TenantId,
-        kid: &Kid,
-        hand: Hand<'_>,
-    ) -> Result<Vec<KeyStep>, SigningKeyError> {
+    pub(crate) async fn retire(&self, tenant: TenantId, kid: &Kid) -> Result<Vec<KeyStep>, SigningKeyError> {
         let retire = |ring: &TenantRing| key_rotation::retire(&ring.keys, kid, &ring.policy);
-        match self.change(tenant, Some(kid), hand, retire).await {
+        match self.change(tenant, Some(kid), retire).await {
             // A ring from before there were next keys, which nobody has kept yet.
             Err(SigningKeyError::Move(KeyMoveError::NoNext)) => {
                 self.keep(tenant).await?;
-                self.change(tenant, Some(kid), hand, retire).await
+                self.change(tenant, Some(kid), retire).await
             }
             result => result,
         }
@@ -137,7 +111,7 @@ impl SigningKeys {
             failed = unreadable(&page.unreadable).or(failed);
             for ring in &page.rings {
                 for key in ring.keys.iter().filter(|key| key.state != SigningKeyState::Next) {
-                    self.retire(ring.tenant, &key.kid, Hand::Wxgate).await?;
+                    self.retire(ring.tenant, &key.kid).await?;
                 }
             }
         }
@@ -154,7 +128,6 @@ impl SigningKeys {
         &self,
         tenant: TenantId,
         stolen: Option<&Kid>,
-        hand: Hand<'_>,
         decide: impl Fn(&TenantRing) -> Result<Vec<KeyStep>, KeyMoveError>,
     ) -> Result<Vec<KeyStep>, SigningKeyError> {
         let mut made: Option<StoredSigningKey> = None;
@@ -187,12 +160,8 @@ impl SigningKeys {
                     KeyStep::Forget(kid) => keys.forget(kid).await?,
                 }
             }
-            let promoted = steps.iter().find_map(|step| match step {
-                KeyStep::Promote(kid) => Some(kid),
-                _ => None,
-            });
-            let target = stolen.or(promoted).map(Kid::as_str).unwrap_or_default();
-            hand.commit(tx, tenant, target).await?;
+            self.write_down(&tx, tenant, stolen, &steps).await?;
+            tx.commit().await?;
             if let Some(kid) = stolen {
                 tracing::warn!(tenant.id = %tenant, key.id = %kid, "a signing key was retired: all that it signed is refused");
             }
@@ -200,6 +169,26 @@ impl SigningKeys {
             return Ok(steps);
         }
         Err(StorageError::Busy.into())
+    }
+
+    /// What was done, in the transaction that does it.
+    async fn write_down(
+        &self,
+        tx: &Tx,
+        tenant: TenantId,
+        stolen: Option<&Kid>,
+        steps: &[KeyStep],
+    ) -> Result<(), StorageError> {
+        let retired = stolen.map(|kid| Event::of(tenant, "signing-key.retire", kid));
+        let turned = steps.iter().map(|step| match step {
+            KeyStep::Publish(algorithm) => Event::of(tenant, "signing-key.publish", algorithm),
+            KeyStep::Promote(kid) => Event::of(tenant, "signing-key.promote", kid),
+            KeyStep::Forget(kid) => Event::of(tenant, "signing-key.forget", kid),
+        });
+        for event in retired.into_iter().chain(turned) {
+            tx.audit(event.tenant).record(&event.entry(&self.caller)).await?;
+        }
+        Ok(())
     }
 
     async fn make(&self, algorithm: SigningAlgorithm) -> Result<StoredSigningKey, KeyError> {

@@ -9,6 +9,7 @@ use wxgate_domain::{
 
 use super::revocations::NewRevocation;
 use super::{ascii, signing_keys, unsigned};
+use crate::audit;
 use crate::changes::ChangeKind;
 use crate::entity::{data_key, revocation_counter, signing_key, tenant};
 use crate::error::StorageError;
@@ -177,6 +178,7 @@ impl<'a> TxTenants<'a> {
             signing_keys::to_row(&StoredSigningKey { state, ..key }, created.id, &seal, &core.random)
         });
         signing_key::Entity::insert_many(signing).exec_without_returning(tx).await?;
+        audit::begin(tx, core, created.id).await?;
         self.0.record(ChangeKind::Tenant, created.id, Some(created.id.uuid())).await?;
         Ok(created)
     }

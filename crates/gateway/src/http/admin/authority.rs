@@ -5,6 +5,7 @@ use actix_web::{HttpMessage, HttpRequest};
 use wxgate_storage::StorageError;
 
 use crate::app::Gateway;
+use crate::http::boundary::RequestId;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::extract::client::Client;
@@ -29,6 +30,7 @@ pub(super) async fn caller(request: &HttpRequest, gateway: &Gateway) -> Result<C
         return Err(Code::AdminKeyInvalid.into());
     };
     caller.address = Some(sender.address());
+    caller.request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
     Ok(caller)
 }
 

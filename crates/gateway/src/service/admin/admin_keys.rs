@@ -44,8 +44,7 @@ impl Admin {
             StorageError::Full { .. } => AdminError::TooManyAdminKeys,
             error => error.into(),
         })?;
-        self.commit(tx, Event { action: "admin-key.create", tenant: added.tenant, target: added.id.to_string() })
-            .await?;
+        self.commit(tx, Event::concerning(added.tenant, "admin-key.create", added.id)).await?;
         Ok((added, secret))
     }
 
@@ -56,7 +55,7 @@ impl Admin {
         let key = found.filter(mine).ok_or(AdminError::NoAdminKey(id))?;
         let tx = self.storage.begin().await?;
         tx.admin_keys().remove(id).await?;
-        self.commit(tx, Event { action: "admin-key.remove", tenant: key.tenant, target: id.to_string() }).await?;
+        self.commit(tx, Event::concerning(key.tenant, "admin-key.remove", id)).await?;
         Ok(key)
     }
 }

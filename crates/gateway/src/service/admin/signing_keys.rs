@@ -3,18 +3,18 @@
 use wxgate_domain::{KeyMoveError, Kid, Tenant};
 
 use super::{Admin, AdminError};
-use crate::service::signing_keys::{Hand, SigningKeyError};
+use crate::service::signing_keys::SigningKeyError;
 
 impl Admin {
     /// Lets the next key of a tenant sign before its time.
     pub(crate) async fn rotate_signing_key(&self, tenant: &Tenant) -> Result<(), AdminError> {
-        let rotated = self.signing_keys().rotate(tenant.id, Hand::Operator(self, "signing-key.rotate")).await;
+        let rotated = self.signing_keys().rotate(tenant.id).await;
         rotated.map(drop).map_err(|error| explained(error, tenant))
     }
 
     /// An emergency: a key of a tenant signs and verifies nothing from now on.
     pub(crate) async fn retire_signing_key(&self, tenant: &Tenant, kid: &Kid) -> Result<(), AdminError> {
-        let retired = self.signing_keys().retire(tenant.id, kid, Hand::Operator(self, "signing-key.retire")).await;
+        let retired = self.signing_keys().retire(tenant.id, kid).await;
         retired.map(drop).map_err(|error| explained(error, tenant))
     }
 }
@@ -29,6 +29,5 @@ fn explained(error: SigningKeyError, tenant: &Tenant) -> AdminError {
         SigningKeyError::Make(error) => error.into(),
         SigningKeyError::Storage(error) => error.into(),
         SigningKeyError::Unreadable(_) => AdminError::KeysUnreadable(slug),
-        SigningKeyError::Audit(error) => *error,
     }
 }

@@ -3,7 +3,7 @@ use wxgate_storage::NewRevocation;
 use wxgate_token::VerifiedPage;
 
 use super::*;
-use crate::service::signing_keys::{Hand, SigningKeys};
+use crate::service::signing_keys::SigningKeys;
 use crate::service::testing::{House, PUBLIC_URL};
 
 /// A feed, a client that may follow it, and what the gateway knew of the tenant in the beginning.
@@ -87,10 +87,14 @@ async fn a_page_that_retires_a_key_is_signed_by_its_successor() {
     let room = Newsroom::new().await;
     let cursor = room.read(AT_ONCE).await.page.cursor;
     let stolen = room.tenant.ring.active().kid().clone();
-    let keys = SigningKeys { storage: room.house.storage.clone(), clock: room.house.clock.clone() };
+    let keys = SigningKeys {
+        storage: room.house.storage.clone(),
+        clock: room.house.clock.clone(),
+        caller: crate::service::admin::Caller::system(),
+    };
     let stored = room.house.stored().await;
     let next = &stored.iter().find(|key| key.state == SigningKeyState::Next).unwrap().kid;
-    keys.retire(room.house.tenant.id, &stolen, Hand::Wxgate).await.unwrap();
+    keys.retire(room.house.tenant.id, &stolen).await.unwrap();
     // The gateway has not heard of it: it would sign with the stolen key.
     let page = room.read(Ask { after: Some(&cursor), ..AT_ONCE }).await;
     assert_eq!(page.kid, *next);

@@ -14,7 +14,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 impl House {
     fn keys(&self) -> SigningKeys {
-        SigningKeys { storage: self.storage.clone(), clock: self.clock.clone() }
+        SigningKeys { storage: self.storage.clone(), clock: self.clock.clone(), caller: Caller::system() }
     }
 
     async fn kid(&self, state: SigningKeyState) -> Kid {
@@ -67,7 +67,7 @@ async fn refuses_no_token_while_keys_rotate_under_verifiers_that_cache() {
             keys.keep_all().await.unwrap();
         }
         if now.since(START) == 80 * HOUR {
-            keys.rotate(house.tenant.id, Hand::Wxgate).await.unwrap();
+            keys.rotate(house.tenant.id).await.unwrap();
         }
         gateways[step % 2] = house.ring().await;
         for verifier in &mut verifiers {
@@ -104,7 +104,7 @@ async fn a_stolen_key_is_gone_at_once_and_cached_verifiers_take_its_successor() 
     let stolen = house.kid(SigningKeyState::Active).await;
     let next = house.kid(SigningKeyState::Next).await;
 
-    house.keys().retire(house.tenant.id, &stolen, Hand::Wxgate).await.unwrap();
+    house.keys().retire(house.tenant.id, &stolen).await.unwrap();
     let after = house.ring().await;
     assert_eq!(after.active().kid(), &next);
     assert!(!after.jwks().body().contains(stolen.as_str()));
@@ -118,7 +118,7 @@ async fn a_stolen_key_is_gone_at_once_and_cached_verifiers_take_its_successor() 
     assert_eq!((&entry.subject, entry.effect), (&RevokedSubject::Key(stolen.clone()), RevocationEffect::Ended));
     assert!(entry.expires.unwrap() > START.plus(claims::MAX_LIFE));
 
-    let unknown = house.keys().retire(house.tenant.id, &stolen, Hand::Wxgate).await.unwrap_err();
+    let unknown = house.keys().retire(house.tenant.id, &stolen).await.unwrap_err();
     assert!(matches!(unknown, SigningKeyError::Move(KeyMoveError::Unknown)), "{unknown}");
     house.storage.stop().await;
 }
@@ -139,11 +139,11 @@ async fn a_ring_without_a_next_key_gets_one_also_in_an_emergency() {
 
     drop_next().await;
     let stolen = house.kid(SigningKeyState::Active).await;
-    house.keys().retire(house.tenant.id, &stolen, Hand::Wxgate).await.unwrap();
+    house.keys().retire(house.tenant.id, &stolen).await.unwrap();
     let left = house.stored().await;
     assert!(left.len() == 2 && left.iter().all(|key| key.kid != stolen), "{left:?}");
 
-    let early = house.keys().rotate(house.tenant.id, Hand::Wxgate).await.unwrap_err();
+    let early = house.keys().rotate(house.tenant.id).await.unwrap_err();
     let until = START.plus(24 * HOUR);
     assert!(matches!(early, SigningKeyError::Move(KeyMoveError::NotYet { until: u }) if u == until), "{early}");
     house.storage.stop().await;
