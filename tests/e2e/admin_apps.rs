@@ -7,6 +7,7 @@ mod trust;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::harness::cli::NO_WECHAT;
 use crate::harness::{Gateway, Operator};
 
 const NEW_APP: &str = "wx00000000000000a1";
@@ -33,10 +34,9 @@ async fn an_appid_counts_for_whoever_wechat_accepts() {
     gateway.simulator().put_app(NEW_APP, SECRET, None).await;
 
     // WeChat does not answer, so nobody knows that the secret is wrong.
-    gateway.simulator().fault(json!({ "kind": "reset_before", "appid": NEW_APP, "times": 1 })).await;
-    let squatted = umbrella.post("/apps", &new_app("umbrella", WRONG)).await;
-    squatted.status_is(201);
-    assert_eq!(squatted.json()["secret"]["state"], "unverified");
+    let add = ["app", "add", "--tenant", "umbrella", "--appid", NEW_APP, "--secret-file", "-", "--json"];
+    let squatted = gateway.command(add).asking(NO_WECHAT).stdin(WRONG).run().await.json();
+    assert_eq!(squatted["secret"]["state"], "unverified");
     // What was not proved is nobody's audience.
     let policy = json!({ "tenant": "umbrella", "name": "squat", "audience": NEW_APP });
     let refused = umbrella.post("/policies", &policy).await.refused(400, "REQUEST_INVALID");
@@ -45,7 +45,7 @@ async fn an_appid_counts_for_whoever_wechat_accepts() {
     let owned = acme.post("/apps", &new_app("acme", SECRET)).await;
     owned.status_is(201);
     assert_eq!(owned.json()["secret"]["state"], "accepted");
-    let id = squatted.json()["id"].as_str().unwrap().to_owned();
+    let id = squatted["id"].as_str().unwrap().to_owned();
     for operator in [&umbrella, &gateway.operator()] {
         operator.get(&format!("/apps/{id}")).await.refused(404, "NOT_FOUND");
     }

@@ -112,7 +112,8 @@ impl House {
         let text = |name: &str| serde_json::to_string(&self.path(name).display().to_string()).unwrap();
         format!(
             "public_url = \"https://login.example.com\"\ndata_dir = {}\n[listen]\npublic = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\
-             [database]\nurl = \"sqlite://{}\"\n[master_key]\nvalue_file = {}\n",
+             [database]\nurl = \"sqlite://{}\"\n[master_key]\nvalue_file = {}\n\
+             [wechat]\nurl = \"{NO_WECHAT}\"\nallow_other_hosts = true\n",
             text("data"),
             self.path("data/wxgate.db").display(),
             text("master-key")
@@ -134,8 +135,11 @@ impl House {
 
     /// A command here, whose configuration is the default `wxgate.toml`.
     fn run<const N: usize>(&self, arguments: [&str; N]) -> Cli {
-        let wechat = self.simulator.as_ref().map_or(NO_WECHAT, |simulator| simulator.url());
-        wxgate(arguments).folder(self.folder.path()).asking(wechat)
+        let run = wxgate(arguments).folder(self.folder.path());
+        match &self.simulator {
+            Some(simulator) => run.asking(simulator.url()),
+            None => run,
+        }
     }
 }
 

@@ -139,11 +139,7 @@ impl<T: ToSchema> Page<T> {
 
     /// The first of items that begin where the cursor says, and are at least one more than the limit if there are so
     /// many: see [`Limit::and_one`].
-    pub(crate) fn begun(
-        items: impl IntoIterator<Item = T>,
-        limit: Limit,
-        name: impl Fn(&T) -> String,
-    ) -> Self {
+    pub(crate) fn begun(items: impl IntoIterator<Item = T>, limit: Limit, name: impl Fn(&T) -> String) -> Self {
         let mut rest = items.into_iter();
         let items: Vec<_> = rest.by_ref().take(limit.get()).collect();
         let next_cursor = rest.next().and_then(|_| items.last().map(&name));

@@ -24,7 +24,7 @@ async fn a_removed_app_takes_its_sessions_with_it_and_leaves_its_users() {
     let refused = gateway.client().post("/v1/token/refresh", &refresh).await;
     assert_eq!(refused.status, 401, "{}", refused.text);
     let user = session["user"]["id"].as_str().unwrap();
-    let found = gateway.command(["user", "find", "--tenant", "acme", user]).run().await.ok();
+    let found = gateway.command(["user", "find", "--tenant", "acme", user, "--json"]).run().await.ok();
     assert!(found.contains(user), "{found}");
 
     // Its appid is remembered: another tenant does not get it, whatever WeChat says.

@@ -14,7 +14,8 @@ async fn a_union_group_with_something_in_it_is_not_removed() {
     app["union_group"] = json!("main");
     acme.post("/apps", &app).await.status_is(201);
     for (method, body) in [("rename", json!({ "name": "theirs" })), ("remove", json!({}))] {
-        let reply = if method == "rename" { umbrella.patch(&address, &body).await } else { umbrella.delete(&address).await };
+        let reply =
+            if method == "rename" { umbrella.patch(&address, &body).await } else { umbrella.delete(&address).await };
         reply.refused(404, "NOT_FOUND");
     }
     let renamed = gateway.remote(["union-group", "rename", "--tenant", "acme", "main", "shops"]).run().await.ok();
@@ -103,9 +104,12 @@ async fn signing_keys_are_moved_by_whoever_may_make_secrets() {
     umbrella.get("/signing-keys?tenant=acme").await.refused(404, "NOT_FOUND");
     let acme_only = json!({ "tenant": "acme" });
     umbrella.post(&format!("/signing-keys/{kid}/retire"), &acme_only).await.refused(404, "NOT_FOUND");
-    umbrella.post(&format!("/signing-keys/{kid}/retire"), &json!({ "tenant": "umbrella" })).await.refused(404, "NOT_FOUND");
+    umbrella
+        .post(&format!("/signing-keys/{kid}/retire"), &json!({ "tenant": "umbrella" }))
+        .await
+        .refused(404, "NOT_FOUND");
     acme.post("/signing-keys/rotate", &acme_only).await.refused(409, "NOT_YET");
-    let told = gateway.remote(["signing-key", "retire", "--tenant", "acme", "--", kid]).run().await.ok();
+    let told = gateway.remote(["signing-key", "retire", kid, "--tenant", "acme"]).run().await.ok();
     assert!(told.contains("signs and verifies nothing any more"), "{told}");
     let left = acme.get("/signing-keys?tenant=acme").await;
     assert!(!left.text.contains(kid) && left.ok()["items"].as_array().unwrap().len() == 2, "{}", left.text);

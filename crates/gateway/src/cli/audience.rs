@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use wxgate_domain::Slug;
 
-use super::admin::AdminArgs;
 use super::Failure;
+use super::admin::AdminArgs;
 use crate::operation::Limit;
 use crate::operation::audiences::{AddAudience, AudienceReply, ListAudiences, RemoveAudience};
 

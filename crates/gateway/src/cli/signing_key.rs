@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use wxgate_domain::Timestamp;
 
-use super::admin::AdminArgs;
 use super::Failure;
+use super::admin::AdminArgs;
 use crate::operation::signing_keys::{ListSigningKeys, RetireSigningKey, RotateSigningKey, SigningKeyReply};
 
 /// Signing keys: they turn by themselves; these commands show them and step in.

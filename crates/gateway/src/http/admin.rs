@@ -103,7 +103,9 @@ impl From<AdminError> for ApiError {
             AdminError::Storage(StorageError::Busy | StorageError::Unavailable { .. }) => {
                 return Self::caused(Code::Overloaded, error).retry_after(1);
             }
-            AdminError::Key(_) | AdminError::KeysUnreadable(_) | AdminError::Storage(_) => return Self::caused(Code::Internal, error),
+            AdminError::Key(_) | AdminError::KeysUnreadable(_) | AdminError::Storage(_) => {
+                return Self::caused(Code::Internal, error);
+            }
         };
         Self::from(code).detailed(error.to_string())
     }

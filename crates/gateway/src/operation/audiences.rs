@@ -77,7 +77,7 @@ pub(crate) struct AddAudience {
     #[arg(long)]
     #[schema(value_type = String)]
     pub(crate) tenant: Slug,
-    /// Its name: 1 to 200 visible ASCII characters, such as `orders` or `https://api.example.com/orders`.
+    /// Its name: 1 to 200 visible ASCII characters, such as `orders` or the address of an API.
     #[schema(value_type = String)]
     pub(crate) name: Audience,
 }

@@ -7,9 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{
-    AdminScope, ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Slug, Timestamp,
-};
+use wxgate_domain::{AdminScope, ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Slug, Timestamp};
 
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError};

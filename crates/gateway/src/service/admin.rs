@@ -91,9 +91,7 @@ pub(crate) enum AdminError {
     TenantTaken(Slug),
     #[error("the appid {0} is registered already, as an app or as another tenant's audience")]
     AppTaken(WechatAppid),
-    #[error(
-        "the appid {0} was another tenant's; an operator moves it, or that tenant takes it up again"
-    )]
+    #[error("the appid {0} was another tenant's; an operator moves it, or that tenant takes it up again")]
     AppReleased(WechatAppid),
     #[error("WeChat refuses the AppSecret of {appid}, errcode {errcode}: {meaning}; nothing was stored")]
     SecretRefused { appid: WechatAppid, errcode: i64, meaning: &'static str },

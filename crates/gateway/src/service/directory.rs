@@ -307,7 +307,12 @@ impl Directory {
         let Some(stored) = stored else { return Ok(None) };
         let Some(tenant) = self.tenant(&stored.tenant.slug).await? else { return Ok(None) };
         let enabled = stored.app.status == AppStatus::Enabled && stored.tenant.status == TenantStatus::Active;
-        let active = Arc::new(ActiveApp { app: stored.app, tenant, credential: stored.credential, secret_noted: AtomicBool::new(false) });
+        let active = Arc::new(ActiveApp {
+            app: stored.app,
+            tenant,
+            credential: stored.credential,
+            secret_noted: AtomicBool::new(false),
+        });
         Ok(Some(Arc::new(FoundApp { active, enabled, as_of })))
     }
 

@@ -252,9 +252,7 @@ fn positive(number: u32) -> NonZeroU32 {
 #[cfg(test)]
 mod tests {
     use wxgate_crypto::{KeyId, MacKey};
-    use wxgate_domain::{
-        AppPolicy, AppStatus, SecretFingerprint, SecretState, SecretStatus, TenantId, Timestamp,
-    };
+    use wxgate_domain::{AppPolicy, AppStatus, SecretFingerprint, SecretState, SecretStatus, TenantId, Timestamp};
 
     use super::*;
 

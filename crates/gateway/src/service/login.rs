@@ -11,9 +11,7 @@ use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Digest;
 use wxgate_crypto::user_data::Failure;
-use wxgate_domain::{
-    Clock, LoginCode, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, WechatAppid,
-};
+use wxgate_domain::{Clock, LoginCode, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, WechatAppid};
 use wxgate_storage::{Storage, StorageError};
 use wxgate_wechat_client::{Client, ExchangeError, RejectedClass, SecretSlot};
 

@@ -8,7 +8,8 @@ use std::fmt;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use wxgate_domain::{
-    AppPolicy, Audience, PolicyName, SecretState, ServiceClientId, ServiceClientPolicy, TenantId, Timestamp, WechatAppid,
+    AppPolicy, Audience, PolicyName, SecretState, ServiceClientId, ServiceClientPolicy, TenantId, Timestamp,
+    WechatAppid,
 };
 
 use super::ascii;

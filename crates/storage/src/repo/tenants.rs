@@ -79,8 +79,7 @@ impl Tenants {
     /// The database fails.
     pub async fn slugs(&self, ids: &BTreeSet<TenantId>) -> Result<HashMap<TenantId, Slug>, StorageError> {
         #[expect(clippy::disallowed_methods, reason = "tenants are found by their own ids")]
-        let query =
-            || tenant::Entity::find().filter(tenant::Column::Id.is_in(ids.iter().copied().map(TenantId::uuid)));
+        let query = || tenant::Entity::find().filter(tenant::Column::Id.is_in(ids.iter().copied().map(TenantId::uuid)));
         let query = &query;
         let rows = self.0.core.read(|db| async move { query().all(&db).await }).await?;
         rows.into_iter().map(|row| Ok((row.id.into(), ascii(row.slug, "tenant", "slug")?))).collect()

@@ -148,6 +148,28 @@ pub(crate) async fn all_rings_are_read_in_pages(database: TestDatabase) {
     storage.stop().await;
 }
 
+pub(crate) async fn a_policy_that_makes_no_sense_stops_no_other_tenant(database: TestDatabase) {
+    let storage = database.started().await;
+    let mut tenants = Vec::new();
+    for slug in ["acme", "umbrella", "initech"] {
+        tenants.push(tenant(&storage, slug).await.id);
+    }
+    tenants.sort_by_key(|id| id.uuid());
+    let raw = database.raw().await;
+    let spoil = sea_orm::sea_query::Query::update()
+        .table("tenant")
+        .value("policy", r#"{"version":99}"#)
+        .and_where(sea_orm::sea_query::ExprTrait::eq(sea_orm::sea_query::Expr::col("id"), tenants[1].uuid()))
+        .to_owned();
+    sea_orm::ConnectionTrait::execute(&raw, &spoil).await.unwrap();
+    raw.close().await.unwrap();
+    let page = storage.signing_keys().rings(None).await.unwrap();
+    assert_eq!(page.rings.iter().map(|ring| ring.tenant).collect::<Vec<_>>(), [tenants[0], tenants[2]]);
+    assert!(page.rings.iter().all(|ring| ring.keys.len() == 2));
+    assert_eq!((page.unreadable, page.last), (vec![tenants[1]], Some(tenants[2])));
+    storage.stop().await;
+}
+
 async fn ring_in(tx: &wxgate_storage::Tx, tenant: TenantId) -> Vec<RingKey> {
     tx.tenant(tenant).signing_keys().ring().await.unwrap().keys
 }

@@ -69,7 +69,9 @@ async fn add(admin: &Admin, tenant: &Tenant, appid: &str, secret: AppSecret, pro
     // The apps of one trial are taken to be bound to one Open Platform account.
     let union_group = Some(admin.union_group(Some(tenant), TENANT).await?.1.id);
     let policy = AppPolicy::default();
-    admin.add_app(tenant, AppToAdd { appid: parsed, name: appid.to_owned(), secret, union_group, policy }, proof).await?;
+    admin
+        .add_app(tenant, AppToAdd { appid: parsed, name: appid.to_owned(), secret, union_group, policy }, proof)
+        .await?;
     Ok(())
 }
 

@@ -1,7 +1,5 @@
 //! What an operation is given: the fields of its address, and of its query or body.
 
-use std::collections::BTreeMap;
-
 use actix_web::{FromRequest, HttpRequest, web};
 use serde_json::{Map, Value};
 
@@ -25,10 +23,10 @@ pub(super) async fn of(
         fields = body::object(request, payload).await?;
     }
     // Whatever a name holds, escaped: slashes too.
-    let address = web::Path::<BTreeMap<String, String>>::extract(request).await;
-    for (name, value) in address.map_err(|_| Code::NotFound)?.into_inner() {
+    let values = web::Path::<Vec<String>>::extract(request).await.map_err(|_| Code::NotFound)?.into_inner();
+    for ((name, _), value) in request.match_info().iter().zip(values) {
         // One thing has one name: the body may not say another.
-        if fields.insert(name.clone(), Value::from(value)).is_some() {
+        if fields.insert(name.to_owned(), Value::from(value)).is_some() {
             return Err(ApiError::from(Code::RequestInvalid).detailed(format!("{name} stands in the address")));
         }
     }

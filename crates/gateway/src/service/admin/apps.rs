@@ -3,7 +3,7 @@
 mod removal;
 mod secrets;
 
-use wxgate_domain::{App, AppId, AppPolicy, AppSecret, AppStatus, Tenant, UnionGroupId, WechatAppid};
+use wxgate_domain::{App, AppId, AppPolicy, AppSecret, AppStatus, Audience, Tenant, UnionGroupId, WechatAppid};
 use wxgate_storage::{AppChange, NewApp, StorageError};
 
 use super::{Admin, AdminError, Event, checked};
@@ -26,12 +26,9 @@ impl Admin {
     pub(crate) async fn add_app(&self, tenant: &Tenant, app: AppToAdd, proof: Proof) -> Result<App, AdminError> {
         let AppToAdd { appid, name, secret, union_group, policy } = app;
         let (name, policy) = (checked(name)?, policy.checked()?);
-        if let Some(known) = self.storage.apps().find(&appid).await? {
-            // Whoever cannot have it need not ask WeChat.
-            let owned = known.tenant.id == tenant.id || known.app.secret.is_proved();
-            if owned {
-                return Err(AdminError::AppTaken(appid));
-            }
+        // Whoever cannot have it need not ask WeChat.
+        if self.is_taken(tenant, &appid).await? {
+            return Err(AdminError::AppTaken(appid));
         }
         let is_accepted = self.proved(&appid, &secret, proof).await?;
         let named = policy.audiences.clone();
@@ -52,6 +49,16 @@ impl Admin {
                 Err(self.not_owned(tenant, named.iter().map(String::as_str), error.into()).await)
             }
         }
+    }
+
+    /// Whether the tenant cannot have the appid: it has it, or another tenant owns it as an app or as an audience.
+    async fn is_taken(&self, tenant: &Tenant, appid: &WechatAppid) -> Result<bool, AdminError> {
+        if let Some(known) = self.storage.apps().find(appid).await? {
+            return Ok(known.tenant.id == tenant.id || known.app.secret.is_proved());
+        }
+        let Ok(name) = appid.as_str().parse::<Audience>() else { return Ok(false) };
+        let audience = self.storage.audiences().find(&name).await?;
+        Ok(audience.is_some_and(|audience| audience.tenant != tenant.id))
     }
 
     /// Changes a mini-program: `change` gets it as it is, locked, and says how it is to be. The tenant must own every

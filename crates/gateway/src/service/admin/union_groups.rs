@@ -64,8 +64,7 @@ impl Admin {
             (Some(group), _) => Ok((self.storage.tenants().get(group.tenant).await?, group)),
             (None, Some(tenant)) => {
                 let found = self.storage.tenant(tenant.id).union_groups().find(named).await?;
-                let group =
-                    found.ok_or_else(|| AdminError::NoUnionGroup(tenant.slug.clone(), named.to_owned()))?;
+                let group = found.ok_or_else(|| AdminError::NoUnionGroup(tenant.slug.clone(), named.to_owned()))?;
                 Ok((tenant.clone(), group))
             }
             (None, None) => Err(AdminError::NoGroup(named.to_owned())),

@@ -107,8 +107,7 @@ pub(crate) async fn drop_old_secrets(core: &Core, now: Timestamp, limit: u64) ->
         .filter(app::Column::SecretChangedAt.lt(now.minus(OVERLAP).millis()))
         .limit(limit);
     let over = &over;
-    let rows: Vec<(Uuid, Uuid)> =
-        core.read(|db| async move { over.clone().into_tuple().all(&db).await }).await?;
+    let rows: Vec<(Uuid, Uuid)> = core.read(|db| async move { over.clone().into_tuple().all(&db).await }).await?;
     for (tenant, id) in rows {
         let tenant = TenantId::from(tenant);
         let tx = tx::begin(core).await?;
