@@ -35,6 +35,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("governor", &["gateway"]),
     ("prometheus-client", &["gateway"]),
     ("clap", &["gateway"]),
+    ("indicatif", &["gateway"]),
     ("toml", &["gateway"]),
     ("tracing-subscriber", &["gateway"]),
 ];

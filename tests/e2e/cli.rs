@@ -21,7 +21,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 56] = [
+const COMMANDS: [&[&str]; 61] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -37,6 +37,11 @@ const COMMANDS: [&[&str]; 56] = [
     &["tenant", "policy"],
     &["tenant", "suspend"],
     &["tenant", "resume"],
+    &["tenant", "remove"],
+    &["job"],
+    &["job", "list"],
+    &["job", "show"],
+    &["job", "watch"],
     &["app"],
     &["app", "add"],
     &["app", "list"],

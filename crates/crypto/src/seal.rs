@@ -1,6 +1,7 @@
 //! Authenticated encryption of values at rest.
 
 use std::fmt;
+use std::str::FromStr;
 
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
@@ -35,6 +36,22 @@ impl From<[u8; 8]> for KeyId {
 impl From<u32> for KeyId {
     fn from(number: u32) -> Self {
         Self(u64::from(number).to_be_bytes())
+    }
+}
+
+/// Text that is no key id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 16 hexadecimal digits, as `wxgate master-key list` shows them")]
+pub struct MalformedKeyId;
+
+impl FromStr for KeyId {
+    type Err = MalformedKeyId;
+
+    /// Reads what `Display` writes, and nothing else.
+    fn from_str(text: &str) -> Result<Self, MalformedKeyId> {
+        let number = u64::from_str_radix(text, 16).map_err(|_| MalformedKeyId)?;
+        let id = Self(number.to_be_bytes());
+        if id.to_string() == text { Ok(id) } else { Err(MalformedKeyId) }
     }
 }
 

@@ -74,6 +74,8 @@ uuid_id! {
     AdminKeyId,
     /// Work in the background.
     JobId,
+    /// A process that serves, from its start to its end.
+    NodeId,
 }
 
 /// Text that is no id of the asked kind. It says what one looks like, and nothing of the text.

@@ -6,6 +6,7 @@ pub mod audience;
 pub mod forward_auth;
 pub mod identity;
 pub mod ids;
+pub mod job;
 pub mod key_rotation;
 pub mod network;
 pub mod policy;
@@ -25,9 +26,11 @@ pub use audience::{Audience, Scope};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
 pub use ids::{
-    AdminKeyId, AppId, JobId, LoginCode, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId, UserId, WechatAppid,
+    AdminKeyId, AppId, JobId, LoginCode, NodeId, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId, UserId,
+    WechatAppid,
 };
 pub use ids::{MalformedId, ServiceClientId};
+pub use job::{Job, JobState, Task};
 pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
 pub use network::Network;
 pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy};

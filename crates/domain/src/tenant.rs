@@ -33,6 +33,8 @@ pub enum TenantStatus {
     Active,
     /// Serves nothing until it is resumed.
     Suspended,
+    /// Serves nothing any more: its keys are gone, and its rows are going.
+    Deleting,
 }
 
 impl TenantStatus {
@@ -41,11 +43,12 @@ impl TenantStatus {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Deleting => "deleting",
         }
     }
 
     /// The status of a stored word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Active, Self::Suspended].into_iter().find(|s| s.as_str() == word)
+        [Self::Active, Self::Suspended, Self::Deleting].into_iter().find(|s| s.as_str() == word)
     }
 }

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Random;
-use wxgate_domain::Clock;
-use wxgate_storage::{Storage, StorageError};
+use wxgate_domain::{Clock, NodeId};
+use wxgate_storage::{Node, Storage, StorageError};
 use wxgate_wechat_client::{Client, ClientConfig};
 
-use crate::background::{Readiness, forget_full_buckets, keep_signing_keys};
+use crate::background::{Readiness, forget_full_buckets, keep_node, keep_signing_keys, work};
 use crate::config::{Config, Wechat};
 use crate::http::boundary::Listener;
 use crate::http::server::serve;
@@ -27,6 +27,7 @@ use crate::service::clients::Clients;
 use crate::service::codes::Codes;
 use crate::service::directory::Directory;
 use crate::service::forward_auth::ForwardAuth;
+use crate::service::jobs::Jobs;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
 use crate::service::oauth::OAuth;
@@ -96,6 +97,8 @@ pub(crate) struct App {
     readiness: Readiness,
     drain: Duration,
     tasks: TaskTracker,
+    /// What must come to its end before the database is closed.
+    beside: TaskTracker,
     storage: Storage,
 }
 
@@ -117,6 +120,8 @@ impl App {
     /// Puts the parts together over a started storage, reads what was revoked, and serves.
     pub(crate) async fn start(config: &Config, parts: Parts, sockets: Sockets) -> Result<Self, StartError> {
         let Parts { clock, random, metrics, storage } = parts;
+        let node = node(&sockets, &clock, &random)?;
+        storage.nodes().seen(&node).await?;
         let limits = Arc::new(Limits::new(config.limits, random.clone()));
         let directory = Directory::new(storage.clone(), &config.public_url, &config.jwks_tenants);
         let (revoked, revoked_follower) = Revoked::load(storage.clone(), clock.clone()).await?;
@@ -186,8 +191,9 @@ impl App {
             trusted_proxies,
         };
         gateway.run_beside(&storage);
+        let beside = live_and_work(&storage, node, &readiness);
         let servers = listen_on_both(config, gateway, sockets)?;
-        Ok(Self { servers, readiness, drain: config.http.drain, tasks, storage })
+        Ok(Self { servers, readiness, drain: config.http.drain, tasks, beside, storage })
     }
 
     /// Stops in the order that loses nothing: turn away, stop accepting, finish, drain, checkpoint.
@@ -206,9 +212,22 @@ impl App {
             handle.stop(true).await;
             let _ = running.await;
         }
+        self.beside.close();
+        if tokio::time::timeout(FINISH, self.beside.wait()).await.is_err() {
+            tracing::warn!("work in the background did not end in time");
+        }
         self.storage.stop().await;
         tracing::info!("stopped");
     }
+}
+
+/// Says to other nodes that this one is there, and does jobs, until the process stops.
+fn live_and_work(storage: &Storage, node: Node, readiness: &Readiness) -> TaskTracker {
+    let beside = TaskTracker::new();
+    let jobs = Jobs { storage: storage.clone(), node: node.id };
+    beside.spawn(keep_node(storage.clone(), node, readiness.stopping()));
+    beside.spawn(work(jobs, readiness.stopping()));
+    beside
 }
 
 /// Serves both listeners from now on.
@@ -220,6 +239,19 @@ fn listen_on_both(config: &Config, gateway: Gateway, sockets: Sockets) -> std::i
         serve(gateway, sockets.admin, Listener::Admin { own_host_only }, 1)?,
     ];
     Ok(servers.map(|server| (server.handle(), tokio::spawn(server))).into())
+}
+
+/// Who this process is among those that serve.
+fn node(sockets: &Sockets, clock: &Clock, random: &Random) -> std::io::Result<Node> {
+    let Addresses { public, admin, .. } = sockets.addresses(None)?;
+    let started_at = clock.now();
+    Ok(Node {
+        id: NodeId::new(started_at, random),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        address: format!("{public}, admin {admin}"),
+        master_keys: Vec::new(),
+        started_at,
+    })
 }
 
 /// What is there before the gateway is put together.

@@ -1,12 +1,14 @@
-//! What runs beside the requests: readiness, signing keys that turn, and forgetting what needs no memory.
+//! What runs beside the requests: readiness, signing keys that turn, signs of life, jobs, and forgetting what needs no
+//! memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use wxgate_storage::Storage;
+use wxgate_storage::{Node, Storage};
 
+use crate::service::jobs::Jobs;
 use crate::service::limits::Limits;
 use crate::service::signing_keys::SigningKeys;
 
@@ -18,6 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often signing keys are looked at. They move once in days.
 const KEYS_EVERY: Duration = Duration::from_hours(1);
+
+/// How often a node says that it is there.
+const LIFE_EVERY: Duration = Duration::from_secs(5);
+
+/// How often open jobs are looked for.
+const JOBS_EVERY: Duration = Duration::from_secs(1);
 
 /// How soon they are looked at again where something failed.
 const KEYS_AGAIN: Duration = Duration::from_mins(1);
@@ -86,5 +94,36 @@ pub(crate) async fn keep_signing_keys(keys: SigningKeys) {
             }
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Says again and again that this node is there, until the process stops; then that it is not.
+pub(crate) async fn keep_node(storage: Storage, node: Node, stopping: CancellationToken) {
+    let mut interval = tokio::time::interval(LIFE_EVERY);
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => break,
+            _ = interval.tick() => {}
+        }
+        if let Err(error) = storage.nodes().seen(&node).await {
+            tracing::warn!(error.source = %error, "other nodes do not hear of this one");
+        }
+    }
+    if let Err(error) = storage.nodes().left(node.id).await {
+        tracing::warn!(error.source = %error, "this node counts as live for half a minute more");
+    }
+}
+
+/// Does jobs until the process stops.
+pub(crate) async fn work(jobs: Jobs, stopping: CancellationToken) {
+    let mut interval = tokio::time::interval(JOBS_EVERY);
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            _ = interval.tick() => {}
+        }
+        if let Err(error) = jobs.work(&stopping).await {
+            tracing::warn!(error.source = %error, "jobs cannot be looked for");
+        }
     }
 }

@@ -9,9 +9,11 @@ mod config;
 mod db;
 mod dev;
 mod door;
+mod job;
 mod migrate;
 mod policy;
 mod print;
+mod progress;
 mod serve;
 mod service_client;
 mod signing_key;
@@ -51,6 +53,7 @@ enum Command {
     AdminKey(admin_key::AdminKeyCommand),
     Audit(audit::AuditCommand),
     SigningKey(signing_key::SigningKeyCommand),
+    Job(job::JobCommand),
 }
 
 /// An error for the person at the keyboard.
@@ -84,6 +87,7 @@ pub(crate) fn run() -> ExitCode {
             Command::User(command) => command.run().await,
             Command::AdminKey(command) => command.run().await,
             Command::SigningKey(command) => command.run().await,
+            Command::Job(command) => command.run().await,
         }
         .map(|()| ExitCode::SUCCESS)
     });

@@ -9,6 +9,7 @@ pub(crate) mod admin_keys;
 pub(crate) mod apps;
 pub(crate) mod audiences;
 pub(crate) mod audit;
+pub(crate) mod jobs;
 pub(crate) mod policies;
 pub(crate) mod service_clients;
 pub(crate) mod signing_keys;
@@ -112,6 +113,7 @@ pub(crate) fn all(visitor: &mut impl Visitor) {
     apps::all(visitor);
     audiences::all(visitor);
     audit::all(visitor);
+    jobs::all(visitor);
     policies::all(visitor);
     service_clients::all(visitor);
     signing_keys::all(visitor);

@@ -6,6 +6,7 @@ pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod directory;
 pub(crate) mod forward_auth;
+pub(crate) mod jobs;
 pub(crate) mod limits;
 pub(crate) mod login;
 pub(crate) mod oauth;

@@ -6,6 +6,9 @@ pub(crate) mod audit_chain;
 pub(crate) mod audit_entry;
 pub(crate) mod identity;
 pub(crate) mod instance_key;
+pub(crate) mod job;
+pub(crate) mod node;
+pub(crate) mod retired_slug;
 pub(crate) mod union_member;
 
 /// The one row about the whole database.

@@ -11,6 +11,7 @@ pub mod tx;
 mod end_sessions;
 mod entity;
 mod group_commit;
+mod job;
 mod keys;
 mod migrate;
 mod open_session;
@@ -28,6 +29,7 @@ pub use audit::{
 pub use changes::{Change, ChangeKind};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};
 pub use error::{StartError, StorageError};
+pub use job::{Outcome, Worker};
 pub use open_session::OpenSessionError;
 pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};
 pub use repo::admin_keys::{AdminKeys, NewAdminKey, TxAdminKeys};
@@ -37,6 +39,8 @@ pub use repo::forward_auth_policies::{
     AllForwardAuthPolicies, NewForwardAuthPolicy, StoredForwardAuthPolicy, TenantForwardAuthPolicies,
 };
 pub use repo::identities::{KnownIdentity, TenantUsers};
+pub use repo::jobs::{Jobs, TxJobs};
+pub use repo::nodes::{Node, Nodes};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
 pub use repo::service_clients::{AllServiceClients, TenantServiceClients};
 pub use repo::sessions::{ActingSession, LiveSession};

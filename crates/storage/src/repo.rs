@@ -6,6 +6,8 @@ pub(crate) mod audiences;
 pub(crate) mod forward_auth_policies;
 pub(crate) mod identities;
 pub(crate) mod instance;
+pub(crate) mod jobs;
+pub(crate) mod nodes;
 pub(crate) mod revocations;
 pub(crate) mod service_clients;
 pub(crate) mod sessions;

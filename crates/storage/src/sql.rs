@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, TryGetable, Value};
 use uuid::Uuid;
-use wxgate_domain::Timestamp;
+use wxgate_domain::{Clock, Timestamp};
 
 use crate::error::StorageError;
 
@@ -133,6 +133,19 @@ pub(crate) fn list(part: &str, count: usize) -> String {
     let mut text = format!("{part}, ").repeat(count);
     text.truncate(text.len().saturating_sub(2));
     text
+}
+
+/// The time now, as the database's server tells it: for what several processes must agree on. SQLite has no other clock
+/// than the process's.
+pub(crate) async fn now<C: ConnectionTrait>(db: &C, clock: &Clock) -> Result<Timestamp, StorageError> {
+    let text = match db.get_database_backend() {
+        DbBackend::Sqlite => return Ok(clock.now()),
+        DbBackend::Postgres => "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        _ => "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)",
+    };
+    let told = db.query_one_raw(statement(db.get_database_backend(), text, Vec::new())).await?;
+    let told = told.map(|row| get(&row, 0)).transpose()?;
+    Ok(told.map_or_else(|| clock.now(), |told| clock.or_told(Timestamp::from_millis(told))))
 }
 
 /// The column of this number.

@@ -20,6 +20,8 @@ use crate::repo::admin_keys::AdminKeys;
 use crate::repo::apps::AllApps;
 use crate::repo::audiences::AllAudiences;
 use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
+use crate::repo::jobs::Jobs;
+use crate::repo::nodes::Nodes;
 use crate::repo::service_clients::AllServiceClients;
 use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
@@ -310,6 +312,16 @@ impl Storage {
     /// The admin keys of operators and of all tenants.
     pub fn admin_keys(&self) -> AdminKeys {
         AdminKeys::new(self.clone())
+    }
+
+    /// The jobs of operators and of all tenants.
+    pub fn jobs(&self) -> Jobs {
+        Jobs::new(self.clone())
+    }
+
+    /// The processes that serve.
+    pub fn nodes(&self) -> Nodes {
+        Nodes::new(self.clone())
     }
 
     /// What was done to what is a tenant's, or to what belongs to no tenant.

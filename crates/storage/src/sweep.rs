@@ -21,7 +21,7 @@ use wxgate_domain::{TenantId, TenantPolicy, Timestamp};
 use crate::audit;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
-use crate::repo::{apps, revocations, tenants};
+use crate::repo::{apps, jobs, nodes, revocations, tenants};
 use crate::storage::Core;
 
 /// How often.
@@ -32,6 +32,8 @@ const SUPERSEDED: Duration = Duration::from_mins(10);
 const CHANGES: Duration = Duration::from_hours(24);
 /// How long after its end a revocation is still told: verifiers' clocks differ.
 const LATE: Duration = Duration::from_mins(1);
+/// How long a job is shown after its end.
+const JOBS: Duration = Duration::from_hours(24 * 30);
 /// Rows looked at in one piece.
 const PIECE: u64 = 500;
 /// Rows written by one statement.
@@ -69,6 +71,8 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     apps::forget_unverified(core, now, PIECE).await?;
     apps::drop_old_secrets(core, now, PIECE).await?;
     while revocations::prune(core, now.minus(LATE), PIECE).await? as u64 == PIECE {}
+    jobs::purge(core, now.minus(JOBS)).await?;
+    nodes::purge(core).await?;
     audit_entries(core, now).await?;
     changes(core, now.minus(CHANGES)).await
 }

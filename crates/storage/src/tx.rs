@@ -13,6 +13,7 @@ use crate::repo::admin_keys::TxAdminKeys;
 use crate::repo::apps::TxApps;
 use crate::repo::audiences::TxAudiences;
 use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
+use crate::repo::jobs::TxJobs;
 use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
 use crate::repo::signing_keys::TxSigningKeys;
@@ -66,6 +67,11 @@ impl Tx {
     /// Writes about admin keys.
     pub fn admin_keys(&self) -> TxAdminKeys<'_> {
         TxAdminKeys::new(self)
+    }
+
+    /// Asks for jobs.
+    pub fn jobs(&self) -> TxJobs<'_> {
+        TxJobs::new(self)
     }
 
     /// The audit log of a tenant, or the installation's own. Nothing is written after it.

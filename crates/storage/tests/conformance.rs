@@ -13,12 +13,16 @@ mod audiences;
 mod audit;
 #[path = "conformance/changes.rs"]
 mod changes;
+#[path = "conformance/deletion.rs"]
+mod deletion;
 #[path = "conformance/identities.rs"]
 mod identities;
 #[path = "conformance/ids.rs"]
 mod ids;
 #[path = "conformance/isolation.rs"]
 mod isolation;
+#[path = "conformance/jobs.rs"]
+mod jobs;
 #[path = "conformance/migrations.rs"]
 mod migrations;
 #[path = "conformance/policies.rs"]
@@ -72,6 +76,7 @@ support::on_every_engine!(
     crate::changes::a_change_reaches_another_process,
     crate::changes::numbers_have_no_gaps_under_concurrent_writers,
     crate::changes::a_log_that_cannot_be_read_grows_old,
+    crate::deletion::nothing_is_left_of_a_tenant,
     crate::identities::a_user_is_found_by_what_wechat_calls_them,
     crate::ids::ids_that_differ_by_case_stay_apart,
     crate::isolation::another_tenant_sees_nothing,
@@ -80,6 +85,8 @@ support::on_every_engine!(
     crate::isolation::another_tenant_moves_nothing,
     crate::isolation::another_tenant_opens_and_replays_nothing,
     crate::isolation::references_cannot_leave_their_tenant,
+    crate::jobs::a_job_is_asked_for_once_and_belongs_to_somebody,
+    crate::jobs::a_node_is_live_while_it_says_so,
     crate::migrations::up_down_up,
     crate::migrations::sessions_outlive_the_change_of_their_table,
     crate::migrations::nodes_that_migrate_at_once_do_not_collide,

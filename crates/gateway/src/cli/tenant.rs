@@ -6,7 +6,7 @@ use super::admin::AdminArgs;
 use super::{Failure, print};
 use crate::operation::Limit;
 use crate::operation::tenants::{
-    AddTenant, ChangeTenant, ListTenants, ResumeTenant, ShowTenant, SuspendTenant, TenantReply,
+    AddTenant, ChangeTenant, DeleteTenant, ListTenants, ResumeTenant, ShowTenant, SuspendTenant, TenantReply,
 };
 
 /// Tenants: organisations with their own issuer, signing keys and users.
@@ -37,6 +37,11 @@ enum Action {
     /// Serve a suspended tenant again.
     #[command(after_help = "Example:\n  wxgate tenant resume acme")]
     Resume(ResumeTenant),
+    /// Delete a suspended tenant with everything of its. There is no way back.
+    #[command(
+        after_help = "Example:\n  wxgate tenant suspend acme && wxgate tenant remove acme\n\nIts keys are destroyed at once, and with them every secret of its; its rows go in the background. Its name is never\nused again. Backups that were made before still hold it, and are read with the master key."
+    )]
+    Remove(DeleteTenant),
 }
 
 impl TenantCommand {
@@ -57,6 +62,17 @@ impl TenantCommand {
             Action::Policy(change) => self.admin.tell_policy(&door.call(change).await?),
             Action::Suspend(suspend) => self.admin.tell_tenant(&door.call(suspend).await?, "suspended"),
             Action::Resume(resume) => self.admin.tell_tenant(&door.call(resume).await?, "resumed"),
+            Action::Remove(remove) => {
+                let slug = remove.tenant.to_string();
+                self.admin.confirm("all users, apps and keys of the tenant are lost for ever", &slug)?;
+                let job = door.call(remove).await?;
+                let job = self.admin.watch(&door, job.id).await?;
+                if self.admin.json {
+                    print::json(&job);
+                } else {
+                    print::line(format!("tenant {slug}: removed, {} rows", job.done));
+                }
+            }
             Action::List => {
                 let next = |cursor| ListTenants { limit: Limit::MOST, cursor };
                 self.admin.list_tenants(&door.all(next).await?);

@@ -73,6 +73,7 @@ impl From<AdminError> for ApiError {
             | AdminError::NoGroup(_)
             | AdminError::NoPolicy(_)
             | AdminError::NoSigningKey(_)
+            | AdminError::NoJob(_)
             | AdminError::NoAdminKey(_)
             | AdminError::Storage(StorageError::NotFound) => Code::NotFound,
             AdminError::TenantTaken(_)
@@ -84,8 +85,8 @@ impl From<AdminError> for ApiError {
             | AdminError::ServiceClientTaken(..) => Code::Taken,
             AdminError::TooManyServiceClients | AdminError::TooManyAdminKeys => Code::Full,
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
-            AdminError::AudienceInUse(..) | AdminError::UnionGroupInUse(..) => Code::InUse,
-            AdminError::KeyNotYet(..) | AdminError::KeyStays(_) => Code::NotYet,
+            AdminError::AudienceInUse(..) | AdminError::UnionGroupInUse(..) | AdminError::TenantDeleting(_) => Code::InUse,
+            AdminError::KeyNotYet(..) | AdminError::KeyStays(_) | AdminError::TenantServed(_) => Code::NotYet,
             AdminError::SecretRefused { .. } => Code::SecretRefused,
             AdminError::WechatSilent(_) => {
                 return Self::from(Code::UpstreamUnavailable).detailed(error.to_string()).retry_after(1);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_domain::{AdminScope, SigningAlgorithm, Slug, Tenant, TenantPolicy, TenantStatus};
 
+use super::jobs::JobReply;
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError};
 
@@ -16,6 +17,7 @@ pub(super) fn all(visitor: &mut impl Visitor) {
     visitor.visit::<ChangeTenant>();
     visitor.visit::<SuspendTenant>();
     visitor.visit::<ResumeTenant>();
+    visitor.visit::<DeleteTenant>();
 }
 
 /// A tenant, as operators see it.
@@ -28,7 +30,7 @@ pub(crate) struct TenantReply {
     pub(crate) slug: Slug,
     /// Its name for people.
     pub(crate) name: String,
-    /// `active` or `suspended`.
+    /// `active`, `suspended` or `deleting`.
     #[schema(value_type = String)]
     pub(crate) status: TenantStatus,
     /// The `iss` of its tokens.
@@ -220,6 +222,31 @@ impl Operation for ResumeTenant {
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         Ok(TenantReply::of(admin.set_tenant_status(&self.tenant, TenantStatus::Active).await?, admin))
+    }
+}
+
+/// A suspended tenant that is to be deleted with everything of its. Operators only. There is no way back: its keys are
+/// destroyed at once, and its name is never used again.
+#[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteTenant {
+    /// Its slug or id.
+    #[schema(value_type = String)]
+    pub(crate) tenant: Slug,
+}
+
+impl Operation for DeleteTenant {
+    type Reply = JobReply;
+    const ROUTE: Route = Route {
+        id: "deleteTenant",
+        method: Method::Delete,
+        path: "/tenants/{tenant}",
+        scope: AdminScope::Write,
+        summary: "Delete a suspended tenant with everything of its.",
+    };
+
+    async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
+        Ok(admin.delete_tenant(&self.tenant).await?.into())
     }
 }
 

@@ -6,6 +6,7 @@ mod audiences;
 mod audit;
 mod caller;
 mod forward_auth_policies;
+mod jobs;
 mod service_clients;
 mod signing_keys;
 mod tenants;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use wxgate_crypto::Random;
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId, Slug, TenantId, UserId,
+    AdminKeyId, AdminScope, Clock, JobId, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId, Slug, TenantId, UserId,
     WechatAppid,
 };
 use wxgate_storage::{AudienceUse, GroupMembers, Storage, StorageError};
@@ -136,6 +137,12 @@ pub(crate) enum AdminError {
     TooManyServiceClients,
     #[error("there is no admin key {0}; `wxgate admin-key list` shows them")]
     NoAdminKey(AdminKeyId),
+    #[error("there is no job {0}; `wxgate job list` shows them")]
+    NoJob(JobId),
+    #[error("the tenant {0} is served: first `wxgate tenant suspend {0}`, and see that nobody misses it")]
+    TenantServed(Slug),
+    #[error("the tenant {0} is being deleted")]
+    TenantDeleting(Slug),
     #[error("the key does not allow this: it needs the scope {0}")]
     Scope(AdminScope),
     #[error("this is for operators: a tenant's key does not reach beyond its tenant")]

@@ -321,6 +321,9 @@ impl Directory {
         let Some(tenant) = self.storage.tenants().find(slug).await? else {
             return Ok(None);
         };
+        if tenant.status == TenantStatus::Deleting {
+            return Ok(None);
+        }
         // Before its keys are read: what changes from now on counts.
         let changes = self.freshness.of(tenant.id);
         let keys = self.storage.tenant(tenant.id).signing_keys().await?;

@@ -59,7 +59,7 @@ pub(crate) enum GrantError {
 fn must_be_active(tenant: &KnownTenant) -> Result<(), GrantError> {
     match tenant.tenant.status {
         TenantStatus::Active => Ok(()),
-        TenantStatus::Suspended => Err(GrantError::Suspended),
+        TenantStatus::Suspended | TenantStatus::Deleting => Err(GrantError::Suspended),
     }
 }
 

@@ -142,6 +142,14 @@ impl<'a> TxAdminKeys<'a> {
         Ok((AdminKey { id, tenant, name, scopes, created_at: now, expires_at, last_used_at: None }, secret))
     }
 
+    /// Removes every key of a tenant.
+    pub(crate) async fn remove_of(&self, tenant: TenantId) -> Result<(), StorageError> {
+        #[expect(clippy::disallowed_methods, reason = "the filter is the tenant's")]
+        let removal = admin_key::Entity::delete_many().filter(admin_key::Column::TenantId.eq(tenant.uuid()));
+        removal.exec(&self.0.tx).await?;
+        Ok(())
+    }
+
     /// Removes a key, which counts no more at once.
     ///
     /// # Errors

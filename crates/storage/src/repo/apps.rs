@@ -91,7 +91,7 @@ impl AllApps {
         Self(storage)
     }
 
-    /// The app of this appid, whatever its status and its tenant's.
+    /// The app of this appid, whatever its status and its tenant's, but none of a tenant that is being deleted.
     ///
     /// # Errors
     /// The database fails, or a secret does not open.
@@ -131,7 +131,11 @@ impl AllApps {
 
     async fn stored(&self, query: sea_orm::Select<app::Entity>) -> Result<Vec<StoredApp>, StorageError> {
         let core = &self.0.core;
-        let query = &query;
+        // A tenant that is being deleted has no keys any more, and is not there.
+        #[expect(clippy::disallowed_methods, reason = "over all tenants")]
+        let deleting = tenant::Entity::find().filter(tenant::Column::Status.eq(TenantStatus::Deleting.as_str()));
+        let deleting = sea_orm::QueryTrait::into_query(deleting.select_only().column(tenant::Column::Id));
+        let query = &query.filter(app::Column::TenantId.not_in_subquery(deleting));
         let rows = core.read(|db| async move { query.clone().all(&db).await }).await?;
         let mut owners: HashMap<TenantId, Tenant> = HashMap::new();
         let mut stored = Vec::with_capacity(rows.len());

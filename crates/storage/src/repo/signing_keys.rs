@@ -4,7 +4,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QueryOrder, QueryResult, Set};
 use uuid::Uuid;
 use wxgate_crypto::{Place, Random, SealKey, Sealed};
-use wxgate_domain::{Kid, RingKey, SigningKeyState, StoredSigningKey, TenantId, TenantPolicy, Timestamp};
+use wxgate_domain::{Kid, RingKey, SigningKeyState, StoredSigningKey, TenantId, TenantPolicy, TenantStatus, Timestamp};
 
 use super::{ascii, tenants};
 use crate::changes::ChangeKind;
@@ -132,6 +132,8 @@ fn rings_after(after: Option<TenantId>) -> SelectStatement {
     let of_key = |column: &'static str| (key.clone(), Alias::new(column));
     let mut page = Query::select();
     page.columns(["id", "policy"]).from("tenant").order_by("id", Order::Asc).limit(PAGE);
+    // A tenant that is being deleted has no keys, and gets none.
+    page.and_where(Expr::col("status").ne(TenantStatus::Deleting.as_str()));
     if let Some(after) = after {
         page.and_where(Expr::col("id").gt(after.uuid()));
     }
@@ -200,6 +202,9 @@ impl<'a> TxSigningKeys<'a> {
     /// [`StorageError::NotFound`] if there is no such tenant, [`StorageError::Busy`] if somebody holds the lock too long.
     pub async fn ring(&self) -> Result<TenantRing, StorageError> {
         let tenant = tenants::locked(&self.tx.tx, self.tenant).await?;
+        if tenant.status == TenantStatus::Deleting.as_str() {
+            return Err(StorageError::NotFound);
+        }
         let oldest_first = of_tenant::<signing_key::Entity>(self.tenant)
             .order_by_asc(signing_key::Column::CreatedAt)
             .order_by_asc(signing_key::Column::Kid);

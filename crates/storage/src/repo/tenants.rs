@@ -4,16 +4,18 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use wxgate_domain::{
-    RevokedSubject, SigningKeyState, Slug, StoredSigningKey, Tenant, TenantId, TenantPolicy, TenantStatus, Timestamp,
+    Job, RevokedSubject, SigningKeyState, Slug, StoredSigningKey, Task, Tenant, TenantId, TenantPolicy, TenantStatus,
+    Timestamp,
 };
 
 use super::revocations::NewRevocation;
 use super::{ascii, signing_keys, unsigned};
 use crate::audit;
 use crate::changes::ChangeKind;
-use crate::entity::{data_key, revocation_counter, signing_key, tenant};
+use crate::entity::{data_key, retired_slug, revocation_counter, signing_key, tenant};
 use crate::error::StorageError;
 use crate::keys;
+use crate::scope::delete_of_tenant;
 use crate::storage::Storage;
 use crate::tx::Tx;
 
@@ -115,6 +117,16 @@ pub(crate) async fn locked(tx: &DatabaseTransaction, id: TenantId) -> Result<ten
     row.ok_or(StorageError::NotFound)
 }
 
+/// Whether no tenant that is gone had this name.
+async fn must_be_new(tx: &DatabaseTransaction, slug: &Slug) -> Result<(), StorageError> {
+    #[expect(clippy::disallowed_methods, reason = "a name of nobody")]
+    let retired = retired_slug::Entity::find_by_id(slug.as_str().as_bytes().to_vec()).one(tx).await?;
+    match retired {
+        Some(_) => Err(StorageError::NotUnique { constraint: "uq_tenant_slug".to_owned() }),
+        None => Ok(()),
+    }
+}
+
 /// A tenant's policy as it is stored.
 pub(crate) fn policy(text: &str) -> Result<TenantPolicy, StorageError> {
     TenantPolicy::from_json(text).map_err(|_| StorageError::inconsistent("tenant", "policy"))
@@ -167,6 +179,7 @@ impl<'a> TxTenants<'a> {
             created_at: Set(now.millis()),
         };
         tenant::Entity::insert(row).exec_without_returning(tx).await?;
+        must_be_new(tx, &created.slug).await?;
         let (data_keys, seal) = keys::create(&core.master_keys, &core.random, created.id, now);
         data_key::Entity::insert_many(data_keys).exec_without_returning(tx).await?;
         let counter =
@@ -185,11 +198,14 @@ impl<'a> TxTenants<'a> {
     /// Suspends or resumes a tenant, and tells the feed. Nothing happens if it stands so already.
     ///
     /// # Errors
-    /// [`StorageError::NotFound`] if there is no such tenant.
+    /// [`StorageError::NotFound`] if there is no such tenant, or it is being deleted.
     pub async fn set_status(&self, id: TenantId, status: TenantStatus) -> Result<(), StorageError> {
         let row = locked(&self.0.tx, id).await?;
         if row.status == status.as_str() {
             return Ok(());
+        }
+        if row.status == TenantStatus::Deleting.as_str() {
+            return Err(StorageError::NotFound);
         }
         let subject = RevokedSubject::Tenant(ascii(row.slug, "tenant", "slug")?);
         let news = NewRevocation::of_status(subject, status == TenantStatus::Active);
@@ -214,6 +230,37 @@ impl<'a> TxTenants<'a> {
         let row = tenant::ActiveModel { name: Set(name.clone()), policy: Set(policy.to_json()), ..Default::default() };
         self.update(id, row).await?;
         Ok(Tenant { name, policy, ..tenant })
+    }
+
+    /// Begins to delete a tenant, if `may` allows it, under the row's lock. At once it serves nothing, all its keys are
+    /// destroyed, and so is whatever they sealed; its name is never used again. The job removes what is left.
+    ///
+    /// # Errors
+    /// What `may` fails with; [`StorageError::NotFound`] if there is no such tenant.
+    pub async fn delete<E: From<StorageError>>(
+        &self,
+        id: TenantId,
+        may: impl FnOnce(&Tenant) -> Result<(), E>,
+    ) -> Result<Job, E> {
+        let tenant = of_row(locked(&self.0.tx, id).await?)?;
+        may(&tenant)?;
+        Ok(self.destroy(tenant).await?)
+    }
+
+    async fn destroy(&self, tenant: Tenant) -> Result<Job, StorageError> {
+        let Tx { core, tx } = self.0;
+        delete_of_tenant::<data_key::Entity>(tenant.id).exec(tx).await?;
+        delete_of_tenant::<signing_key::Entity>(tenant.id).exec(tx).await?;
+        self.0.admin_keys().remove_of(tenant.id).await?;
+        let slug = tenant.slug.as_str().as_bytes().to_vec();
+        let retired = retired_slug::ActiveModel { slug: Set(slug), at: Set(core.clock.now().millis()) };
+        retired_slug::Entity::insert(retired).exec_without_returning(tx).await?;
+        let status = Set(TenantStatus::Deleting.as_str().to_owned());
+        self.update(tenant.id, tenant::ActiveModel { status, ..Default::default() }).await?;
+        for kind in [ChangeKind::DataKey, ChangeKind::SigningKey] {
+            self.0.record(kind, tenant.id, None).await?;
+        }
+        self.0.jobs().add(None, Task::TenantDeletion { tenant: tenant.id, slug: tenant.slug }).await
     }
 
     async fn update(&self, id: TenantId, change: tenant::ActiveModel) -> Result<(), StorageError> {

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use wxgate_crypto::Random;
 use wxgate_domain::{AppId, SessionId, TenantId, Timestamp, UserId};
 
-async fn insert(
+/// Any row.
+pub(crate) async fn insert(
     db: &DatabaseConnection,
     table: &'static str,
     row: Vec<(&'static str, SimpleExpr)>,

@@ -1,6 +1,6 @@
 //! Tenants.
 
-use wxgate_domain::{Slug, Tenant, TenantId, TenantPolicy, TenantStatus};
+use wxgate_domain::{Job, Slug, Tenant, TenantId, TenantPolicy, TenantStatus};
 use wxgate_storage::NewTenant;
 use wxgate_token::SigningKey;
 
@@ -67,10 +67,29 @@ impl Admin {
     pub(crate) async fn set_tenant_status(&self, named: &Slug, status: TenantStatus) -> Result<Tenant, AdminError> {
         self.caller.must_be_operator()?;
         let tenant = self.tenant(named).await?;
+        if tenant.status == TenantStatus::Deleting {
+            return Err(AdminError::TenantDeleting(tenant.slug));
+        }
         let tx = self.storage.begin().await?;
         tx.tenants().set_status(tenant.id, status).await?;
         let action = if status == TenantStatus::Active { "tenant.resume" } else { "tenant.suspend" };
         self.commit(tx, Event::of(tenant.id, action, &tenant.slug)).await?;
         Ok(Tenant { status, ..tenant })
+    }
+
+    /// Deletes a tenant that is suspended: its keys and all that they sealed at once, its rows by the job.
+    pub(crate) async fn delete_tenant(&self, named: &Slug) -> Result<Job, AdminError> {
+        self.caller.must_be_operator()?;
+        let tenant = self.tenant(named).await?;
+        let tx = self.storage.begin().await?;
+        let suspended = |tenant: &Tenant| match tenant.status {
+            TenantStatus::Suspended => Ok(()),
+            TenantStatus::Active => Err(AdminError::TenantServed(tenant.slug.clone())),
+            TenantStatus::Deleting => Err(AdminError::TenantDeleting(tenant.slug.clone())),
+        };
+        let job = tx.tenants().delete(tenant.id, suspended).await?;
+        // The tenant's own log goes with it: this stands in the operators'.
+        self.commit(tx, Event::of_operators("tenant.delete", &tenant.slug)).await?;
+        Ok(job)
     }
 }

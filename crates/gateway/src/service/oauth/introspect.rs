@@ -24,7 +24,7 @@ impl OAuth {
         client: &ServiceClient,
         token: &str,
     ) -> Result<Option<Arc<Claims>>, GrantError> {
-        if tenant.tenant.status == TenantStatus::Suspended {
+        if tenant.tenant.status != TenantStatus::Active {
             return Ok(None);
         }
         let verified = self.verified.introspected(token, &tenant.tenant.slug, &client.policy.audiences).await;

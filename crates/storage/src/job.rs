@@ -1,0 +1,148 @@
+//! Jobs as they are done: a piece at a time, each small enough that no login waits for it. A piece that was done twice
+//! changes nothing the second time, so a job goes on after a crash by beginning again.
+
+mod deletion;
+
+use std::sync::Arc;
+
+use wxgate_domain::{Job, NodeId, Task, Timestamp};
+
+use crate::error::StorageError;
+use crate::repo::jobs::{Report, report};
+use crate::storage::Core;
+
+use deletion::Deletion;
+
+/// Rows that a piece looks at or deletes.
+const PIECE: u64 = 200;
+
+/// What a piece of work came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// There is more to do.
+    More,
+    /// There is more to do, but not before then.
+    Later(Timestamp),
+    /// Nothing is left to do.
+    Done,
+    /// Somebody else has the job.
+    Lost,
+}
+
+/// A job in the hands of whoever does it.
+pub struct Worker {
+    core: Arc<Core>,
+    node: NodeId,
+    job: Job,
+    work: Option<Work>,
+}
+
+/// The work of each kind of job, and how far it is.
+enum Work {
+    Deletion(Deletion),
+}
+
+/// What one piece did.
+pub(crate) struct Piece {
+    /// So much that was to do is done.
+    pub(crate) done: u64,
+    pub(crate) outcome: Outcome,
+}
+
+impl Piece {
+    /// There is more to do.
+    pub(crate) fn more(done: u64) -> Self {
+        Self { done, outcome: Outcome::More }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(core: Arc<Core>, node: NodeId, job: Job) -> Self {
+        Self { core, node, job, work: None }
+    }
+
+    /// The job as it stands.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// Does the next piece, and writes down how far the job is.
+    ///
+    /// # Errors
+    /// The database fails, or a key is missing. The job says so, and is tried again in half a minute.
+    pub async fn piece(&mut self) -> Result<Outcome, StorageError> {
+        match self.next().await {
+            Ok(outcome) => self.tell(outcome).await,
+            Err(error) => {
+                // If this cannot be written either, the job is free again when its time ran out.
+                let _ = report(&self.core, self.node, &mut self.job, Report::Failed(error.to_string())).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the job back as it is, to be gone on with at once.
+    ///
+    /// # Errors
+    /// The database fails; the job is free again in half a minute.
+    pub async fn put_down(mut self) -> Result<(), StorageError> {
+        let now = self.core.clock.now();
+        report(&self.core, self.node, &mut self.job, Report::Resting(now)).await.map(drop)
+    }
+
+    async fn next(&mut self) -> Result<Outcome, StorageError> {
+        let Some(work) = &mut self.work else {
+            let work = Work::of(&self.job)?;
+            let left = work.left(&self.core).await?;
+            self.job.total = self.job.total.max(left);
+            self.job.done = self.job.total - left;
+            self.work = Some(work);
+            return Ok(Outcome::More);
+        };
+        let piece = work.piece(&self.core).await?;
+        self.job.done = (self.job.done + piece.done).min(self.job.total);
+        Ok(piece.outcome)
+    }
+
+    async fn tell(&mut self, outcome: Outcome) -> Result<Outcome, StorageError> {
+        let news = match outcome {
+            Outcome::More => Report::Working,
+            Outcome::Later(until) => Report::Resting(until),
+            Outcome::Done => {
+                self.job.done = self.job.total;
+                Report::Done
+            }
+            Outcome::Lost => return Ok(outcome),
+        };
+        let mine = report(&self.core, self.node, &mut self.job, news).await?;
+        Ok(if mine { outcome } else { Outcome::Lost })
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Worker").field(&self.job).finish()
+    }
+}
+
+impl Work {
+    fn of(job: &Job) -> Result<Self, StorageError> {
+        match &job.task {
+            Task::TenantDeletion { tenant, .. } => Ok(Self::Deletion(Deletion::of(*tenant))),
+            Task::Rewrap {} | Task::Reseal {} => Err(StorageError::inconsistent("job", "kind")),
+        }
+    }
+
+    /// How much there is to do.
+    async fn left(&self, core: &Core) -> Result<u64, StorageError> {
+        match self {
+            Self::Deletion(work) => work.left(core).await,
+        }
+    }
+
+    async fn piece(&mut self, core: &Core) -> Result<Piece, StorageError> {
+        match self {
+            Self::Deletion(work) => work.piece(core).await,
+        }
+    }
+}
