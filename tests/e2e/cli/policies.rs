@@ -58,7 +58,8 @@ async fn a_tenant_s_policy_is_shown_and_changed_within_its_bounds() {
 
 #[tokio::test]
 async fn an_app_s_policy_names_only_audiences_of_its_tenant() {
-    let house = House::furnished().await;
+    let wechat = ["wx1", "wx2", "wx9"].map(|appid| format!("{appid}={SECRET}"));
+    let house = House::with_wechat(&wechat.each_ref().map(String::as_str)).await;
     house.run(["tenant", "add", "other"]).run().await.ok();
     for (tenant, appid) in [("acme", "wx1"), ("acme", "wx2"), ("other", "wx9")] {
         let add = house.run(["app", "add", "--tenant", tenant, "--appid", appid, "--secret-file", "-"]);

@@ -93,6 +93,7 @@ codes! {
     PreconditionFailed 412 "PRECONDITION_FAILED" None, "It was changed in the meantime: read it again.";
     BodyTooLarge 413 "BODY_TOO_LARGE" None, "The request body is too large.";
     MediaType 415 "MEDIA_TYPE" None, "The request body must be application/json.";
+    SecretRefused 422 "SECRET_REFUSED" None, "WeChat refuses the AppSecret.";
     RateLimited 429 "RATE_LIMITED" Some(Action::Wait), "Too many requests.";
     HeadersTooLarge 431 "HEADERS_TOO_LARGE" None, "The request head is too large.";
     Internal 500 "INTERNAL" None, "Something failed on our side.";

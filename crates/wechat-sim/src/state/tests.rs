@@ -4,7 +4,7 @@ use super::*;
 use crate::codes::LIFETIME_MS;
 
 fn world() -> World {
-    let mut world = World::new().unwrap();
+    let mut world = World::new(false).unwrap();
     for (appid, union_group) in [("wxA", None), ("wxB", None), ("wxU", Some("group"))] {
         world.put_app(app(appid, union_group)).unwrap();
     }
@@ -161,7 +161,7 @@ fn malformed_names_are_refused() {
 
 #[test]
 fn people_and_apps_are_bounded() {
-    let mut world = World::new().unwrap();
+    let mut world = World::new(false).unwrap();
     for index in 0..MAX_APPS {
         world.put_app(app(&format!("wx{index}"), None)).unwrap();
     }
