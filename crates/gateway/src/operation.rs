@@ -13,6 +13,7 @@ pub(crate) mod jobs;
 pub(crate) mod policies;
 pub(crate) mod service_clients;
 pub(crate) mod signing_keys;
+pub(crate) mod state;
 pub(crate) mod tenants;
 pub(crate) mod union_groups;
 
@@ -117,6 +118,7 @@ pub(crate) fn all(visitor: &mut impl Visitor) {
     policies::all(visitor);
     service_clients::all(visitor);
     signing_keys::all(visitor);
+    state::all(visitor);
     tenants::all(visitor);
     union_groups::all(visitor);
 }

@@ -85,7 +85,9 @@ impl From<AdminError> for ApiError {
             | AdminError::ServiceClientTaken(..) => Code::Taken,
             AdminError::TooManyServiceClients | AdminError::TooManyAdminKeys => Code::Full,
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
-            AdminError::AudienceInUse(..) | AdminError::UnionGroupInUse(..) | AdminError::TenantDeleting(_) => Code::InUse,
+            AdminError::AudienceInUse(..) | AdminError::UnionGroupInUse(..) | AdminError::TenantDeleting(_) => {
+                Code::InUse
+            }
             AdminError::KeyNotYet(..) | AdminError::KeyStays(_) | AdminError::TenantServed(_) => Code::NotYet,
             AdminError::SecretRefused { .. } => Code::SecretRefused,
             AdminError::WechatSilent(_) => {
@@ -93,6 +95,7 @@ impl From<AdminError> for ApiError {
             }
             AdminError::Changed => Code::PreconditionFailed,
             AdminError::AudienceNotOwned(..)
+            | AdminError::State(_)
             | AdminError::Name
             | AdminError::KeyShape
             | AdminError::Cursor

@@ -9,6 +9,7 @@ mod forward_auth_policies;
 mod jobs;
 mod service_clients;
 mod signing_keys;
+mod state;
 mod tenants;
 mod union_groups;
 mod users;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 
 use wxgate_crypto::Random;
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, JobId, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId, Slug, TenantId, UserId,
-    WechatAppid,
+    AdminKeyId, AdminScope, Clock, JobId, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId, Slug, TenantId,
+    UserId, WechatAppid,
 };
 use wxgate_storage::{AudienceUse, GroupMembers, Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
@@ -28,6 +29,7 @@ use wxgate_wechat_client::Client;
 pub(crate) use apps::{AppToAdd, Proof};
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Caller, ETag};
+pub(crate) use state::{Applied, MadeClient, Planned, StateError, Verb};
 pub(crate) use users::WhichUser;
 
 use super::signing_keys::SigningKeys;
@@ -159,6 +161,8 @@ pub(crate) enum AdminError {
     Name,
     #[error(transparent)]
     Policy(#[from] MalformedPolicy),
+    #[error(transparent)]
+    State(#[from] StateError),
     #[error("no signing key could be made")]
     Key(#[from] KeyError),
     #[error("the database refused")]
