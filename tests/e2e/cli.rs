@@ -21,7 +21,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 61] = [
+const COMMANDS: [&[&str]; 65] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -83,6 +83,10 @@ const COMMANDS: [&[&str]; 61] = [
     &["signing-key", "list"],
     &["signing-key", "rotate"],
     &["signing-key", "retire"],
+    &["audit"],
+    &["audit", "list"],
+    &["audit", "verify"],
+    &["completions"],
 ];
 
 /// A folder with a configuration and a master key, as an operator would write them.

@@ -1,12 +1,16 @@
 //! What runs beside the requests: readiness, signing keys that turn, signs of life, jobs, and forgetting what needs no
 //! memory.
 
+mod checkpoints;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use wxgate_storage::{Node, Storage};
+
+pub(crate) use checkpoints::Checkpoints;
 
 use crate::service::jobs::Jobs;
 use crate::service::limits::Limits;

@@ -13,6 +13,7 @@ use crate::repo::admin_keys::TxAdminKeys;
 use crate::repo::apps::TxApps;
 use crate::repo::audiences::TxAudiences;
 use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
+use crate::repo::idempotency::{self, Creation};
 use crate::repo::jobs::TxJobs;
 use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
@@ -67,6 +68,14 @@ impl Tx {
     /// Writes about admin keys.
     pub fn admin_keys(&self) -> TxAdminKeys<'_> {
         TxAdminKeys::new(self)
+    }
+
+    /// Notes a creation of something of a tenant, or of none, which is not to happen twice.
+    ///
+    /// # Errors
+    /// [`StorageError::NotUnique`] if it happened already.
+    pub async fn note(&self, tenant: Option<TenantId>, creation: &Creation) -> Result<(), StorageError> {
+        idempotency::note(self, tenant, creation).await
     }
 
     /// Asks for jobs.

@@ -14,9 +14,6 @@ pub(super) struct Estate {
     pub(super) tenant_id: String,
     pub(super) group: String,
     pub(super) appid: String,
-    /// What WeChat knows of its app, and of one that nobody has yet.
-    pub(super) app_secret: String,
-    pub(super) spare: String,
     app_id: String,
     group_id: String,
     pub(super) audience: String,
@@ -69,11 +66,7 @@ impl Estate {
         let made = gateway.command(["tenant", "add", slug, "--name", name, "--json"]).run().await.json();
         gateway.command(["union-group", "add", "--tenant", slug, group]).run().await.ok();
         gateway.add_app(slug, appid, Some(group)).await;
-        let (app_secret, spare) = (format!("5ec2e7{appid:0>26}"), format!("{appid}-spare"));
-        gateway.simulator().put_app(&spare, &app_secret, None).await;
-        let operator = gateway.operator();
-        operator.post(&format!("/apps/{appid}/verify"), &json!({})).await.ok();
-        let app = operator.get(&format!("/apps/{appid}")).await.ok();
+        let app = gateway.operator().get(&format!("/apps/{appid}")).await.ok();
         gateway.command(["audience", "add", "--tenant", slug, audience]).run().await.ok();
         gateway.command(["policy", "add", "--tenant", slug, policy, "--audience", appid]).run().await.ok();
         let options = ["--audience", audience, "--exchange-to", audience, "--introspect", "--feed"];
@@ -94,8 +87,6 @@ impl Estate {
             tenant_id: text(&made["id"]),
             group: group.to_owned(),
             appid: appid.to_owned(),
-            app_secret,
-            spare,
             app_id: text(&app["id"]),
             group_id: text(&app["union_group_id"]),
             audience: audience.to_owned(),

@@ -7,6 +7,7 @@ mod audit;
 mod caller;
 mod forward_auth_policies;
 mod jobs;
+mod once;
 mod service_clients;
 mod signing_keys;
 mod state;
@@ -16,6 +17,7 @@ mod users;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use wxgate_crypto::Random;
 use wxgate_domain::{
@@ -28,7 +30,7 @@ use wxgate_wechat_client::Client;
 
 pub(crate) use apps::{AppToAdd, Proof};
 pub(crate) use audit::{Event, Refusals};
-pub(crate) use caller::{Caller, ETag};
+pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use state::{Applied, MadeClient, Planned, StateError, Verb};
 pub(crate) use users::WhichUser;
 
@@ -53,7 +55,7 @@ pub(crate) struct Desk {
 impl Desk {
     /// The moves, as somebody makes them.
     pub(crate) fn serve(&self, caller: Caller) -> Admin {
-        Admin { desk: self.clone(), caller }
+        Admin { desk: self.clone(), caller, noted: AtomicBool::new(false) }
     }
 }
 
@@ -61,6 +63,8 @@ impl Desk {
 pub(crate) struct Admin {
     desk: Desk,
     pub(crate) caller: Caller,
+    /// Whether this creation was noted, so that it does not happen twice.
+    noted: AtomicBool,
 }
 
 impl std::ops::Deref for Admin {
@@ -149,6 +153,12 @@ pub(crate) enum AdminError {
     Scope(AdminScope),
     #[error("this is for operators: a tenant's key does not reach beyond its tenant")]
     OperatorsOnly,
+    #[error("this Idempotency-Key came with another request before: take a new key for each creation")]
+    KeyReused,
+    #[error(
+        "this was done before under the same Idempotency-Key, and what was answered is not known any more: look it up"
+    )]
+    AnswerLost,
     #[error("it was changed by somebody else in the meantime: read it again, then decide")]
     Changed,
     #[error("nobody gives more than they have: the key may allow {0} at most")]

@@ -141,12 +141,11 @@ impl AllApps {
         let mut stored = Vec::with_capacity(rows.len());
         for row in rows {
             let id = TenantId::from(row.tenant_id);
-            let tenant = match owners.get(&id) {
-                Some(known) => known.clone(),
-                None => {
-                    let owner = core.read(|db| async move { tenants::by_id(&db, id).await }).await?;
-                    tenants::of_row(owner.ok_or_else(|| StorageError::inconsistent("app", "tenant_id"))?)?
-                }
+            let tenant = if let Some(known) = owners.get(&id) {
+                known.clone()
+            } else {
+                let owner = core.read(|db| async move { tenants::by_id(&db, id).await }).await?;
+                tenants::of_row(owner.ok_or_else(|| StorageError::inconsistent("app", "tenant_id"))?)?
             };
             owners.insert(id, tenant.clone());
             let (app, credential) = of_row(row, core.keys(id).await?.as_ref())?;

@@ -108,13 +108,11 @@ impl AllSigningKeys {
                 continue;
             }
             if page.rings.last().is_none_or(|ring| ring.tenant != tenant) {
-                match tenants::policy(&row.try_get::<String>("", "policy")?) {
-                    Ok(policy) => page.rings.push(TenantRing { tenant, policy, keys: Vec::new() }),
-                    Err(_) => {
-                        page.unreadable.push(tenant);
-                        continue;
-                    }
-                }
+                let Ok(policy) = tenants::policy(&row.try_get::<String>("", "policy")?) else {
+                    page.unreadable.push(tenant);
+                    continue;
+                };
+                page.rings.push(TenantRing { tenant, policy, keys: Vec::new() });
             }
             match (joined_key(&row), page.rings.last_mut()) {
                 (Ok(key), Some(ring)) => ring.keys.extend(key),
