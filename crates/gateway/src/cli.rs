@@ -20,6 +20,7 @@ mod serve;
 mod service_client;
 mod signing_key;
 mod sim;
+mod state;
 mod tenant;
 mod union_group;
 mod user;
@@ -57,6 +58,8 @@ enum Command {
     AdminKey(admin_key::AdminKeyCommand),
     Audit(audit::AuditCommand),
     SigningKey(signing_key::SigningKeyCommand),
+    Apply(state::Apply),
+    Export(state::Export),
     Job(job::JobCommand),
 }
 
@@ -93,6 +96,8 @@ pub(crate) fn run() -> ExitCode {
             Command::User(command) => command.run().await,
             Command::AdminKey(command) => command.run().await,
             Command::SigningKey(command) => command.run().await,
+            Command::Apply(command) => command.run().await,
+            Command::Export(command) => command.run().await,
             Command::Job(command) => command.run().await,
         }
         .map(|()| ExitCode::SUCCESS)
