@@ -6,10 +6,12 @@ mod app;
 mod audience;
 mod audit;
 mod config;
+mod data_key;
 mod db;
 mod dev;
 mod door;
 mod job;
+mod master_key;
 mod migrate;
 mod policy;
 mod print;
@@ -53,6 +55,8 @@ enum Command {
     AdminKey(admin_key::AdminKeyCommand),
     Audit(audit::AuditCommand),
     SigningKey(signing_key::SigningKeyCommand),
+    MasterKey(master_key::MasterKeyCommand),
+    DataKey(data_key::DataKeyCommand),
     Job(job::JobCommand),
 }
 
@@ -87,6 +91,8 @@ pub(crate) fn run() -> ExitCode {
             Command::User(command) => command.run().await,
             Command::AdminKey(command) => command.run().await,
             Command::SigningKey(command) => command.run().await,
+            Command::MasterKey(command) => command.run().await,
+            Command::DataKey(command) => command.run().await,
             Command::Job(command) => command.run().await,
         }
         .map(|()| ExitCode::SUCCESS)

@@ -7,7 +7,9 @@
 
 pub(crate) mod admin_keys;
 pub(crate) mod audit;
+pub(crate) mod data_keys;
 pub(crate) mod jobs;
+pub(crate) mod master_keys;
 pub(crate) mod tenants;
 
 use std::future::Future;
@@ -104,7 +106,9 @@ pub(crate) trait Visitor {
 /// Tells of every operation there is.
 pub(crate) fn all(visitor: &mut impl Visitor) {
     admin_keys::all(visitor);
+    data_keys::all(visitor);
     jobs::all(visitor);
+    master_keys::all(visitor);
     audit::all(visitor);
     tenants::all(visitor);
 }

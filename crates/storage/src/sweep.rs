@@ -21,7 +21,7 @@ use wxgate_domain::{TenantId, TenantPolicy, Timestamp};
 use crate::audit;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
-use crate::repo::{jobs, nodes, revocations, tenants};
+use crate::repo::{data_keys, jobs, nodes, revocations, tenants};
 use crate::storage::Core;
 
 /// How often.
@@ -69,6 +69,7 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     session_keys(core, now.minus(SUPERSEDED)).await?;
     over::purge(core, now).await?;
     while revocations::prune(core, now.minus(LATE), PIECE).await? as u64 == PIECE {}
+    data_keys::forget_old_macs(core).await?;
     jobs::purge(core, now.minus(JOBS)).await?;
     nodes::purge(core).await?;
     audit_entries(core, now).await?;

@@ -94,7 +94,7 @@ pub(super) async fn connect(
 ) -> Result<Storage, Failure> {
     let storage = StorageConfig {
         url: config.database.url.clone().pool_size(config.database.connections),
-        master_keys: config.database.master_keys.clone(),
+        master_keys: config.database.master_keys.ring().clone(),
         kind,
         clock: Clock::System,
         random,

@@ -70,6 +70,8 @@ impl From<AdminError> for ApiError {
             | AdminError::NoUser(..)
             | AdminError::NoUnionGroup(..)
             | AdminError::NoJob(_)
+            | AdminError::NoMasterKey(_)
+            | AdminError::NoDataKey(..)
             | AdminError::NoAdminKey(_) => Code::NotFound,
             AdminError::TenantTaken(_)
             | AdminError::AppTaken(_)
@@ -79,8 +81,14 @@ impl From<AdminError> for ApiError {
             | AdminError::ServiceClientTaken(..) => Code::Taken,
             AdminError::TooManyServiceClients | AdminError::TooManyAdminKeys => Code::Full,
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
-            AdminError::TenantServed(_) => Code::NotYet,
-            AdminError::TenantDeleting(_) => Code::InUse,
+            AdminError::TenantServed(_) | AdminError::NoMasterKeyHere(_) | AdminError::MasterKeyLacking(..) => {
+                Code::NotYet
+            }
+            AdminError::TenantDeleting(_)
+            | AdminError::MasterKeyActive(_)
+            | AdminError::MasterKeyNeeded(..)
+            | AdminError::DataKeyNewest(..)
+            | AdminError::DataKeyNeeded(..) => Code::InUse,
             AdminError::Changed => Code::PreconditionFailed,
             AdminError::AudienceNotOwned(..)
             | AdminError::Name
@@ -91,7 +99,9 @@ impl From<AdminError> for ApiError {
             AdminError::Storage(StorageError::Busy | StorageError::Unavailable { .. }) => {
                 return Self::caused(Code::Overloaded, error).retry_after(1);
             }
-            AdminError::Key(_) | AdminError::Storage(_) => return Self::caused(Code::Internal, error),
+            AdminError::Key(_) | AdminError::Folder(_) | AdminError::Storage(_) => {
+                return Self::caused(Code::Internal, error);
+            }
         };
         Self::from(code).detailed(error.to_string())
     }

@@ -5,8 +5,10 @@ mod apps;
 mod audiences;
 mod audit;
 mod caller;
+mod data_keys;
 mod forward_auth_policies;
 mod jobs;
+mod master_keys;
 mod service_clients;
 mod tenants;
 mod union_groups;
@@ -14,9 +16,10 @@ mod users;
 
 use std::sync::Arc;
 
-use wxgate_crypto::Random;
+use wxgate_crypto::{KeyId, Random};
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, JobId, MalformedPolicy, PolicyName, ServiceClientId, Slug, UserId, WechatAppid,
+    AdminKeyId, AdminScope, Clock, DataKeyPurpose, JobId, MalformedPolicy, PolicyName, ServiceClientId, Slug, UserId,
+    WechatAppid,
 };
 use wxgate_storage::{Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
@@ -25,9 +28,11 @@ use wxgate_wechat_client::Client;
 pub(crate) use apps::AppToAdd;
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Caller, ETag};
+pub(crate) use master_keys::RemovedMasterKey;
 pub(crate) use users::WhichUser;
 
 use super::signing_keys::SigningKeys;
+use crate::master_keys::{FolderError, MasterKeys};
 
 /// Longest name for people, in characters.
 const MAX_NAME: usize = 200;
@@ -39,6 +44,7 @@ pub(crate) struct Desk {
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) wechat: Client,
+    pub(crate) master_keys: MasterKeys,
     /// Begins every issuer.
     pub(crate) public_url: Arc<str>,
     /// How often each key was refused something lately.
@@ -107,6 +113,26 @@ pub(crate) enum AdminError {
     TenantServed(Slug),
     #[error("the tenant {0} is being deleted")]
     TenantDeleting(Slug),
+    #[error("there is no master key {0}; `wxgate master-key list` shows them")]
+    NoMasterKey(KeyId),
+    #[error("the master key {0} is not at hand here: put its file into master_key.folder")]
+    NoMasterKeyHere(KeyId),
+    #[error(
+        "the master key {0} is not everywhere: these gateways lack it: {1}; put its file into their master_key.folder"
+    )]
+    MasterKeyLacking(KeyId, String),
+    #[error("the master key {0} is the active one: everything new is sealed by it; activate another one first")]
+    MasterKeyActive(KeyId),
+    #[error("the master key {0} still seals {1}; `wxgate master-key rewrap` has them sealed by the active one")]
+    MasterKeyNeeded(KeyId, String),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error("the tenant {0} has no data key {1}; `wxgate data-key list --tenant {0}` shows them")]
+    NoDataKey(Slug, u32),
+    #[error("the data key {0} is the newest for {1}, and is used for what is new")]
+    DataKeyNewest(u32, DataKeyPurpose),
+    #[error("the data key {0} is needed by {1}")]
+    DataKeyNeeded(u32, String),
     #[error("the key does not allow this: it needs the scope {0}")]
     Scope(AdminScope),
     #[error("this is for operators: a tenant's key does not reach beyond its tenant")]

@@ -103,7 +103,8 @@ impl AllApps {
         if owner.status == TenantStatus::Deleting {
             return Ok(None);
         }
-        let credential = credential(&row, core.keys(id).await?.as_ref())?;
+        let keys = core.keys_with(id, Sealed::parse(row.secret.clone())?.key_id()).await?;
+        let credential = credential(&row, &keys)?;
         Ok(Some(StoredApp { app: of_row(row)?, tenant: owner, credential }))
     }
 
