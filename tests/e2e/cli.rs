@@ -20,7 +20,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 49] = [
+const COMMANDS: [&[&str]; 59] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -37,6 +37,16 @@ const COMMANDS: [&[&str]; 49] = [
     &["tenant", "suspend"],
     &["tenant", "resume"],
     &["tenant", "remove"],
+    &["master-key"],
+    &["master-key", "list"],
+    &["master-key", "add"],
+    &["master-key", "activate"],
+    &["master-key", "rewrap"],
+    &["master-key", "remove"],
+    &["data-key"],
+    &["data-key", "list"],
+    &["data-key", "rotate"],
+    &["data-key", "remove"],
     &["job"],
     &["job", "list"],
     &["job", "show"],

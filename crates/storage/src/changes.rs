@@ -155,7 +155,7 @@ pub(crate) async fn record_of(
 }
 
 /// Raises the counter and keeps its row locked until the transaction ends.
-pub(crate) async fn next_seq(tx: &DatabaseTransaction) -> Result<i64, StorageError> {
+async fn next_seq(tx: &DatabaseTransaction) -> Result<i64, StorageError> {
     use sea_orm::sea_query::{Expr, ExprTrait};
     #[expect(clippy::disallowed_methods, reason = "the counter belongs to no tenant")]
     let raise = change_counter::Entity::update_many()

@@ -6,7 +6,6 @@ use wxgate_domain::{Slug, Timestamp};
 
 use super::ascii;
 use super::nodes::{self, Node};
-use crate::changes;
 use crate::entity::master_key;
 use crate::error::StorageError;
 use crate::sql::{bytes, get, statement};
@@ -133,8 +132,10 @@ pub(crate) async fn active(core: &Core) -> Result<KeyId, StorageError> {
         return Ok(active);
     }
     let tx = tx::begin(core).await?;
-    // Nodes that are first at the same time queue here.
-    changes::next_seq(&tx).await?;
+    // Nodes that are first at the same time queue here: their keys are written down already.
+    #[expect(clippy::disallowed_methods, reason = "belongs to no tenant")]
+    let all = master_key::Entity::find().order_by_asc(master_key::Column::Id).lock_exclusive();
+    all.all(&tx).await?;
     if let Some(active) = find_active(&tx).await? {
         return Ok(active);
     }

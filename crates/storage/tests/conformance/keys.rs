@@ -6,9 +6,7 @@ use wxgate_crypto::{MasterKey, MasterKeyRing};
 use wxgate_domain::{
     AppSecret, Credential, DataKeyPurpose, Job, JobId, NewSession, NodeId, Tenant, WechatAppid, WechatIdentity,
 };
-use wxgate_storage::{
-    MasterKeyUse, Node, Outcome, Storage, StorageConfig, StorageError, StoredDataKey, StartError,
-};
+use wxgate_storage::{MasterKeyUse, Node, Outcome, StartError, Storage, StorageConfig, StorageError, StoredDataKey};
 
 use crate::support::{TestDatabase, app, tenant};
 
@@ -119,7 +117,9 @@ pub(crate) async fn another_master_key_takes_over_and_the_old_one_goes(database:
     assert_eq!(only_new.master_keys().list().await.unwrap().len(), 1);
     only_new.stop().await;
     let only_old = storage_with(&database, MasterKeyRing::new(old, vec![])).await;
-    assert!(matches!(only_old.start().await.unwrap_err(), StartError::MasterKey { missing, .. } if missing == new.id()));
+    assert!(
+        matches!(only_old.start().await.unwrap_err(), StartError::MasterKey { missing, .. } if missing == new.id())
+    );
     only_old.stop().await;
 }
 
@@ -129,16 +129,7 @@ async fn log_in(storage: &Storage, tenant: &Tenant, app: &wxgate_domain::App, no
         unionid: None,
         session_key: wxgate_crypto::user_data::SessionKey::from_bytes([7; 16]),
     };
-    let new = NewSession {
-        app: app.id,
-        union_group: None,
-        identity,
-        tenant_epoch: 0,
-        app_epoch: 0,
-        now,
-        access_until: now.plus(tenant.policy.access_token_life()),
-        max_sessions: 20,
-    };
+    let new = NewSession::of(app, tenant, identity, now);
     storage.tenant(tenant.id).open_session(new).await.unwrap();
 }
 
