@@ -15,6 +15,7 @@ mod document;
 mod errors;
 mod forward_auth;
 mod forward_auth_proxies;
+mod isolation;
 mod key_rotation;
 mod leaks;
 mod limits;

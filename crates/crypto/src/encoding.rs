@@ -3,11 +3,28 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD};
+
+/// For texts whose length is no multiple of what their bytes need.
+const STRAY_BITS: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
 
 /// Decodes base64 with padding (RFC 4648 section 4): no white space, no missing padding, no stray bits.
 pub fn base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
+}
+
+/// Decodes base64 without padding, whatever the spare bits of the last character are.
+///
+/// Only for an EncodingAESKey: it is 43 characters that somebody drew at random, not the encoding of something.
+pub fn base64_with_stray_bits(text: &str) -> Option<Vec<u8>> {
+    STRAY_BITS.decode(text).ok()
 }
 
 /// Encodes as base64 with padding (RFC 4648 section 4).
@@ -44,6 +61,10 @@ mod tests {
         for wrong in ["AQI", "AQJ=", "AQI=\n", " AQI=", "AQ-_", "AQI==", "="] {
             assert!(base64(wrong).is_none(), "{wrong:?}");
         }
+        for stray in ["AQI", "AQJ"] {
+            assert_eq!(base64_with_stray_bits(stray).unwrap(), [1, 2]);
+        }
+        assert!(base64_with_stray_bits("AQI=").is_none());
         assert_eq!(base64url("AQI").unwrap(), [1, 2]);
         for wrong in ["AQI=", "AQJ", "A", "AQI\n", "+w"] {
             assert!(base64url(wrong).is_none(), "{wrong:?}");

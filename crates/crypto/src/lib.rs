@@ -4,10 +4,12 @@ pub mod digest;
 pub mod encoding;
 pub mod master;
 pub mod opaque;
+pub mod push;
 pub mod random;
 pub mod seal;
 pub mod secret;
 pub mod strict_json;
+pub mod strict_xml;
 pub mod user_data;
 
 pub use digest::{Digest, MacKey};

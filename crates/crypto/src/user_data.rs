@@ -7,11 +7,13 @@
 use aes::Aes128;
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value};
 use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::digest::constant_time_eq;
+use crate::digest::{Digest, constant_time_eq};
 use crate::secret::Secret;
 use crate::{encoding, strict_json};
 
@@ -53,6 +55,15 @@ impl SessionKey {
         let digest = Sha1::new().chain_update(raw_data).chain_update(self.text.expose()).finalize();
         constant_time_eq(encoding::to_hex(digest).as_bytes(), signature.as_bytes())
     }
+
+    /// `lower_hex(hmac_sha256(session_key text, message))`: proves to WeChat that we know the key, without telling it.
+    /// The message is the body of a POST and empty for a GET.
+    #[expect(clippy::missing_panics_doc, reason = "HMAC takes keys of any length")]
+    pub fn signature_of(&self, message: &[u8]) -> String {
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+        let mac = Hmac::<Sha256>::new_from_slice(self.text.expose().as_bytes()).expect("HMAC takes keys of any length");
+        encoding::to_hex(mac.chain_update(message).finalize().into_bytes())
+    }
 }
 
 impl PartialEq for SessionKey {
@@ -86,6 +97,16 @@ impl EncryptedUserData {
             return Err(Failure::CiphertextLength);
         }
         Ok(Self { iv, ciphertext })
+    }
+
+    /// SHA-256 of the ciphertext's base64 text, which is the same as what was parsed: only one text is read for one value.
+    pub fn text_digest(&self) -> Digest {
+        Digest::sha256(encoding::to_base64(&self.ciphertext).as_bytes())
+    }
+
+    /// SHA-256 of the ciphertext's bytes.
+    pub fn digest(&self) -> Digest {
+        Digest::sha256(&self.ciphertext)
     }
 
     /// Decrypts to a JSON object, without asking whose it is.

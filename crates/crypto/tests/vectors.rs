@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use wxgate_crypto::Secret;
+use wxgate_crypto::push::{Answer, EncodingAesKey, PushFailure, PushKeys, PushToken, Stamp, encrypt_of};
 use wxgate_crypto::user_data::{EncryptedUserData, Expected, Failure, Freshness, SessionKey};
 
 fn cases(section: &str) -> Vec<Value> {
@@ -71,5 +72,91 @@ fn raw_data_signature() {
     for case in cases("raw_data_signature") {
         let signed = session_key(&case).unwrap().signed(text(&case, "raw_data"), text(&case, "signature"));
         assert_eq!(signed, text(&case, "expect") == "ok", "{}", text(&case, "id"));
+    }
+}
+
+#[test]
+fn session_signature() {
+    for case in cases("session_signature") {
+        let signature = session_key(&case).unwrap().signature_of(text(&case, "payload").as_bytes());
+        assert_eq!(signature, text(&case, "signature"), "{}", text(&case, "id"));
+    }
+}
+
+fn token(case: &Value) -> PushToken {
+    PushToken::parse(text(case, "token")).unwrap()
+}
+
+fn stamp(query: &Value) -> Stamp<'_> {
+    Stamp { timestamp: text(query, "timestamp"), nonce: text(query, "nonce") }
+}
+
+#[test]
+fn push_url_verification() {
+    for case in cases("push_url_verification") {
+        let signed = token(&case).signs(&stamp(&case), text(&case, "signature"));
+        assert_eq!(signed, text(&case, "expect") == "ok", "{}", text(&case, "id"));
+    }
+}
+
+#[test]
+fn push_plain() {
+    for case in cases("push_plain") {
+        let query = &case["query"];
+        let signed = token(&case).signs(&stamp(query), text(query, "signature"));
+        assert_eq!(signed, text(&case, "expect") == "ok", "{}", text(&case, "id"));
+    }
+}
+
+/// A push, from its body to its message.
+fn open_push(case: &Value) -> Result<String, PushFailure> {
+    let encrypt = encrypt_of(text(case, "body").as_bytes())?;
+    let query = &case["query"];
+    let aes_key = |field| EncodingAesKey::parse(Secret::new(text(case, field).to_owned()));
+    let current = aes_key("encoding_aes_key");
+    if let Err(failure) = current {
+        // Where a key comes from, it was checked long before; the document checks the signature first.
+        let signed = token(case).signs_message(&stamp(query), &encrypt, text(query, "msg_signature"));
+        return Err(if signed { failure } else { PushFailure::Signature });
+    }
+    let previous = case["previous_encoding_aes_key"].is_string().then(|| aes_key("previous_encoding_aes_key").unwrap());
+    let keys = PushKeys { token: token(case), current: current.unwrap(), previous };
+    let opened = keys.open(&stamp(query), text(query, "msg_signature"), &encrypt, text(case, "appid"))?;
+    Ok(String::from_utf8(opened.message.to_vec()).unwrap())
+}
+
+#[test]
+fn push_decrypt() {
+    for case in cases("push_decrypt") {
+        let id = text(&case, "id");
+        match (text(&case, "expect"), open_push(&case)) {
+            ("ok", Ok(message)) => assert_eq!(message, text(&case, "plaintext"), "{id}"),
+            ("error", Err(failure)) => {
+                let expected = text(&case, "error").trim_start_matches("bad_").trim_end_matches("_mismatch");
+                assert_eq!(failure.stage(), expected, "{id}");
+            }
+            (expect, outcome) => panic!("{id}: expected {expect}, got {outcome:?}"),
+        }
+    }
+}
+
+#[test]
+fn push_reply() {
+    for case in cases("push_reply") {
+        let id = text(&case, "id");
+        let current = EncodingAesKey::parse(Secret::new(text(&case, "encoding_aes_key").to_owned())).unwrap();
+        let keys = PushKeys { token: token(&case), current, previous: None };
+        let answer = Answer {
+            message: text(&case, "plaintext").as_bytes(),
+            appid: text(&case, "appid"),
+            timestamp: case["timestamp"].as_i64().unwrap(),
+            nonce: text(&case, "nonce"),
+        };
+        let random = text(&case, "random16").as_bytes().try_into().unwrap();
+        let reply = keys.reply(&keys.current, &answer, random);
+        assert_eq!(reply.encrypt, text(&case, "encrypt"), "{id}");
+        assert_eq!(reply.msg_signature, text(&case, "msg_signature"), "{id}");
+        let body = if text(&case, "format") == "xml" { reply.to_xml() } else { reply.to_json() };
+        assert_eq!(body, text(&case, "body"), "{id}");
     }
 }

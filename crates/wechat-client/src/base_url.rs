@@ -3,6 +3,8 @@
 use std::fmt;
 
 use url::Url;
+use url::form_urlencoded::Serializer;
+use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
 
@@ -60,9 +62,19 @@ impl BaseUrl {
         self.wechat
     }
 
-    /// The address without a trailing slash.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.text
+    /// The address of a call, percent-encoded. Its query holds secrets, so it is zeroed when dropped.
+    pub(crate) fn address(&self, route: &str, query: &[(&str, &str)]) -> Zeroizing<String> {
+        // Room for everything, so that no outgrown buffer is left behind: escaping triples at worst.
+        let pairs: usize = query.iter().map(|(name, value)| name.len() + 3 * value.len() + 2).sum();
+        let mut url = String::with_capacity(self.text.len() + route.len() + 1 + pairs);
+        url.push_str(&self.text);
+        url.push_str(route);
+        if query.is_empty() {
+            return Zeroizing::new(url);
+        }
+        url.push('?');
+        let start = url.len();
+        Zeroizing::new(Serializer::for_suffix(url, start).extend_pairs(query).finish())
     }
 
     pub(crate) fn is_https(&self) -> bool {
@@ -105,8 +117,17 @@ mod tests {
             assert_eq!(BaseUrl::parse(other, false).unwrap_err(), ConfigError::OtherHost, "{other}");
             let allowed = BaseUrl::parse(other, true).unwrap();
             assert!(!allowed.is_wechat(), "{other}");
-            assert_eq!(allowed.as_str(), other.trim_end_matches('/'));
+            assert_eq!(allowed.to_string(), other.trim_end_matches('/'));
         }
+    }
+
+    #[test]
+    fn the_longest_query_fits_the_room_that_was_made() {
+        let longest = "&".repeat(128);
+        let room = WECHAT.len() + "/path?".len() + 2 * ("name=&".len() + 3 * 128);
+        let url = BaseUrl::wechat().address("/path", &[("name", &longest), ("name", &longest)]);
+        assert!(url.len() <= room && url.capacity() <= room);
+        assert_eq!(BaseUrl::wechat().address("/path", &[]).as_str(), "https://api.weixin.qq.com/path");
     }
 
     #[test]

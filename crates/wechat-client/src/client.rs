@@ -3,24 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Response;
-use reqwest::header::CONTENT_ENCODING;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use wxgate_crypto::Random;
 use wxgate_domain::{AppSecret, Credential, LoginCode, WechatAppid, WechatIdentity};
-use zeroize::Zeroizing;
 
 use crate::base_url::BaseUrl;
 use crate::code2session;
 use crate::connections::Connections;
 use crate::errcode;
-use crate::error::{BadResponse, ConfigError, ExchangeError, Rid};
+use crate::error::{ConfigError, ExchangeError, Rid};
 use crate::lanes::Lanes;
-
-/// Longest answer that is read. WeChat's have about 150 bytes.
-const MAX_BODY: usize = 64 * 1024;
-/// Room for every answer WeChat gives today, so that the buffer that is zeroed is the only one.
-const USUAL_BODY: usize = 4 * 1024;
+use crate::transport::{Budget, body};
 
 /// How a [`Client`] behaves.
 #[derive(Clone, Debug)]
@@ -53,15 +46,18 @@ impl Default for ClientConfig {
 
 /// A client of WeChat's API. Clones share connections and lanes.
 #[derive(Clone, Debug)]
-pub struct Client(Arc<Inner>);
+pub struct Client(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    connections: Connections,
-    base_url: BaseUrl,
-    connect_timeout: Duration,
-    total_timeout: Duration,
-    lanes: Lanes,
+pub(crate) struct Inner {
+    pub(crate) connections: Connections,
+    pub(crate) base_url: BaseUrl,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) total_timeout: Duration,
+    /// The lanes of logins.
+    logins: Lanes,
+    /// The lanes of everything else, so that nothing else gets into the way of a login.
+    pub(crate) calls: Lanes,
 }
 
 /// What WeChat gave for a code.
@@ -90,12 +86,6 @@ pub enum SecretSlot {
     Previous,
 }
 
-/// What is left for one call.
-struct Budget {
-    deadline: Instant,
-    may_reconnect: bool,
-}
-
 impl Client {
     /// Makes a client. No connection is opened yet.
     ///
@@ -112,8 +102,9 @@ impl Client {
         }
         let connections = Connections::new(base_url.is_https(), connect_timeout)?;
         let random = Random::system().map_err(|_| ConfigError::NoRandomness)?;
-        let lanes = Lanes::new(max_in_flight_per_app, breaker_threshold, random);
-        Ok(Self(Arc::new(Inner { connections, base_url, connect_timeout, total_timeout, lanes })))
+        let logins = Lanes::new(max_in_flight_per_app, breaker_threshold, random.clone());
+        let calls = Lanes::new(max_in_flight_per_app, breaker_threshold, random);
+        Ok(Self(Arc::new(Inner { connections, base_url, connect_timeout, total_timeout, logins, calls })))
     }
 
     /// Exchanges the code of `wx.login` for who logged in (code2Session).
@@ -134,17 +125,10 @@ impl Client {
         code: &LoginCode,
     ) -> Result<Exchanged, ExchangeError> {
         let started = Instant::now();
-        let result = match self.0.lanes.enter(appid) {
-            Ok(pass) => {
-                let mut budget = Budget { deadline: started + self.0.total_timeout, may_reconnect: true };
-                let deadline = budget.deadline;
-                let exchange = self.0.exchange(appid, credential, code, &mut budget);
-                let result = timeout_at(deadline, exchange).await.unwrap_or(Err(ExchangeError::Timeout));
-                pass.end(&result);
-                result
-            }
-            Err(refused) => Err(refused),
-        };
+        let mut budget = self.0.budget();
+        let deadline = budget.deadline();
+        let exchange = self.0.exchange(appid, credential, code, &mut budget);
+        let result = self.0.in_lane(&self.0.logins, appid, deadline, exchange).await;
         log(appid, &result, started.elapsed());
         result
     }
@@ -176,52 +160,8 @@ impl Inner {
         budget: &mut Budget,
     ) -> Result<WechatIdentity, ExchangeError> {
         let url = code2session::url(&self.base_url, appid, secret, code);
-        let response = self.get(&url, budget).await?;
-        if response.status().is_server_error() {
-            return Err(BadResponse::Status(response.status().as_u16()).into());
-        }
-        code2session::read(&body(response).await?)
+        code2session::read(&body(self.get(&url, budget).await?).await?)
     }
-
-    /// Sends a request once; connects up to twice.
-    ///
-    /// reqwest's errors hold the address, and with it the secret: they are looked at and dropped, never kept.
-    async fn get(&self, url: &str, budget: &mut Budget) -> Result<Response, ExchangeError> {
-        let http = self.connections.of_this_thread().map_err(|_| ExchangeError::Unavailable)?;
-        loop {
-            match http.get(url).send().await.map_err(reqwest::Error::without_url) {
-                Ok(response) => return Ok(response),
-                Err(error) if !error.is_connect() => return Err(ExchangeError::Timeout),
-                Err(_) if !budget.take_reconnect(self.connect_timeout) => return Err(ExchangeError::Unavailable),
-                Err(_) => {}
-            }
-        }
-    }
-}
-
-impl Budget {
-    /// Whether to connect again, which is granted once, and only while a whole connect fits into the rest. So whenever
-    /// the deadline strikes, there was a connection, and the request may have been sent.
-    fn take_reconnect(&mut self, connect_timeout: Duration) -> bool {
-        let fits = self.deadline.saturating_duration_since(Instant::now()) > connect_timeout;
-        std::mem::take(&mut self.may_reconnect) && fits
-    }
-}
-
-/// Reads the body, but never more than [`MAX_BODY`]. It holds the session_key, so it is zeroed when dropped.
-async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, ExchangeError> {
-    let encoding = response.headers().get(CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(BadResponse::Encoded.into());
-    }
-    let mut body = Zeroizing::new(Vec::with_capacity(USUAL_BODY));
-    while let Some(chunk) = response.chunk().await.map_err(|_| ExchangeError::Timeout)? {
-        if chunk.len() > MAX_BODY.saturating_sub(body.len()) {
-            return Err(BadResponse::TooLarge.into());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 fn log(appid: &WechatAppid, result: &Result<Exchanged, ExchangeError>, took: Duration) {

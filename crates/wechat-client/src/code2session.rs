@@ -3,12 +3,12 @@
 //! Source: WeChat, "API: api_code2Session".
 
 use serde_json::{Map, Value};
-use url::form_urlencoded::Serializer;
+use wxgate_crypto::Secret;
 use wxgate_crypto::user_data::SessionKey;
-use wxgate_crypto::{Secret, strict_json};
 use wxgate_domain::{AppSecret, LoginCode, WechatAppid, WechatIdentity};
 use zeroize::Zeroizing;
 
+use crate::answer::{errcode, object, take_text};
 use crate::base_url::BaseUrl;
 use crate::errcode;
 use crate::error::{BadResponse, ExchangeError, Rejected, Rid};
@@ -20,20 +20,15 @@ const MOCK_CODE: &str = "the code is a mock one";
 
 /// The address of one exchange, percent-encoded. It holds the AppSecret and the code.
 pub(crate) fn url(base: &BaseUrl, appid: &WechatAppid, secret: &AppSecret, code: &LoginCode) -> Zeroizing<String> {
-    // Room for everything, so that no outgrown buffer is left behind: escaping triples at worst.
-    let room = base.as_str().len() + 128 + appid.as_str().len() + 3 * (secret.expose().len() + code.expose().len());
-    let mut url = String::with_capacity(room);
-    url.push_str(base.as_str());
-    url.push_str(ROUTE);
-    url.push('?');
-    let start = url.len();
-    let mut query = Serializer::for_suffix(url, start);
-    query
-        .append_pair("appid", appid.as_str())
-        .append_pair("secret", secret.expose())
-        .append_pair("js_code", code.expose())
-        .append_pair("grant_type", "authorization_code");
-    Zeroizing::new(query.finish())
+    base.address(
+        ROUTE,
+        &[
+            ("appid", appid.as_str()),
+            ("secret", secret.expose()),
+            ("js_code", code.expose()),
+            ("grant_type", "authorization_code"),
+        ],
+    )
 }
 
 /// Reads an answer by its body alone: refusals come with status 200, and JSON is labelled `text/plain`.
@@ -56,36 +51,6 @@ pub(crate) fn read(body: &[u8]) -> Result<WechatIdentity, ExchangeError> {
         Some(_) => return Err(BadResponse::UnionId.into()),
     };
     Ok(WechatIdentity { openid, unionid, session_key })
-}
-
-fn object(body: &[u8]) -> Result<Map<String, Value>, BadResponse> {
-    match body.trim_ascii_start().first() {
-        None => return Err(BadResponse::Empty),
-        Some(b'<') => return Err(BadResponse::Html),
-        Some(_) => {}
-    }
-    match strict_json::parse(body) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(BadResponse::NotObject),
-        Err(_) => Err(BadResponse::NotJson),
-    }
-}
-
-fn take_text(object: &mut Map<String, Value>, key: &str) -> Option<String> {
-    match object.remove(key) {
-        Some(Value::String(text)) => Some(text),
-        _ => None,
-    }
-}
-
-/// The errcode: a number, or the text of one as some of WeChat's servers send; 0 if it is absent, as on success.
-fn errcode(answer: &Map<String, Value>) -> Result<i64, BadResponse> {
-    match answer.get("errcode") {
-        None => Ok(0),
-        Some(Value::Number(number)) => number.as_i64().ok_or(BadResponse::Errcode),
-        Some(Value::String(text)) => text.parse().map_err(|_| BadResponse::Errcode),
-        Some(_) => Err(BadResponse::Errcode),
-    }
 }
 
 fn rejected(errcode: i64, answer: &Map<String, Value>) -> Rejected {

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use crate::errcode::{self, RejectedClass};
+use crate::lanes::Outcome;
+use crate::transport::Lost;
 
 /// Why a client could not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +59,27 @@ impl ExchangeError {
             Self::BadResponse(_) => "bad_response",
             Self::Rejected(rejected) => rejected.class.label(),
             Self::Overloaded => "overloaded",
+        }
+    }
+}
+
+impl From<Lost> for ExchangeError {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Timeout => Self::Timeout,
+            Lost::Unavailable => Self::Unavailable,
+            Lost::Overloaded => Self::Overloaded,
+            Lost::BadResponse(bad) => Self::BadResponse(bad),
+        }
+    }
+}
+
+impl From<&ExchangeError> for Outcome {
+    fn from(error: &ExchangeError) -> Self {
+        match error {
+            ExchangeError::Rejected(_) => Self::Answered,
+            ExchangeError::Timeout | ExchangeError::Unavailable | ExchangeError::BadResponse(_) => Self::Failed,
+            ExchangeError::Overloaded => Self::Abandoned,
         }
     }
 }
@@ -119,6 +142,12 @@ pub enum BadResponse {
     /// A `unionid` that is neither absent, null, empty nor well-formed.
     #[error("a malformed unionid")]
     UnionId,
+    /// A success without a field that it must have, or with a malformed one. Of calls other than code2Session.
+    #[error("no well-formed {0}")]
+    Field(&'static str),
+    /// A success for another app than the one that asked.
+    #[error("an answer for another app")]
+    OtherApp,
 }
 
 impl BadResponse {
@@ -136,6 +165,8 @@ impl BadResponse {
             Self::OpenId => "openid",
             Self::SessionKey => "session_key",
             Self::UnionId => "unionid",
+            Self::Field(name) => name,
+            Self::OtherApp => "other_app",
         }
     }
 }

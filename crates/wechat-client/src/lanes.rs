@@ -10,7 +10,7 @@ use wxgate_crypto::Random;
 use wxgate_domain::WechatAppid;
 
 use crate::breaker::{Admission, Breaker};
-use crate::error::ExchangeError;
+use crate::transport::Lost;
 
 /// How long an open breaker stays open, up to twice that: jittered, so that apps do not probe in step.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -38,16 +38,16 @@ impl Lanes {
     }
 
     /// Takes a place in the app's lane, without waiting: whoever would wait for WeChat's slowness is better told.
-    pub(crate) fn enter<'a>(&'a self, appid: &'a WechatAppid) -> Result<Pass<'a>, ExchangeError> {
+    pub(crate) fn enter<'a>(&'a self, appid: &'a WechatAppid) -> Result<Pass<'a>, Lost> {
         let mut lanes = self.lock();
         let lane = match lanes.entry(appid.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Lane { in_flight: 0, breaker: Breaker::new() }),
         };
         if lane.in_flight >= self.max_in_flight {
-            return Err(ExchangeError::Overloaded);
+            return Err(Lost::Overloaded);
         }
-        let admission = lane.breaker.admit(Instant::now()).ok_or(ExchangeError::Unavailable)?;
+        let admission = lane.breaker.admit(Instant::now()).ok_or(Lost::Unavailable)?;
         lane.in_flight += 1;
         Ok(Pass { lanes: self, appid, admission, outcome: Outcome::Abandoned })
     }
@@ -79,9 +79,12 @@ impl Lanes {
 
 /// How a call ended, as the breaker sees it.
 #[derive(Clone, Copy, Debug)]
-enum Outcome {
+pub(crate) enum Outcome {
+    /// WeChat answered, whatever it said.
     Answered,
+    /// It failed altogether.
     Failed,
+    /// It says nothing about WeChat.
     Abandoned,
 }
 
@@ -96,12 +99,8 @@ pub(crate) struct Pass<'a> {
 
 impl Pass<'_> {
     /// Gives the place back and tells the breaker how the call ended.
-    pub(crate) fn end<T>(mut self, result: &Result<T, ExchangeError>) {
-        self.outcome = match result {
-            Ok(_) | Err(ExchangeError::Rejected(_)) => Outcome::Answered,
-            Err(ExchangeError::Timeout | ExchangeError::Unavailable | ExchangeError::BadResponse(_)) => Outcome::Failed,
-            Err(ExchangeError::Overloaded) => Outcome::Abandoned,
-        };
+    pub(crate) fn end(mut self, outcome: Outcome) {
+        self.outcome = outcome;
     }
 }
 
@@ -114,8 +113,6 @@ impl Drop for Pass<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const FAILED: Result<(), ExchangeError> = Err(ExchangeError::Timeout);
 
     fn lanes(max_in_flight: usize, threshold: u32) -> Lanes {
         Lanes::new(max_in_flight, threshold, Random::seeded(1))
@@ -131,9 +128,9 @@ mod tests {
         let (one, other) = (appid(1), appid(2));
         let first = lanes.enter(&one).unwrap();
         let second = lanes.enter(&one).unwrap();
-        assert_eq!(lanes.enter(&one).unwrap_err(), ExchangeError::Overloaded);
-        lanes.enter(&other).unwrap().end(&Ok(()));
-        first.end(&Ok(()));
+        assert_eq!(lanes.enter(&one).unwrap_err(), Lost::Overloaded);
+        lanes.enter(&other).unwrap().end(Outcome::Answered);
+        first.end(Outcome::Answered);
         drop(lanes.enter(&one).unwrap());
         drop(second);
         assert!(lanes.lock().is_empty());
@@ -144,17 +141,17 @@ mod tests {
         let lanes = lanes(8, 3);
         let (broken, healthy) = (appid(1), appid(2));
         for _ in 0..2 {
-            lanes.enter(&broken).unwrap().end(&FAILED);
+            lanes.enter(&broken).unwrap().end(Outcome::Failed);
         }
-        lanes.enter(&broken).unwrap().end(&Ok(()));
+        lanes.enter(&broken).unwrap().end(Outcome::Answered);
         let late = lanes.enter(&broken).unwrap();
         for _ in 0..3 {
-            lanes.enter(&broken).unwrap().end(&FAILED);
+            lanes.enter(&broken).unwrap().end(Outcome::Failed);
         }
-        assert_eq!(lanes.enter(&broken).unwrap_err(), ExchangeError::Unavailable);
-        lanes.enter(&healthy).unwrap().end(&Ok(()));
-        late.end(&Ok(()));
-        lanes.enter(&broken).unwrap().end(&Ok(()));
+        assert_eq!(lanes.enter(&broken).unwrap_err(), Lost::Unavailable);
+        lanes.enter(&healthy).unwrap().end(Outcome::Answered);
+        late.end(Outcome::Answered);
+        lanes.enter(&broken).unwrap().end(Outcome::Answered);
         assert!(lanes.lock().is_empty());
     }
 
@@ -170,7 +167,7 @@ mod tests {
     fn lanes_that_are_kept_for_their_failures_are_bounded() {
         let lanes = lanes(1, 1);
         for number in 0..MAX_IDLE + 100 {
-            lanes.enter(&appid(number)).unwrap().end(&FAILED);
+            lanes.enter(&appid(number)).unwrap().end(Outcome::Failed);
         }
         assert_eq!(lanes.lock().len(), MAX_IDLE);
     }

@@ -1,15 +1,27 @@
 #![doc = include_str!("../README.md")]
 
+mod access_token;
+mod answer;
 mod base_url;
 mod breaker;
+mod call;
 mod client;
 mod code2session;
 mod connections;
+mod encrypted_data;
 mod errcode;
 mod error;
 mod lanes;
+mod phone;
+mod refusal;
+mod session_check;
+mod transport;
 
+pub use access_token::{AccessToken, IssuedToken, TokenMode};
 pub use base_url::BaseUrl;
+pub use call::Access;
 pub use client::{Client, ClientConfig, Exchanged, SecretSlot};
 pub use errcode::RejectedClass;
 pub use error::{BadResponse, ConfigError, ExchangeError, Rejected, Rid};
+pub use phone::{PhoneCode, PhoneNumber};
+pub use refusal::{CallError, Refused, RefusedClass};

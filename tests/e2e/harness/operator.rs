@@ -22,6 +22,11 @@ impl Gateway {
 }
 
 impl Operator {
+    /// Somebody without any.
+    pub(crate) fn nobody(gateway: &Gateway) -> Self {
+        Self { client: gateway.admin().clone(), key: String::new() }
+    }
+
     /// Somebody with another key.
     pub(crate) fn with_key(&self, key: &str) -> Self {
         Self { client: self.client.clone(), key: key.to_owned() }
@@ -37,7 +42,8 @@ impl Operator {
 
     /// A request below `/admin/v1`, to be completed and sent.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, &format!("/admin/v1{path}")).bearer_auth(&self.key)
+        let request = self.client.request(method, &format!("/admin/v1{path}"));
+        if self.key.is_empty() { request } else { request.bearer_auth(&self.key) }
     }
 
     /// Sends a request.

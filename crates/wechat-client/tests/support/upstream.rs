@@ -38,7 +38,7 @@ enum Door {
 #[derive(Clone, Default)]
 pub(crate) struct Seen {
     pub(crate) connections: usize,
-    /// The head of each request.
+    /// Each request, head and body.
     pub(crate) requests: Vec<String>,
 }
 
@@ -101,12 +101,12 @@ async fn serve(mut stream: TcpStream, door: Arc<Door>, seen: watch::Sender<Seen>
         Door::Slam => return,
         Door::Silence => return until_closed(&mut stream).await,
     };
-    while let Some(head) = head(&mut stream).await {
+    while let Some(request) = request(&mut stream).await {
         let answer = {
             let mut answers = answers.lock().unwrap();
             if answers.len() > 1 { answers.pop_front().unwrap() } else { answers.front().unwrap().clone() }
         };
-        seen.send_modify(|seen| seen.requests.push(head));
+        seen.send_modify(|seen| seen.requests.push(request));
         // The client may have left; what it saw until then is its own affair.
         let _ = give(&mut stream, answer, &closed).await;
     }
@@ -148,12 +148,20 @@ async fn until_closed(stream: &mut TcpStream) {
     while matches!(stream.read(&mut buffer).await, Ok(length) if length > 0) {}
 }
 
-async fn head(stream: &mut TcpStream) -> Option<String> {
+async fn request(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
     }
-    String::from_utf8(head).ok()
+    let mut text = String::from_utf8(head).ok()?;
+    let length = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    let mut body = vec![0; length.unwrap_or_default()];
+    stream.read_exact(&mut body).await.ok()?;
+    text.push_str(std::str::from_utf8(&body).ok()?);
+    Some(text)
 }
 
 /// A whole HTTP answer.

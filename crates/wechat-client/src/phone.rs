@@ -1,0 +1,255 @@
+//! A phone number: `POST /wxa/business/getuserphonenumber`, the exchange of a phone code, and what phone data says.
+//!
+//! Source: WeChat, "API: getPhoneNumber". Each success costs money, and a code works once.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use wxgate_crypto::Secret;
+use wxgate_domain::OpenId;
+
+use crate::call::{Access, fields, json};
+use crate::client::{Client, Inner};
+use crate::error::BadResponse;
+use crate::refusal::{CallError, Proof, Refused, RefusedClass};
+use crate::transport::Budget;
+
+const ROUTE: &str = "/wxa/business/getuserphonenumber";
+
+/// Length of the codes that the phone button gives today: hexadecimal digits.
+const USUAL_CODE: usize = 64;
+const MAX_CODE: usize = 128;
+
+/// A code of the phone button. It is another kind of code than that of `wx.login`, and neither serves as the other.
+#[derive(Clone, Debug)]
+pub struct PhoneCode(Secret<String>);
+
+impl PhoneCode {
+    /// Reads a code: 1 to 128 letters, digits, `_` or `-`. `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let well_formed = (1..=MAX_CODE).contains(&text.len()) && text.bytes().all(allowed);
+        well_formed.then(|| Self(Secret::new(text.to_owned())))
+    }
+
+    /// The code as WeChat made it.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// Whether a text looks like a phone code: 64 hexadecimal digits. WeChat does not promise the shape, so this
+    /// explains a refusal and never causes one: a login code has 32 characters.
+    pub fn has_usual_shape(text: &str) -> bool {
+        text.len() == USUAL_CODE && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+}
+
+/// A phone number as WeChat gives it. It is personal data, so it does not show in `Debug`.
+#[derive(Clone, Debug)]
+pub struct PhoneNumber {
+    national: Secret<String>,
+    country_code: Secret<String>,
+}
+
+impl PhoneNumber {
+    /// Without the country code, digits only.
+    pub fn national(&self) -> &str {
+        self.national.expose()
+    }
+
+    /// The country code without a plus: `86`.
+    pub fn country_code(&self) -> &str {
+        self.country_code.expose()
+    }
+
+    /// The one text for one number, as E.164 writes it: `+8613800138000`.
+    pub fn e164(&self) -> Secret<String> {
+        Secret::new(format!("+{}{}", self.country_code(), self.national()))
+    }
+
+    /// Reads phone data as the phone button of older base libraries gives it, decrypted: these four fields and no others, for the
+    /// numbers must not come from data of another kind. `None` for anything else.
+    ///
+    /// That the numbers are consistent does not make them true: the ciphertext can be forged. See
+    /// [`Client::confirm_phone_data`](crate::Client::confirm_phone_data).
+    pub fn from_phone_data(data: &Map<String, Value>) -> Option<Self> {
+        const FIELDS: [&str; 4] = ["countryCode", "phoneNumber", "purePhoneNumber", "watermark"];
+        (data.len() == FIELDS.len() && FIELDS.iter().all(|field| data.contains_key(*field))).then_some(())?;
+        Self::read(data)
+    }
+
+    /// Reads the three fields, which must agree.
+    fn read(info: &Map<String, Value>) -> Option<Self> {
+        let country_code = match info.get("countryCode")? {
+            Value::String(text) => text.trim_start_matches('+').to_owned(),
+            Value::Number(number) => number.as_u64()?.to_string(),
+            _ => return None,
+        };
+        let national = digits(info.get("purePhoneNumber")?.as_str()?);
+        let whole = digits(info.get("phoneNumber")?.as_str()?);
+        let number = Self { national: national.into(), country_code: country_code.into() };
+        let (national, country_code) = (number.national(), number.country_code());
+        let plausible = |text: &str, shortest, longest| {
+            (shortest..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        let agree = whole == national || whole.strip_prefix(country_code) == Some(national);
+        // E.164 section 6: at most 15 digits, of which the country code is up to three.
+        (plausible(country_code, 1, 3) && plausible(national, 4, 15 - country_code.len()) && agree).then_some(number)
+    }
+}
+
+impl PartialEq for PhoneNumber {
+    fn eq(&self, other: &Self) -> bool {
+        (self.national(), self.country_code()) == (other.national(), other.country_code())
+    }
+}
+
+impl Eq for PhoneNumber {}
+
+/// A number without the marks that people put between its digits.
+fn digits(text: &str) -> String {
+    text.chars().filter(|c| !matches!(c, '+' | '-' | ' ')).collect()
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    code: &'a str,
+    openid: &'a str,
+}
+
+impl Client {
+    /// Exchanges a phone code for the number of the user who pressed the button.
+    ///
+    /// The openid goes along, so WeChat refuses a code that another user got.
+    ///
+    /// # Errors
+    /// See [`CallError`]. After [`CallError::Timeout`] and [`CallError::BadResponse`] the code may be used up.
+    pub async fn phone_number(
+        &self,
+        access: &Access<'_>,
+        code: &PhoneCode,
+        openid: &OpenId,
+    ) -> Result<PhoneNumber, CallError> {
+        let mut budget = self.0.budget();
+        let deadline = budget.deadline();
+        let exchange = self.0.phone_number(access, code, openid, &mut budget);
+        self.call(ROUTE, access.appid, deadline, exchange).await
+    }
+}
+
+impl Inner {
+    async fn phone_number(
+        &self,
+        access: &Access<'_>,
+        code: &PhoneCode,
+        openid: &OpenId,
+        budget: &mut Budget,
+    ) -> Result<PhoneNumber, CallError> {
+        let url = self.base_url.address(ROUTE, &[("access_token", access.token.expose())]);
+        let body = json(&Body { code: code.expose(), openid: openid.as_str() });
+        let response = self.post(&url, &body, budget).await;
+        let answer = fields(response, Proof::Token).await.map_err(|error| name_kind(error, code))?;
+        read(&answer, access.appid.as_str()).map_err(CallError::from)
+    }
+}
+
+fn read(answer: &Map<String, Value>, appid: &str) -> Result<PhoneNumber, BadResponse> {
+    let info = answer.get("phone_info").and_then(Value::as_object).ok_or(BadResponse::Field("phone_info"))?;
+    let watermark = info.get("watermark").and_then(Value::as_object).ok_or(BadResponse::Field("watermark"))?;
+    if watermark.get("appid").and_then(Value::as_str) != Some(appid) {
+        return Err(BadResponse::OtherApp);
+    }
+    PhoneNumber::read(info).ok_or(BadResponse::Field("phone_info"))
+}
+
+/// WeChat says "invalid openid" to a code of another user.
+const OTHER_USER: i64 = 40003;
+
+/// WeChat says "invalid code" to a code of another kind; what the code looks like tells more.
+fn name_kind(error: CallError, code: &PhoneCode) -> CallError {
+    match error {
+        CallError::Refused(refused) if refused.errcode == OTHER_USER => {
+            Refused { class: RefusedClass::CodeInvalid, ..refused }.into()
+        }
+        CallError::Refused(refused @ Refused { class: RefusedClass::CodeInvalid, .. })
+            if !PhoneCode::has_usual_shape(code.expose()) =>
+        {
+            Refused { class: RefusedClass::CodeOfOtherKind, ..refused }.into()
+        }
+        error => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn phone(info: &Value) -> Option<String> {
+        PhoneNumber::read(info.as_object().unwrap()).map(|number| number.e164().expose().clone())
+    }
+
+    #[test]
+    fn numbers_of_all_countries_have_one_form() {
+        for (whole, pure, country) in [
+            ("13800138000", "13800138000", json!("86")),
+            ("13800138000", "13800138000", json!(86)),
+            ("+8613800138000", "13800138000", json!("+86")),
+            ("86 138-0013-8000", "13800138000", json!("86")),
+        ] {
+            let info = json!({ "phoneNumber": whole, "purePhoneNumber": pure, "countryCode": country });
+            assert_eq!(phone(&info).unwrap(), "+8613800138000", "{info}");
+        }
+        let foreign = json!({ "phoneNumber": "85251234567", "purePhoneNumber": "51234567", "countryCode": "852" });
+        assert_eq!(phone(&foreign).unwrap(), "+85251234567");
+    }
+
+    #[test]
+    fn numbers_that_disagree_are_none() {
+        for (whole, pure, country) in [
+            ("13800138000", "13900139000", json!("86")),
+            ("8613800138000", "13800138000", json!("1")),
+            ("13800138000", "13800138000", json!("")),
+            ("13800138000", "13800138000", json!("8a")),
+            ("13800138000", "13800138000", json!(-86)),
+            ("13800138000", "13800138000", json!([86])),
+            ("", "", json!("86")),
+            ("1234567890123456", "1234567890123456", json!("86")),
+            ("１３８００１３８０００", "１３８００１３８０００", json!("86")),
+        ] {
+            let info = json!({ "phoneNumber": whole, "purePhoneNumber": pure, "countryCode": country });
+            assert_eq!(phone(&info), None, "{info}");
+        }
+    }
+
+    #[test]
+    fn phone_data_has_four_fields_and_no_others() {
+        let data = json!({
+            "phoneNumber": "13800138000", "purePhoneNumber": "13800138000", "countryCode": "86",
+            "watermark": { "appid": "wx1", "timestamp": 1 },
+        });
+        let read = |data: &Value| PhoneNumber::from_phone_data(data.as_object().unwrap());
+        assert_eq!(read(&data).unwrap().national(), "13800138000");
+        let mut more = data.clone();
+        more["nickName"] = json!("Band");
+        assert_eq!(read(&more), None);
+        for field in ["phoneNumber", "purePhoneNumber", "countryCode", "watermark"] {
+            let mut less = data.clone();
+            less.as_object_mut().unwrap().remove(field);
+            assert_eq!(read(&less), None, "{field}");
+        }
+    }
+
+    #[test]
+    fn codes_and_numbers_do_not_show() {
+        let code = PhoneCode::parse("canary-code").unwrap();
+        let info = json!({ "phoneNumber": "13800138000", "purePhoneNumber": "13800138000", "countryCode": "86" });
+        let number = PhoneNumber::read(info.as_object().unwrap()).unwrap();
+        let shown = format!("{code:?} {number:?}");
+        assert!(!shown.contains("canary") && !shown.contains("138"), "{shown}");
+        for wrong in ["", "a b", "é", &"a".repeat(129)] {
+            assert!(PhoneCode::parse(wrong).is_none(), "{wrong}");
+        }
+        assert!(PhoneCode::has_usual_shape(&"0a".repeat(32)) && !PhoneCode::has_usual_shape(&"a".repeat(32)));
+    }
+}

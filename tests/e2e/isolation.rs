@@ -1,0 +1,172 @@
+//! No tenant touches another: every operation of the API's document is tried by one tenant's admin with everything that
+//! another tenant's things are called, in every place where a name can stand; every other route with its tokens and
+//! clients.
+//!
+//! A new operation fails here until `isolation/operations.rs` has a line for it, a new public route until
+//! `isolation/public.rs` has one.
+
+mod document;
+mod estate;
+mod operations;
+mod public;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use self::document::{Document, Operation, Place};
+use self::estate::Estate;
+use self::operations::{FREE, Known};
+use crate::harness::{Gateway, Operator, Reply};
+
+/// What a tenant's admin is told who asks for what is not theirs.
+const REFUSED: [u16; 5] = [400, 403, 404, 409, 412];
+
+#[tokio::test]
+async fn the_admin_of_one_tenant_reaches_nothing_of_another_by_any_operation() {
+    let gateway = Gateway::dev().await;
+    let document = Document::of(&gateway).await;
+    let operator = gateway.operator();
+    let (mine, theirs) = (Estate::mine(&gateway).await, Estate::theirs(&gateway).await);
+    let table = operations::known(&mine);
+    document.is_known(document.operations(), table.iter().map(|known| known.id), "isolation/operations.rs");
+
+    let admin = operator.admin_of(&mine.slug).await;
+    let before = seen(&operator, &document, &theirs).await;
+    assert!(before.len() > 2, "{before:?}");
+    for known in &table {
+        let operation = document.operation(known.id);
+        for (place, field) in operation.fields(&document) {
+            if place == Place::Given && field.last().is_some_and(|name| FREE.contains(&name.as_str())) {
+                continue;
+            }
+            for (kind, id) in theirs.names() {
+                let fields = document::with(&known.fields, &field, &id);
+                let reply = admin.send(operation.request(&admin, &fields)).await;
+                let tried = Tried { operation: &operation, field: &field, kind, id: &id };
+                tried.got_nothing(&reply, &theirs);
+                operation.documents(&reply);
+            }
+        }
+        unchanged(&before, &seen(&operator, &document, &theirs).await, known.id);
+    }
+}
+
+/// What is refused there is refused for whose it is: with what is theirs, a tenant's admin gets on.
+#[tokio::test]
+async fn with_its_own_things_an_admin_does_everything_and_sees_nothing_else() {
+    let gateway = Gateway::dev().await;
+    let document = Document::of(&gateway).await;
+    let operator = gateway.operator();
+    let (mine, theirs) = (Estate::mine(&gateway).await, Estate::theirs(&gateway).await);
+    let admin = operator.admin_of(&mine.slug).await;
+    let before = seen(&operator, &document, &theirs).await;
+    for known in operations::known(&mine) {
+        let operation = document.operation(known.id);
+        let reply = admin.send(operation.request(&admin, &known.fields)).await;
+        assert_eq!(reply.status, known.answer, "{}: {}", known.id, reply.text);
+        operation.documents(&reply);
+        theirs.is_not_in(&reply, "");
+    }
+    unchanged(&before, &seen(&operator, &document, &theirs).await, "all of it");
+}
+
+#[tokio::test]
+async fn a_key_allows_what_its_scopes_say_and_nothing_without_one() {
+    let gateway = Gateway::dev().await;
+    let document = Document::of(&gateway).await;
+    let operator = gateway.operator();
+    let mine = Estate::mine(&gateway).await;
+    let mut keys = Vec::new();
+    for scope in ["read", "write", "secrets"] {
+        let made = serde_json::json!({"name": scope, "tenant": mine.slug, "scopes": [scope]});
+        let made = operator.post("/admin-keys", &made).await.json();
+        keys.push((scope, operator.with_key(made["secret"].as_str().unwrap())));
+    }
+    let nobody = Operator::nobody(&gateway);
+    for known in operations::known(&mine) {
+        let operation = document.operation(known.id);
+        let reply = nobody.send(operation.request(&nobody, &known.fields)).await;
+        reply.refused(401, "ADMIN_KEY_INVALID");
+        operation.documents(&reply);
+        for (scope, key) in keys.iter().filter(|(scope, _)| *scope != operation.scope()) {
+            let reply = key.send(operation.request(key, &known.fields)).await;
+            let problem = reply.refused(403, "NOT_GRANTED");
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(
+                detail.contains(&format!("needs the scope {}", operation.scope())),
+                "{} {scope}: {detail}",
+                known.id
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_token_and_no_client_of_one_tenant_counts_at_another() {
+    let gateway = Gateway::dev().await;
+    let document = Document::of(&gateway).await;
+    let operator = gateway.operator();
+    let (mine, theirs) = (Estate::mine(&gateway).await, Estate::theirs(&gateway).await);
+    document.is_known(document.public(), public::KNOWN.iter().copied(), "isolation/public.rs");
+    let before = seen(&operator, &document, &theirs).await;
+    for id in public::KNOWN {
+        for reply in public::try_everything(&gateway, id, &mine, &theirs).await {
+            document.operation(id).documents(&reply);
+            theirs.is_not_in(&reply, "");
+        }
+        theirs.is_still_logged_in(&gateway, id).await;
+    }
+    unchanged(&before, &seen(&operator, &document, &theirs).await, "all of it");
+}
+
+/// Fails if anything of a tenant looks different.
+#[track_caller]
+fn unchanged(before: &[(&str, Value)], after: &[(&str, Value)], by: &str) {
+    for ((id, before), (_, after)) in before.iter().zip(after) {
+        assert_eq!(before, after, "{by} changed what {id} shows of another tenant");
+    }
+}
+
+/// Everything of a tenant that an operator can look at.
+async fn seen(operator: &Operator, document: &Document, of: &Estate) -> Vec<(&'static str, Value)> {
+    let mut seen = Vec::new();
+    for Known { id, fields, answer } in operations::known(of) {
+        let operation = document.operation(id);
+        // What takes no field is not of this tenant alone.
+        if operation.method == "get" && answer == 200 && fields != serde_json::json!({}) {
+            seen.push((id, operator.send(operation.request(operator, &fields)).await.ok()));
+        }
+    }
+    seen
+}
+
+/// One name of another's in one place.
+struct Tried<'a> {
+    operation: &'a Operation,
+    field: &'a [String],
+    kind: &'static str,
+    id: &'a str,
+}
+
+impl Tried<'_> {
+    /// Fails if the answer holds anything of the other tenant, or if something was done with what was named.
+    #[track_caller]
+    fn got_nothing(&self, reply: &Reply, theirs: &Estate) {
+        let Self { operation, field, kind, id } = self;
+        let what = format!("{} with another tenant's {kind} ({id}) as {}", operation.id, field.join("."));
+        theirs.is_not_in(reply, id);
+        // A list in which nothing is found is an answer.
+        let fine = REFUSED.contains(&reply.status) || (reply.status == 200 && operation.method == "get");
+        assert!(
+            fine,
+            "{what}: {} {}\nIf any text may stand there, name the field in FREE of isolation/operations.rs.",
+            reply.status, reply.text
+        );
+    }
+}
+
+/// The ids of one list that the other lacks.
+fn lacking<'a>(of: &BTreeSet<&'a str>, known: &BTreeSet<&'a str>) -> Vec<&'a str> {
+    of.difference(known).copied().collect()
+}

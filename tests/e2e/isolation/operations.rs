@@ -1,0 +1,42 @@
+//! How to try each operation of the admin API: with what of one's own it works.
+
+use serde_json::{Value, json};
+
+use super::estate::Estate;
+
+/// Fields of bodies and queries in which any text may stand: it names nothing that is there.
+pub(super) const FREE: &[&str] = &["name"];
+
+/// A job that never was.
+const NO_JOB: &str = "01a20d09-11be-76ee-83ba-4cbff4047d03";
+
+/// One operation.
+pub(super) struct Known {
+    pub(super) id: &'static str,
+    /// With what a tenant's admin would call it.
+    pub(super) fields: Value,
+    /// What they are answered: 403 for what is the operator's alone.
+    pub(super) answer: u16,
+}
+
+/// Every operation, one line each, in an order in which a tenant's admin can do one after the other: what destroys
+/// something comes last. Whatever is read with 200 is also what is compared, to know that nothing changed.
+pub(super) fn known(of: &Estate) -> Vec<Known> {
+    let known = |id, fields, answer| Known { id, fields, answer };
+    vec![
+        known("listTenants", json!({}), 200),
+        known("showTenant", json!({"tenant": of.slug}), 200),
+        known("changeTenant", json!({"tenant": of.slug, "name": "Acme"}), 200),
+        known("addTenant", json!({"slug": "another"}), 403),
+        known("suspendTenant", json!({"tenant": of.slug}), 403),
+        known("resumeTenant", json!({"tenant": of.slug}), 403),
+        known("listAdminKeys", json!({"tenant": of.slug}), 200),
+        known("addAdminKey", json!({"name": "second", "tenant": of.slug, "scopes": ["read"]}), 201),
+        known("listAudit", json!({"tenant": of.slug}), 200),
+        known("verifyAudit", json!({"tenant": of.slug}), 200),
+        known("listJobs", json!({"tenant": of.slug}), 200),
+        known("showJob", json!({"job": NO_JOB}), 404),
+        known("deleteTenant", json!({"tenant": of.slug}), 403),
+        known("removeAdminKey", json!({"id": of.admin_key}), 204),
+    ]
+}

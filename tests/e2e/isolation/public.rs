@@ -1,0 +1,133 @@
+//! How to try each route of the public listener with what another tenant gave out.
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
+
+use super::estate::Estate;
+use crate::harness::oauth::{ACCESS_TOKEN, EXCHANGE, post};
+use crate::harness::{Gateway, Reply};
+
+/// Every route. Those that `try_everything` has no branch for are anybody's: they ask for no token and no client, and
+/// tell what everybody may know.
+pub(super) const KNOWN: &[&str] = &[
+    "login",
+    "refresh",
+    "logout",
+    "showMe",
+    "changeMe",
+    "listMySessions",
+    "endMySession",
+    "tutorialLogin",
+    "tutorialLoginByGet",
+    "tutorialLoginOfApp",
+    "tutorialLoginOfAppByGet",
+    "openidConfiguration",
+    "authorizationServerMetadata",
+    "tenantKeys",
+    "sharedKeys",
+    "token",
+    "introspect",
+    "revoke",
+    "revocations",
+    "forwardAuth",
+    "live",
+    "ready",
+];
+
+/// Tries a route in every way in which something of `theirs` could be reached with what is `mine`; fails where it is.
+/// Returns the answers, in which nothing of theirs may stand.
+pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, theirs: &Estate) -> Vec<Reply> {
+    let client = gateway.client();
+    let mine_asks = |method, path: &str| client.request(method, path).bearer_auth(mine.token());
+    let mut replies = Vec::new();
+    match id {
+        // A user sees and changes themself, whatever else the request says.
+        "showMe" => {
+            replies.push(sent(gateway, mine_asks(Method::GET, "/v1/me").header("X-App-Id", &theirs.appid), 200).await)
+        }
+        "changeMe" => {
+            let body = json!({"nickname": "me", "id": theirs.login["user"]["id"], "tenant": theirs.slug});
+            replies.push(sent(gateway, mine_asks(Method::PATCH, "/v1/me").json(&body), 200).await);
+        }
+        "listMySessions" => replies.push(sent(gateway, mine_asks(Method::GET, "/v1/me/sessions"), 200).await),
+        "endMySession" => {
+            let session = theirs.login["session_id"].as_str().unwrap();
+            replies.push(sent(gateway, mine_asks(Method::DELETE, &format!("/v1/me/sessions/{session}")), 404).await);
+        }
+        "logout" => {
+            let body = json!({"scope": "others", "session_id": theirs.login["session_id"], "tenant": theirs.slug});
+            replies.push(sent(gateway, mine_asks(Method::POST, "/v1/logout").json(&body), 200).await);
+            // A fresh code of somebody else proves nothing.
+            let code = gateway.simulator().code(&theirs.appid).await.code;
+            let body = json!({"scope": "all", "code": code});
+            let reply = client.send(mine_asks(Method::POST, "/v1/logout").json(&body)).await;
+            assert_eq!(reply.status / 100, 4, "{}", reply.text);
+            replies.push(reply);
+        }
+        // A refresh token at the other tenant's endpoint, and with the other's app.
+        "token" => {
+            let refresh_token = mine.login["refresh_token"].as_str().unwrap();
+            for (tenant, appid) in [(theirs, mine), (theirs, theirs), (mine, theirs)] {
+                let form =
+                    [("grant_type", "refresh_token"), ("refresh_token", refresh_token), ("client_id", &appid.appid)];
+                let reply = post(client, &tenant.slug, "token", None, &form).await;
+                assert_eq!(reply.status / 100, 4, "{}", reply.text);
+                replies.push(reply);
+            }
+            let own = [("grant_type", "client_credentials")];
+            replies.push(refused(post(client, &theirs.slug, "token", Some(&mine.client), &own).await, 401));
+            // Their user's token for one's own audience; and a token of one's own for theirs.
+            for (subject, audience) in [(theirs, mine), (mine, theirs)] {
+                let form = [
+                    ("grant_type", EXCHANGE),
+                    ("subject_token", subject.token()),
+                    ("subject_token_type", ACCESS_TOKEN),
+                    ("audience", &audience.audience),
+                ];
+                replies.push(refused(post(client, &mine.slug, "token", Some(&mine.client), &form).await, 400));
+            }
+        }
+        "introspect" => {
+            let token = [("token", theirs.token())];
+            let reply = post(client, &mine.slug, "introspect", Some(&mine.client), &token).await;
+            assert_eq!(reply.ok(), json!({"active": false}));
+            replies.push(reply);
+            replies.push(refused(post(client, &theirs.slug, "introspect", Some(&mine.client), &token).await, 401));
+        }
+        "revoke" => {
+            for token in [&theirs.login["access_token"], &theirs.login["refresh_token"]] {
+                let form = [("token", token.as_str().unwrap())];
+                // Of a token that is none here nothing is told, and nothing ends.
+                replies.push(post(client, &mine.slug, "revoke", Some(&mine.client), &form).await);
+                replies.push(refused(post(client, &theirs.slug, "revoke", Some(&mine.client), &form).await, 401));
+                let form = [form[0], ("client_id", mine.appid.as_str())];
+                replies.push(post(client, &mine.slug, "revoke", None, &form).await);
+                replies.push(post(client, &theirs.slug, "revoke", None, &form).await);
+            }
+        }
+        "revocations" => {
+            let ask = client.request(Method::GET, &format!("/t/{}/revocations", theirs.slug));
+            let ask = ask.basic_auth(&mine.client.id, Some(&mine.client.secret));
+            replies.push(sent(gateway, ask, 401).await);
+        }
+        "forwardAuth" => {
+            replies.push(sent(gateway, mine_asks(Method::GET, &format!("/forward-auth/{}", theirs.policy)), 401).await);
+            // Neither query nor header chooses whose policy counts.
+            let asked = mine_asks(Method::GET, &format!("/forward-auth/{}?tenant={}", theirs.policy, mine.slug));
+            replies.push(sent(gateway, asked.header("X-Auth-Tenant", &mine.slug), 401).await);
+        }
+        _ => {}
+    }
+    replies
+}
+
+async fn sent(gateway: &Gateway, request: RequestBuilder, status: u16) -> Reply {
+    refused(gateway.client().send(request).await, status)
+}
+
+/// The same reply, which must have this status.
+#[track_caller]
+fn refused(reply: Reply, status: u16) -> Reply {
+    assert_eq!(reply.status, status, "{}", reply.text);
+    reply
+}
