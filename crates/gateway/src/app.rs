@@ -308,7 +308,7 @@ fn listen_json(data_dir: &Path) -> PathBuf {
 pub(crate) fn desk(config: &Config, clock: Clock, random: Random, storage: Storage, wechat: Client) -> Desk {
     let (public_url, refusals) = (config.public_url.as_str().into(), Arc::default());
     let master_keys = config.database.master_keys.clone();
-    Desk { master_keys, storage, clock, random, wechat, public_url, refusals }
+    Desk { storage, clock, random, wechat, master_keys, public_url, refusals }
 }
 
 /// The client of WeChat's API.

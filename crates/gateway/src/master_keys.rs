@@ -3,9 +3,9 @@
 //! The configuration names one key, which a new database begins with, and files of older ones; every `*.key` file of a
 //! folder is a key at hand as well, for as long as it is there.
 
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -82,6 +82,8 @@ impl MasterKeys {
         let text = MasterKey::generate(random);
         let key = MasterKey::parse(&text).map_err(|error| FolderError::NoKey(folder.to_owned(), error))?;
         let path = folder.join(format!("{}.{EXTENSION}", key.id()));
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| FolderError::Unreadable(folder.to_owned(), error))?;
         // Whole or not at all: a gateway may read the folder at this moment.
         let draft = path.with_extension("new");
         let written = write_private(&draft, &text).and_then(|()| std::fs::rename(&draft, &path));
@@ -111,7 +113,12 @@ impl MasterKeys {
         let Some(folder) = self.folder.as_deref() else { return Ok(Vec::new()) };
         let unreadable = |error| FolderError::Unreadable(folder.to_owned(), error);
         let mut paths = Vec::new();
-        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entries = match std::fs::read_dir(folder) {
+            // It is made with its first key.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(unreadable)?,
+        };
+        for entry in entries {
             let path = entry.map_err(unreadable)?.path();
             if path.extension().is_some_and(|extension| extension == EXTENSION) {
                 paths.push(path);

@@ -88,7 +88,9 @@ async fn list<C: ConnectionTrait>(db: &C, tenant: TenantId) -> Result<Vec<Stored
         .filter_map(|of| keys.iter().rfind(|key| key.purpose == *of))
         .map(|key| key.number)
         .collect();
-    keys.iter_mut().for_each(|key| key.newest = newest.contains(&key.number));
+    for key in &mut keys {
+        key.newest = newest.contains(&key.number);
+    }
     Ok(keys)
 }
 

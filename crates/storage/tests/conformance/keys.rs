@@ -70,7 +70,7 @@ pub(crate) async fn another_master_key_takes_over_and_the_old_one_goes(database:
     storage.nodes().seen(&node).await.unwrap();
     let tx = storage.begin().await.unwrap();
     let lacking = |nodes: &[Node]| {
-        assert_eq!(nodes, [node.clone()]);
+        assert_eq!(nodes, std::slice::from_ref(&node));
         Err::<(), _>(StorageError::Busy)
     };
     assert_eq!(tx.master_keys().activate(new.id(), lacking).await, Err(StorageError::Busy));

@@ -77,7 +77,6 @@ impl DataFolder {
         if !key_file.exists() {
             write_private(&key_file, format!("{}\n", MasterKey::generate(random).expose()).as_bytes())?;
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(self.0.join("master-keys"))?;
         // The configuration comes last and whole: as long as it is missing, this is still the first start.
         let draft = self.0.join("wxgate.toml.new");
         let _ = std::fs::remove_file(&draft);
