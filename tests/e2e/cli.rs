@@ -20,7 +20,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 59] = [
+const COMMANDS: [&[&str]; 63] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -80,6 +80,10 @@ const COMMANDS: [&[&str]; 59] = [
     &["signing-key", "list"],
     &["signing-key", "rotate"],
     &["signing-key", "retire"],
+    &["audit"],
+    &["audit", "list"],
+    &["audit", "verify"],
+    &["completions"],
 ];
 
 /// A folder with a configuration and a master key, as an operator would write them.

@@ -8,6 +8,7 @@ mod harness;
 
 mod account;
 mod admin_listener;
+mod audit;
 mod cli;
 mod codes;
 mod decryption;
@@ -15,6 +16,7 @@ mod document;
 mod errors;
 mod forward_auth;
 mod forward_auth_proxies;
+mod idempotency;
 mod isolation;
 mod key_rotation;
 mod leaks;

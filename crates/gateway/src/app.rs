@@ -16,7 +16,7 @@ use wxgate_domain::{Clock, NodeId};
 use wxgate_storage::{Node, Storage, StorageError};
 use wxgate_wechat_client::{Client, ClientConfig};
 
-use crate::background::{Readiness, forget_full_buckets, keep_node, keep_signing_keys, work};
+use crate::background::{Checkpoints, Readiness, forget_full_buckets, keep_node, keep_signing_keys, work};
 use crate::config::{Config, Wechat};
 use crate::http::boundary::Listener;
 use crate::http::server::serve;
@@ -98,6 +98,7 @@ pub(crate) struct App {
     readiness: Readiness,
     drain: Duration,
     tasks: TaskTracker,
+    checkpoints: Checkpoints,
     /// What must come to its end before the database is closed.
     beside: TaskTracker,
     storage: Storage,
@@ -196,9 +197,11 @@ impl App {
             trusted_proxies,
         };
         gateway.run_beside(&storage);
+        let checkpoints = Checkpoints::new(storage.clone(), config.checkpoint_file.clone());
+        tokio::spawn(checkpoints.clone().keep());
         let beside = live_and_work(&storage, (node, config.database.master_keys.clone()), &readiness);
         let servers = listen_on_both(config, gateway, sockets)?;
-        Ok(Self { servers, readiness, drain: config.http.drain, tasks, beside, storage })
+        Ok(Self { servers, readiness, drain: config.http.drain, tasks, checkpoints, beside, storage })
     }
 
     /// Stops in the order that loses nothing: turn away, stop accepting, finish, drain, checkpoint.
@@ -221,6 +224,7 @@ impl App {
         if tokio::time::timeout(FINISH, self.beside.wait()).await.is_err() {
             tracing::warn!("work in the background did not end in time");
         }
+        self.checkpoints.finish().await;
         self.storage.stop().await;
         tracing::info!("stopped");
     }

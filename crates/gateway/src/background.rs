@@ -1,6 +1,8 @@
 //! What runs beside the requests: readiness, signing keys that turn, signs of life, jobs, and forgetting what needs no
 //! memory.
 
+mod checkpoints;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use wxgate_storage::{Node, Storage};
 
 use crate::master_keys::MasterKeys;
+pub(crate) use checkpoints::Checkpoints;
+
 use crate::service::jobs::Jobs;
 use crate::service::limits::Limits;
 use crate::service::signing_keys::SigningKeys;

@@ -5,6 +5,7 @@ mod admin_key;
 mod app;
 mod audience;
 mod audit;
+mod completions;
 mod config;
 mod data_key;
 mod db;
@@ -26,7 +27,7 @@ mod user;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// One auth service for all your WeChat mini-programs.
 #[derive(Debug, Parser)]
@@ -44,6 +45,7 @@ enum Command {
     Sim(sim::Sim),
     Migrate(migrate::Migrate),
     Config(config::ConfigCommand),
+    Completions(completions::Completions),
     Db(db::DbCommand),
     Tenant(tenant::TenantCommand),
     App(app::AppCommand),
@@ -81,6 +83,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Sim(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Config(command) => command.run(),
+            Command::Completions(command) => command.run(&mut Cli::command()),
             Command::Db(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
             Command::App(command) => command.run().await,

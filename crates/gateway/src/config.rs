@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) wechat: Wechat,
     pub(crate) limits: Limits,
     pub(crate) jwks_tenants: Vec<Slug>,
+    /// Where checkpoints of the audit logs are kept, beside the log.
+    pub(crate) checkpoint_file: Option<PathBuf>,
     pub(crate) log: Log,
 }
 
@@ -132,6 +134,7 @@ impl Reader<'_> {
         let limits = self.limits();
         let jwks_tenants = self.jwks_tenants();
         let log = self.log();
+        let checkpoint_file = self.checkpoint_file();
         let data_dir = Some(self.0.text("data_dir")).filter(|path| !path.is_empty());
         let data_dir = data_dir.map(|path| self.0.path("data_dir", &path));
         if data_dir.as_ref().is_some_and(|path| !path.is_dir()) {
@@ -146,6 +149,7 @@ impl Reader<'_> {
             wechat: wechat?,
             limits,
             jwks_tenants,
+            checkpoint_file,
             log: log?,
         })
     }
@@ -268,6 +272,17 @@ impl Reader<'_> {
             }
         }
         slugs
+    }
+
+    fn checkpoint_file(&mut self) -> Option<PathBuf> {
+        const KEY: &str = "audit.checkpoint_file";
+        let path = Some(self.0.text(KEY)).filter(|path| !path.is_empty())?;
+        let path = self.0.path(KEY, &path);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if path.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
+            self.0.reject(KEY, "must be a file in a folder that is there");
+        }
+        Some(path)
     }
 
     fn log(&mut self) -> Option<Log> {

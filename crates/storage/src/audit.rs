@@ -32,6 +32,9 @@ use wxgate_domain::TenantId;
 /// Said in the log whenever it is noticed.
 const TAMPERED: &str = "the audit log was changed by somebody else: `wxgate audit verify` says where";
 
+/// Whose chain it is: a tenant's, or the installation's own.
+pub type AuditChain = Option<TenantId>;
+
 /// What the rows of a chain are found by: the tenant, or the nil id for the installation's own.
 fn id_of(tenant: Option<TenantId>) -> TenantId {
     tenant.unwrap_or_else(|| Uuid::nil().into())

@@ -4,6 +4,7 @@
 
 pub(crate) mod audit_chain;
 pub(crate) mod audit_entry;
+pub(crate) mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod instance_key;
 pub(crate) mod job;

@@ -23,8 +23,8 @@ mod start_check;
 mod sweep;
 
 pub use audit::{
-    AuditEntry, AuditFilter, AuditFlaw, AuditLog, AuditVerdict, Checkpoint, Flaw, MalformedCheckpoint, NewAuditEntry,
-    TxAudit,
+    AuditChain, AuditEntry, AuditFilter, AuditFlaw, AuditLog, AuditVerdict, Checkpoint, Flaw, MalformedCheckpoint,
+    NewAuditEntry, TxAudit,
 };
 pub use changes::{Change, ChangeKind};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};
@@ -39,6 +39,7 @@ pub use repo::data_keys::{StoredDataKey, TenantDataKeys, TxDataKeys};
 pub use repo::forward_auth_policies::{
     AllForwardAuthPolicies, NewForwardAuthPolicy, StoredForwardAuthPolicy, TenantForwardAuthPolicies,
 };
+pub use repo::idempotency::{Created, Creation, Creations};
 pub use repo::identities::{KnownIdentity, TenantUsers};
 pub use repo::jobs::{Jobs, TxJobs};
 pub use repo::master_keys::{MasterKeyUse, MasterKeys, StoredMasterKey, TxMasterKeys};

@@ -5,6 +5,7 @@ pub(crate) mod apps;
 pub(crate) mod audiences;
 pub(crate) mod data_keys;
 pub(crate) mod forward_auth_policies;
+pub(crate) mod idempotency;
 pub(crate) mod identities;
 pub(crate) mod instance;
 pub(crate) mod jobs;

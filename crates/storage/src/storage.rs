@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use wxgate_crypto::{MasterKeyRing, Random};
 use wxgate_domain::{Clock, Revocation, TenantId};
 
-use crate::audit::{self, AuditLog};
+use crate::audit::{self, AuditChain, AuditLog};
 use crate::changes::{self, Change, Heard};
 use crate::connect::{self, DatabaseUrl, Engine};
 use crate::error::{StartError, StorageError};
@@ -20,6 +20,7 @@ use crate::repo::admin_keys::AdminKeys;
 use crate::repo::apps::AllApps;
 use crate::repo::data_keys::Unneeded;
 use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
+use crate::repo::idempotency::Creations;
 use crate::repo::jobs::Jobs;
 use crate::repo::master_keys::MasterKeys;
 use crate::repo::nodes::Nodes;
@@ -317,6 +318,11 @@ impl Storage {
         AdminKeys::new(self.clone())
     }
 
+    /// The creations that are not to happen twice.
+    pub fn creations(&self) -> Creations {
+        Creations::new(self.clone())
+    }
+
     /// The jobs of operators and of all tenants.
     pub fn jobs(&self) -> Jobs {
         Jobs::new(self.clone())
@@ -344,9 +350,9 @@ impl Storage {
     /// The database fails.
     pub async fn audit_heads(
         &self,
-        after: Option<Option<TenantId>>,
+        after: Option<AuditChain>,
         limit: u64,
-    ) -> Result<Vec<(Option<TenantId>, u64)>, StorageError> {
+    ) -> Result<Vec<(AuditChain, u64)>, StorageError> {
         audit::heads(&self.core, after, limit).await
     }
 

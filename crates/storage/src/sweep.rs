@@ -21,7 +21,7 @@ use wxgate_domain::{TenantId, TenantPolicy, Timestamp};
 use crate::audit;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
-use crate::repo::{data_keys, jobs, nodes, revocations, tenants};
+use crate::repo::{data_keys, idempotency, jobs, nodes, revocations, tenants};
 use crate::storage::Core;
 
 /// How often.
@@ -73,6 +73,7 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     jobs::purge(core, now.minus(JOBS)).await?;
     nodes::purge(core).await?;
     audit_entries(core, now).await?;
+    idempotency::prune(core, now).await?;
     changes(core, now.minus(CHANGES)).await
 }
 

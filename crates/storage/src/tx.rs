@@ -14,6 +14,7 @@ use crate::repo::apps::TxApps;
 use crate::repo::audiences::TxAudiences;
 use crate::repo::data_keys::TxDataKeys;
 use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
+use crate::repo::idempotency::{self, Creation};
 use crate::repo::jobs::TxJobs;
 use crate::repo::master_keys::TxMasterKeys;
 use crate::repo::revocations::TxRevocations;
@@ -74,6 +75,14 @@ impl Tx {
     /// Writes about admin keys.
     pub fn admin_keys(&self) -> TxAdminKeys<'_> {
         TxAdminKeys::new(self)
+    }
+
+    /// Notes a creation of something of a tenant, or of none, which is not to happen twice.
+    ///
+    /// # Errors
+    /// [`StorageError::NotUnique`] if it happened already.
+    pub async fn note(&self, tenant: Option<TenantId>, creation: &Creation) -> Result<(), StorageError> {
+        idempotency::note(self, tenant, creation).await
     }
 
     /// Asks for jobs.

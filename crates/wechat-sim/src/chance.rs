@@ -40,6 +40,11 @@ impl Chance {
         STANDARD.encode(self.bytes::<16>())
     }
 
+    /// An access_token: a number of two digits and 136 url-safe characters.
+    pub(crate) fn access_token(&mut self) -> String {
+        format!("89_{}", self.letters(136))
+    }
+
     /// A mainland mobile number that no one has: 199 and eight digits.
     pub(crate) fn phone(&mut self) -> String {
         format!("199{:08}", self.0.next_u32() % 100_000_000)

@@ -72,7 +72,7 @@ impl Drop for TestDatabase {
     }
 }
 
-async fn execute(server: &str, statement: &str) {
+pub(crate) async fn execute(server: &str, statement: &str) {
     let connection = Database::connect(server).await.unwrap();
     connection.execute_unprepared(statement).await.unwrap();
     connection.close().await.unwrap();

@@ -104,7 +104,9 @@ impl AuditCommand {
                 if self.admin.json {
                     print::json(&verdicts.iter().map(|(_, verdict)| verdict).collect::<Vec<_>>());
                 } else {
-                    verdicts.iter().for_each(|(name, verdict)| tell(name, verdict));
+                    for (name, verdict) in &verdicts {
+                        tell(name, verdict);
+                    }
                 }
                 let whole = verdicts.iter().all(|(_, verdict)| verdict.whole);
                 if whole { ExitCode::SUCCESS } else { ExitCode::from(TAMPERED) }

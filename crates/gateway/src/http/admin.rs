@@ -4,7 +4,7 @@ mod authority;
 mod fields;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
 use wxgate_domain::MalformedPolicy;
@@ -14,7 +14,7 @@ use super::code::Code;
 use super::error::ApiError;
 use crate::app::Gateway;
 use crate::operation::{Method, Operation};
-use crate::service::admin::{AdminError, ETag};
+use crate::service::admin::{Admin, AdminError, ETag};
 
 /// Serves one operation.
 pub(super) async fn operate<O: Operation>(
@@ -29,14 +29,49 @@ pub(super) async fn operate<O: Operation>(
     }
     let fields = fields::of(&request, payload, &O::ROUTE).await?;
     caller.if_match = authority::if_match(&request)?;
+    if O::ROUTE.method == Method::Create {
+        caller.creation = authority::creation(&request, &caller, O::ROUTE.id, &fields)?;
+    }
     let operation: O = serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| malformed(&error))?;
     let admin = gateway.desk.serve(caller);
-    match operation.run(&admin).await {
-        Ok(reply) => Ok(answer(O::ROUTE.method, &reply)),
+    let (reply, replayed) = if admin.caller.creation.is_some() {
+        // What was begun is remembered to its end, also for a client that hangs up and asks again.
+        tokio::spawn(create(admin, operation)).await.map_err(|error| ApiError::caused(Code::Internal, error))??
+    } else {
+        (told(&admin, operation).await?, false)
+    };
+    let mut response = answer(O::ROUTE.method, &reply);
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Says that an answer is that of an earlier request with the same `Idempotency-Key`.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Does an operation, and writes down a refusal.
+async fn told<O: Operation>(admin: &Admin, operation: O) -> Result<Value, AdminError> {
+    match operation.run(admin).await {
+        Ok(reply) => Ok(serde_json::to_value(&reply).unwrap_or_default()),
         Err(error) => {
             admin.refused(O::ROUTE.id, &error).await;
-            Err(error.into())
+            Err(error)
         }
+    }
+}
+
+/// Creates something once: the answer, and whether it was given before.
+async fn create<O: Operation>(admin: Admin, operation: O) -> Result<(Value, bool), AdminError> {
+    if let Some(reply) = admin.replay().await? {
+        return Ok((reply, true));
+    }
+    match told(&admin, operation).await {
+        Ok(reply) => {
+            admin.remember(&reply).await;
+            Ok((reply, false))
+        }
+        Err(error) => admin.replay_instead().await?.map(|reply| (reply, true)).ok_or(error),
     }
 }
 
@@ -47,14 +82,13 @@ fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError 
     ApiError::from(Code::RequestInvalid).detailed(detail)
 }
 
-fn answer(method: Method, reply: &impl serde::Serialize) -> HttpResponse {
-    let body = serde_json::to_value(reply).unwrap_or_default();
+fn answer(method: Method, body: &Value) -> HttpResponse {
     if body.is_null() {
         return HttpResponse::NoContent().finish();
     }
     let status = StatusCode::from_u16(method.success()).unwrap_or_default();
     let mut response = HttpResponse::build(status);
-    if let Ok(etag) = HeaderValue::from_str(ETag::of(reply).as_str()) {
+    if let Ok(etag) = HeaderValue::from_str(ETag::of(body).as_str()) {
         response.insert_header((header::ETAG, etag));
     }
     response.json(body)
@@ -89,6 +123,8 @@ impl From<AdminError> for ApiError {
             | AdminError::MasterKeyNeeded(..)
             | AdminError::DataKeyNewest(..)
             | AdminError::DataKeyNeeded(..) => Code::InUse,
+            AdminError::KeyReused => Code::IdempotencyKeyReused,
+            AdminError::AnswerLost => Code::AnswerLost,
             AdminError::Changed => Code::PreconditionFailed,
             AdminError::AudienceNotOwned(..)
             | AdminError::Name

@@ -87,12 +87,14 @@ codes! {
     SessionKeyStale 409 "SESSION_KEY_STALE" Some(Action::ReloginThenReauthorize), "The encrypted data does not open with this user's keys.";
     Taken 409 "TAKEN" None, "The name is in use already, or was.";
     Full 409 "FULL" None, "There are as many of these as there may be.";
+    AnswerLost 409 "ANSWER_LOST" None, "It was created before, and what was answered is not known any more: look it up.";
     InUse 409 "IN_USE" None, "Something else still needs it.";
     NotYet 409 "NOT_YET" None, "It is too early for this.";
     CursorGone 410 "CURSOR_GONE" None, "The cursor is of no more use: load a snapshot.";
     PreconditionFailed 412 "PRECONDITION_FAILED" None, "It was changed in the meantime: read it again.";
     BodyTooLarge 413 "BODY_TOO_LARGE" None, "The request body is too large.";
     MediaType 415 "MEDIA_TYPE" None, "The request body must be application/json.";
+    IdempotencyKeyReused 422 "IDEMPOTENCY_KEY_REUSED" None, "The Idempotency-Key came with another request before.";
     RateLimited 429 "RATE_LIMITED" Some(Action::Wait), "Too many requests.";
     HeadersTooLarge 431 "HEADERS_TOO_LARGE" None, "The request head is too large.";
     Internal 500 "INTERNAL" None, "Something failed on our side.";

@@ -9,12 +9,14 @@ mod data_keys;
 mod forward_auth_policies;
 mod jobs;
 mod master_keys;
+mod once;
 mod service_clients;
 mod tenants;
 mod union_groups;
 mod users;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use wxgate_crypto::{KeyId, Random};
 use wxgate_domain::{
@@ -27,7 +29,7 @@ use wxgate_wechat_client::Client;
 
 pub(crate) use apps::AppToAdd;
 pub(crate) use audit::{Event, Refusals};
-pub(crate) use caller::{Caller, ETag};
+pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use master_keys::RemovedMasterKey;
 pub(crate) use users::WhichUser;
 
@@ -54,7 +56,7 @@ pub(crate) struct Desk {
 impl Desk {
     /// The moves, as somebody makes them.
     pub(crate) fn serve(&self, caller: Caller) -> Admin {
-        Admin { desk: self.clone(), caller }
+        Admin { desk: self.clone(), caller, noted: AtomicBool::new(false) }
     }
 }
 
@@ -62,6 +64,8 @@ impl Desk {
 pub(crate) struct Admin {
     desk: Desk,
     pub(crate) caller: Caller,
+    /// Whether this creation was noted, so that it does not happen twice.
+    noted: AtomicBool,
 }
 
 impl std::ops::Deref for Admin {
@@ -137,6 +141,12 @@ pub(crate) enum AdminError {
     Scope(AdminScope),
     #[error("this is for operators: a tenant's key does not reach beyond its tenant")]
     OperatorsOnly,
+    #[error("this Idempotency-Key came with another request before: take a new key for each creation")]
+    KeyReused,
+    #[error(
+        "this was done before under the same Idempotency-Key, and what was answered is not known any more: look it up"
+    )]
+    AnswerLost,
     #[error("it was changed by somebody else in the meantime: read it again, then decide")]
     Changed,
     #[error("nobody gives more than they have: the key may allow {0} at most")]

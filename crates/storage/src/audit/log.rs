@@ -8,7 +8,7 @@ use super::checkpoint::Checkpoint;
 use super::entry::{self, AuditEntry};
 use super::keys::AuditKeys;
 use super::verify::{self, AuditVerdict};
-use super::{TAMPERED, id_of, whose};
+use super::{AuditChain, TAMPERED, id_of, whose};
 use crate::entity::{audit_chain, audit_entry};
 use crate::error::StorageError;
 use crate::scope::of_tenant;
@@ -96,9 +96,9 @@ impl AuditLog {
 /// How far the chains after this one go, in the order of their tenants; the installation's own is the first of all.
 pub(crate) async fn heads(
     core: &Core,
-    after: Option<Option<TenantId>>,
+    after: Option<AuditChain>,
     limit: u64,
-) -> Result<Vec<(Option<TenantId>, u64)>, StorageError> {
+) -> Result<Vec<(AuditChain, u64)>, StorageError> {
     let query = || {
         #[expect(clippy::disallowed_methods, reason = "of all tenants, one after another")]
         let mut chains = audit_chain::Entity::find();

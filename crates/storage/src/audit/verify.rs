@@ -130,7 +130,7 @@ impl Look<'_> {
         let mut seen = checkpoint.map(|checkpoint| Seen { checkpoint, head: None });
         let Some(row) = row else {
             // A chain is there from its first entry on, and its key before it.
-            if self.keys.has_any() || self.next(0).await?.first().is_some() {
+            if self.keys.has_any() || !self.next(0).await?.is_empty() {
                 verdict.flaw(0, Flaw::Chain);
             }
             self.compare(0, seen, &mut verdict);

@@ -79,7 +79,10 @@ pub(crate) async fn entries_come_back_and_the_chain_is_whole(database: TestDatab
         assert_eq!((verdict.entries, verdict.first, verdict.last), (count, 1, count));
         assert_eq!((verdict.flaws.len(), verdict.proven), (0, None));
     }
-    assert_eq!(storage.audit_heads(None, 9).await.unwrap(), [(None, 2), (Some(acme), 3), (Some(other), 1)]);
+    let mut heads = [(None, 2), (Some(acme), 3), (Some(other), 1)];
+    heads.sort_unstable();
+    assert_eq!(storage.audit_heads(None, 9).await.unwrap(), heads);
+    assert_eq!(storage.audit_heads(Some(heads[1].0), 9).await.unwrap(), heads[2..]);
     storage.stop().await;
 }
 
@@ -130,8 +133,8 @@ pub(crate) async fn a_change_of_any_column_is_found(database: TestDatabase) {
         ("mac", zeros.clone(), Flaw::Changed),
     ];
     for (column, value, flaw) in changes {
-        let keep = format!("CREATE TABLE kept AS SELECT * FROM audit_entry WHERE seq = 2");
-        raw.execute_unprepared(&keep).await.unwrap();
+        let keep = "CREATE TABLE kept AS SELECT * FROM audit_entry WHERE seq = 2";
+        raw.execute_unprepared(keep).await.unwrap();
         tamper(&raw, &format!("UPDATE audit_entry SET {column} = {value} WHERE seq = 2")).await;
         assert_eq!(flaws(&storage, Some(acme)).await.first(), Some(&(2, flaw)), "{column} = {value}");
         raw.execute_unprepared("DELETE FROM audit_entry WHERE seq = 2").await.unwrap();

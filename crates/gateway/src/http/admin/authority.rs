@@ -2,14 +2,16 @@
 
 use actix_web::http::header;
 use actix_web::{HttpMessage, HttpRequest};
-use wxgate_storage::StorageError;
+use serde_json::{Map, Value};
+use wxgate_crypto::Digest;
+use wxgate_storage::{Creation, StorageError};
 
 use crate::app::Gateway;
 use crate::http::boundary::RequestId;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::extract::client::Client;
-use crate::service::admin::{Caller, ETag};
+use crate::service::admin::{Actor, Caller, ETag};
 
 /// Whoever holds the key of the Authorization header (`Bearer wxa_...`, RFC 6750 section 2.1).
 ///
@@ -32,6 +34,24 @@ pub(super) async fn caller(request: &HttpRequest, gateway: &Gateway) -> Result<C
     caller.address = Some(sender.address());
     caller.request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
     Ok(caller)
+}
+
+/// The creation that the caller asks for, if it is not to happen twice: what they ask for under which `Idempotency-Key`.
+pub(super) fn creation(
+    request: &HttpRequest,
+    caller: &Caller,
+    operation: &str,
+    fields: &Map<String, Value>,
+) -> Result<Option<Creation>, ApiError> {
+    let mut values = request.headers().get_all("idempotency-key");
+    let (Some(value), Actor::Key(owner)) = (values.next(), &caller.actor) else { return Ok(None) };
+    let key = value.as_bytes();
+    if !(1..=255).contains(&key.len()) || !key.iter().all(u8::is_ascii_graphic) || values.next().is_some() {
+        let rule = "Idempotency-Key must be 1 to 255 visible ASCII characters, once";
+        return Err(ApiError::from(Code::RequestInvalid).detailed(rule.to_owned()));
+    }
+    let asked = serde_json::to_vec(&(operation, fields)).unwrap_or_default();
+    Ok(Some(Creation { owner: *owner, key: Digest::sha256(key), request: Digest::sha256(&asked) }))
 }
 
 /// Without any credentials the challenge names no error (RFC 6750 section 3.1).

@@ -37,9 +37,10 @@ impl About {
         about = if route.method.has_query() { about.queried(fields) } else { about.given(&O::name(), fields) };
         about = match route.method {
             Method::Get => about,
-            Method::Create => about.fails(CHANGING).header(
+            Method::Create => about.fails(CHANGING).fails(&[Code::AnswerLost, Code::IdempotencyKeyReused]).header(
                 "Idempotency-Key",
-                "Makes it safe to repeat a creation whose answer was lost: the same key gets the same answer.",
+                "1 to 255 visible characters. Makes it safe for a day to repeat a creation whose answer was lost: the \
+                     same key gets the same answer, but no secret, and `Idempotent-Replayed: true`.",
             ),
             Method::Patch | Method::Put => about
                 .fails(CHANGING)

@@ -33,6 +33,7 @@ impl Event {
     }
 
     /// Something done to what belongs to a tenant, or to none.
+    #[expect(clippy::needless_pass_by_value, reason = "ids and names are given as they are")]
     pub(crate) fn concerning(tenant: Option<TenantId>, action: &'static str, target: impl ToString) -> Self {
         Self { action, tenant, target: target.to_string() }
     }
@@ -58,6 +59,7 @@ const REFUSED: &str = "refused";
 impl Admin {
     /// Commits a move with its entry in the audit log, and tells of it. Every move ends here.
     pub(crate) async fn commit(&self, tx: Tx, event: Event) -> Result<(), AdminError> {
+        self.note(&tx, event.tenant).await?;
         tx.audit(event.tenant).record(&event.entry(&self.caller)).await?;
         tx.commit().await?;
         let tenant = event.tenant.map(tracing::field::display);

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use wxgate_crypto::Digest;
 use wxgate_domain::{AdminKey, AdminKeyId, AdminScope, AdminScopes, TenantId};
+use wxgate_storage::Creation;
 
 use super::AdminError;
 
@@ -20,6 +21,8 @@ pub(crate) struct Caller {
     pub(crate) request_id: Option<String>,
     /// The state that they want to change, as they saw it (`If-Match`).
     pub(crate) if_match: Option<ETag>,
+    /// The creation that they ask for, if it is not to happen twice (`Idempotency-Key`).
+    pub(crate) creation: Option<Creation>,
 }
 
 /// Who it is, as the audit log names them.
@@ -56,7 +59,7 @@ impl Caller {
 
     fn unbound(actor: Actor) -> Self {
         let scopes = AdminScopes::all();
-        Self { actor, tenant: None, scopes, address: None, request_id: None, if_match: None }
+        Self { actor, tenant: None, scopes, address: None, request_id: None, if_match: None, creation: None }
     }
 
     /// The holder of a key.
