@@ -90,7 +90,7 @@ impl Worker {
     /// Gives the job back as it is, to be gone on with at once.
     ///
     /// # Errors
-    /// The database fails; the job is free again in half a minute.
+    /// The database fails; the job is free again in ten seconds.
     pub async fn put_down(mut self) -> Result<(), StorageError> {
         let now = self.core.clock.now();
         report(&self.core, self.node, &mut self.job, Report::Resting(now)).await.map(drop)
