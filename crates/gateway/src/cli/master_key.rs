@@ -80,11 +80,8 @@ impl MasterKeyCommand {
 
 impl AdminArgs {
     async fn add_master_key(&self, door: &Door) -> Result<(), Failure> {
-        let Door::Database(admin) = door else {
-            let why =
-                "a master key is made on the machine that keeps it, and never travels: run this there with --config";
-            return Err(why.into());
-        };
+        let why = "a master key is made on the machine that keeps it, and never travels: run this there with --config";
+        let admin = door.database().map_err(|_| why)?;
         let (id, path) = admin.add_master_key().await?;
         if self.json {
             print::json(&json!({ "id": id.to_string(), "file": path.display().to_string() }));

@@ -103,39 +103,56 @@ impl From<AdminError> for ApiError {
             | AdminError::NoSuchUser(_)
             | AdminError::NoUser(..)
             | AdminError::NoUnionGroup(..)
+            | AdminError::NoAudience(_)
+            | AdminError::NoGroup(_)
+            | AdminError::NoPolicy(_)
+            | AdminError::NoSigningKey(_)
             | AdminError::NoJob(_)
             | AdminError::NoMasterKey(_)
             | AdminError::NoDataKey(..)
-            | AdminError::NoAdminKey(_) => Code::NotFound,
+            | AdminError::NoAdminKey(_)
+            | AdminError::Storage(StorageError::NotFound) => Code::NotFound,
             AdminError::TenantTaken(_)
             | AdminError::AppTaken(_)
+            | AdminError::AppReleased(_)
             | AdminError::UnionGroupTaken(..)
             | AdminError::AudienceTaken(_)
             | AdminError::PolicyTaken(_)
             | AdminError::ServiceClientTaken(..) => Code::Taken,
             AdminError::TooManyServiceClients | AdminError::TooManyAdminKeys => Code::Full,
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
-            AdminError::TenantServed(_) | AdminError::NoMasterKeyHere(_) | AdminError::MasterKeyLacking(..) => {
-                Code::NotYet
-            }
-            AdminError::TenantDeleting(_)
+            AdminError::AudienceInUse(..)
+            | AdminError::UnionGroupInUse(..)
+            | AdminError::TenantDeleting(_)
             | AdminError::MasterKeyActive(_)
             | AdminError::MasterKeyNeeded(..)
             | AdminError::DataKeyNewest(..)
             | AdminError::DataKeyNeeded(..) => Code::InUse,
+            AdminError::KeyNotYet(..)
+            | AdminError::KeyStays(_)
+            | AdminError::TenantServed(_)
+            | AdminError::NoMasterKeyHere(_)
+            | AdminError::MasterKeyLacking(..) => Code::NotYet,
+            AdminError::SecretRefused { .. } => Code::SecretRefused,
+            AdminError::WechatSilent(_) => {
+                return Self::from(Code::UpstreamUnavailable).detailed(error.to_string()).retry_after(1);
+            }
             AdminError::KeyReused => Code::IdempotencyKeyReused,
             AdminError::AnswerLost => Code::AnswerLost,
             AdminError::Changed => Code::PreconditionFailed,
             AdminError::AudienceNotOwned(..)
             | AdminError::Name
             | AdminError::KeyShape
+            | AdminError::Cursor
+            | AdminError::SecretShape
+            | AdminError::Overlap(_)
             | AdminError::Policy(MalformedPolicy::Text | MalformedPolicy::Bounds { .. } | MalformedPolicy::List(_)) => {
                 Code::RequestInvalid
             }
             AdminError::Storage(StorageError::Busy | StorageError::Unavailable { .. }) => {
                 return Self::caused(Code::Overloaded, error).retry_after(1);
             }
-            AdminError::Key(_) | AdminError::Folder(_) | AdminError::Storage(_) => {
+            AdminError::Key(_) | AdminError::KeysUnreadable(_) | AdminError::Folder(_) | AdminError::Storage(_) => {
                 return Self::caused(Code::Internal, error);
             }
         };
