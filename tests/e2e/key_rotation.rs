@@ -81,6 +81,7 @@ async fn add_tenants(data: &Path) {
         url: DatabaseUrl::parse(&url).unwrap(),
         master_keys: MasterKeyRing::new(MasterKey::parse(&master).unwrap(), vec![]),
         kind: InstanceKind::Dev,
+        erasure_journal: None,
         clock: Clock::System,
         random,
         observer: BatchObserver::silent(),

@@ -112,7 +112,7 @@ impl<'a> TxDataKeys<'a> {
     /// # Errors
     /// [`StorageError::NotFound`] if there is no such tenant, or it is being deleted.
     pub async fn rotate(&self, purpose: DataKeyPurpose) -> Result<(StoredDataKey, Option<Job>), StorageError> {
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         lock(tx, self.tenant).await?;
         let last = list(tx, self.tenant).await?.last().map_or(0, |key| key.number);
         let number = last.saturating_add(1);
@@ -145,7 +145,7 @@ impl<'a> TxDataKeys<'a> {
         number: u32,
         may: impl FnOnce(&StoredDataKey, u64) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Tx { core: _, tx } = self.tx;
+        let tx = &self.tx.tx;
         lock(tx, self.tenant).await?;
         let key = list(tx, self.tenant).await?.into_iter().find(|key| key.number == number);
         let key = key.ok_or(StorageError::NotFound)?;

@@ -196,7 +196,7 @@ impl<'a> TxMasterKeys<'a> {
         id: KeyId,
         may: impl FnOnce(&[Node]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Tx { core, tx } = self.0;
+        let Tx { core, tx, .. } = self.0;
         self.locked(id).await?;
         may(&nodes::live(tx, core).await?)?;
         Ok(activate(tx, id, core.clock.now()).await?)
