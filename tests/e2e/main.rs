@@ -34,6 +34,7 @@ mod refresh;
 mod restart;
 mod revocations;
 mod signing_keys;
+mod state;
 mod tenant_removal;
 mod tutorial_client;
 mod wechat_faults;

@@ -22,6 +22,7 @@ mod serve;
 mod service_client;
 mod signing_key;
 mod sim;
+mod state;
 mod tenant;
 mod union_group;
 mod user;
@@ -61,6 +62,8 @@ enum Command {
     SigningKey(signing_key::SigningKeyCommand),
     MasterKey(master_key::MasterKeyCommand),
     DataKey(data_key::DataKeyCommand),
+    Apply(state::Apply),
+    Export(state::Export),
     Job(job::JobCommand),
 }
 
@@ -99,6 +102,8 @@ pub(crate) fn run() -> ExitCode {
             Command::SigningKey(command) => command.run().await,
             Command::MasterKey(command) => command.run().await,
             Command::DataKey(command) => command.run().await,
+            Command::Apply(command) => command.run().await,
+            Command::Export(command) => command.run().await,
             Command::Job(command) => command.run().await,
         }
         .map(|()| ExitCode::SUCCESS)

@@ -16,6 +16,7 @@ pub(crate) mod policies;
 pub(crate) mod service_clients;
 pub(crate) mod sessions;
 pub(crate) mod signing_keys;
+pub(crate) mod state;
 pub(crate) mod tenants;
 pub(crate) mod union_groups;
 pub(crate) mod user_import;
@@ -128,6 +129,7 @@ pub(crate) fn all(visitor: &mut impl Visitor) {
     service_clients::all(visitor);
     sessions::all(visitor);
     signing_keys::all(visitor);
+    state::all(visitor);
     tenants::all(visitor);
     union_groups::all(visitor);
     user_import::all(visitor);

@@ -14,6 +14,8 @@ pub(super) struct Estate {
     pub(super) tenant_id: String,
     pub(super) group: String,
     pub(super) appid: String,
+    app_id: String,
+    group_id: String,
     pub(super) audience: String,
     pub(super) policy: String,
     pub(super) client: ServiceClient,
@@ -64,6 +66,7 @@ impl Estate {
         let made = gateway.command(["tenant", "add", slug, "--name", name, "--json"]).run().await.json();
         gateway.command(["union-group", "add", "--tenant", slug, group]).run().await.ok();
         gateway.add_app(slug, appid, Some(group)).await;
+        let app = gateway.operator().get(&format!("/apps/{appid}")).await.ok();
         gateway.command(["audience", "add", "--tenant", slug, audience]).run().await.ok();
         gateway.command(["policy", "add", "--tenant", slug, policy, "--audience", appid]).run().await.ok();
         let options = ["--audience", audience, "--exchange-to", audience, "--introspect", "--feed"];
@@ -84,6 +87,8 @@ impl Estate {
             tenant_id: text(&made["id"]),
             group: group.to_owned(),
             appid: appid.to_owned(),
+            app_id: text(&app["id"]),
+            group_id: text(&app["union_group_id"]),
             audience: audience.to_owned(),
             policy: policy.to_owned(),
             client,
@@ -104,7 +109,9 @@ impl Estate {
             ("slug", self.slug.clone()),
             ("tenant id", self.tenant_id.clone()),
             ("union group", self.group.clone()),
+            ("union group's id", self.group_id.clone()),
             ("appid", self.appid.clone()),
+            ("app", self.app_id.clone()),
             ("audience", self.audience.clone()),
             ("policy", self.policy.clone()),
             ("service client", self.client.id.clone()),

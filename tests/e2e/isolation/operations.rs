@@ -85,6 +85,8 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
         known("listSigningKeys", json!({"tenant": of.slug}), 200),
         known("rotateSigningKey", json!({"tenant": of.slug}), 409),
         known("retireSigningKey", json!({"tenant": of.slug, "kid": of.kid}), 200),
+        known("exportState", json!({"tenant": of.slug}), 200),
+        known("applyState", json!({"tenants": [{"slug": of.slug}]}), 403),
         known("removeServiceClient", json!({"id": of.client.id}), 204),
         known("removePolicy", json!({"name": of.policy}), 204),
         known("removeApp", json!({"app": of.appid}), 204),

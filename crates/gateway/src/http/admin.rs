@@ -141,6 +141,7 @@ impl From<AdminError> for ApiError {
             AdminError::AnswerLost => Code::AnswerLost,
             AdminError::Changed => Code::PreconditionFailed,
             AdminError::AudienceNotOwned(..)
+            | AdminError::State(_)
             | AdminError::Name
             | AdminError::WhichTenant
             | AdminError::WhichUser

@@ -12,6 +12,7 @@ mod master_keys;
 mod once;
 mod service_clients;
 mod signing_keys;
+mod state;
 mod tenants;
 mod union_groups;
 mod user_import;
@@ -34,6 +35,7 @@ pub(crate) use apps::{AppToAdd, Proof};
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use master_keys::RemovedMasterKey;
+pub(crate) use state::{Applied, MadeClient, Planned, StateError, Verb};
 pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 
@@ -202,6 +204,8 @@ pub(crate) enum AdminError {
     Name,
     #[error(transparent)]
     Policy(#[from] MalformedPolicy),
+    #[error(transparent)]
+    State(#[from] StateError),
     #[error("no signing key could be made")]
     Key(#[from] KeyError),
     #[error("the database refused")]

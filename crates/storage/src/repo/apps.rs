@@ -214,6 +214,14 @@ impl TenantApps {
         Ok(self.read(|| of_appid(self.tenant, appid)).await?.pop())
     }
 
+    /// What a secret would be told apart by, if an app of the tenant had it.
+    ///
+    /// # Errors
+    /// The database fails, or the tenant does not exist.
+    pub async fn fingerprint(&self, secret: &AppSecret) -> Result<SecretFingerprint, StorageError> {
+        Ok(SecretFingerprint::of(secret, &self.storage.core.keys(self.tenant).await?.digest))
+    }
+
     async fn read(&self, query: impl Fn() -> sea_orm::Select<app::Entity>) -> Result<Vec<App>, StorageError> {
         let (core, query) = (&self.storage.core, &query);
         let rows = core.read(|db| async move { query().all(&db).await }).await?;

@@ -18,7 +18,7 @@ pub(crate) enum Proof {
 
 impl Admin {
     /// Whether WeChat accepts the secret; `false` if it could not be asked.
-    pub(super) async fn proved(
+    pub(in crate::service::admin) async fn proved(
         &self,
         appid: &WechatAppid,
         secret: &AppSecret,

@@ -1,0 +1,128 @@
+//! `wxgate apply` and `wxgate export`: what is set up as one file.
+
+mod file;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::admin::AdminArgs;
+use super::{Failure, print};
+use crate::operation::state::{AppliedReply, ApplyState, ExportState};
+use crate::service::admin::{Planned, Verb};
+
+/// What every export says first.
+const HEADER: &str = "# What wxgate has set up, without secrets; `wxgate apply` brings it about again.
+# A new app needs `secret = { file = \"...\" }` or `secret = { env = \"...\" }`; without one, an app keeps the one it has.
+
+";
+
+/// Bring about what a file says: tenants with their apps and whom they trust.
+///
+/// Tenants that the file does not name are left alone. Of those that it names, what it leaves out has its default; what they
+/// have and the file does not name stays, unless --prune is given. All of it happens in one transaction, or nothing.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  wxgate apply tenants.toml --dry-run\n  wxgate apply tenants.toml\n\nSecrets stand elsewhere, and are read where this command runs: secret = { file = \"shop.secret\" } beside the\nfile, or secret = { env = \"SHOP_SECRET\" }."
+)]
+pub(super) struct Apply {
+    #[command(flatten)]
+    admin: AdminArgs,
+    /// The file, in TOML; `wxgate export` writes one.
+    file: PathBuf,
+    /// Only tell what would be done.
+    #[arg(long)]
+    dry_run: bool,
+    /// Remove what the named tenants have and the file does not name.
+    #[arg(long)]
+    prune: bool,
+}
+
+/// Write what is set up as a file that `wxgate apply` takes. It holds no secret.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wxgate export --tenant acme > acme.toml")]
+pub(super) struct Export {
+    #[command(flatten)]
+    admin: AdminArgs,
+    #[command(flatten)]
+    what: ExportState,
+}
+
+impl Export {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let door = self.admin.door().await?;
+        let state = door.call(self.what).await?;
+        door.close().await;
+        if self.admin.json {
+            print::json(&state);
+        } else {
+            print::line(format!("{HEADER}{}", toml::to_string_pretty(&state)?.trim_end()));
+        }
+        Ok(())
+    }
+}
+
+impl Apply {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let tenants = file::read(&self.file)?;
+        let asked = |dry_run| ApplyState { tenants: tenants.clone(), prune: self.prune, dry_run };
+        let door = self.admin.door().await?;
+        let planned = door.call(asked(true)).await?;
+        if !self.admin.json {
+            show(&planned.plan);
+        }
+        let todo = planned.plan.iter().any(|step| !matches!(step.verb, Verb::Keep | Verb::Ignore));
+        let done = if self.dry_run || !todo {
+            planned
+        } else {
+            let removed = planned.plan.iter().filter(|step| step.verb == Verb::Remove).count();
+            if removed > 0 {
+                self.admin.confirm(&format!("{removed} things are removed for good"), "remove")?;
+            }
+            door.call(asked(false)).await?
+        };
+        door.close().await;
+        self.told(&done, todo);
+        Ok(())
+    }
+
+    fn told(&self, done: &AppliedReply, todo: bool) {
+        if self.admin.json {
+            print::json(done);
+            return;
+        }
+        for client in &done.service_clients {
+            print::line(format!(
+                "service client {} of tenant {}: id {}, secret {} (it is not shown again)",
+                client.name, client.tenant, client.id, client.secret
+            ));
+        }
+        print::line(match (done.applied, todo) {
+            (_, false) => "nothing to do",
+            (false, true) => "nothing was done: this was a dry run",
+            (true, true) => "done",
+        });
+    }
+}
+
+/// What is to be done, one thing a line.
+fn show(plan: &[Planned]) {
+    for step in plan.iter().filter(|step| step.verb != Verb::Keep) {
+        let sign = match step.verb {
+            Verb::Create => "+ create",
+            Verb::Change => "~ change",
+            Verb::Remove => "- remove",
+            Verb::Keep | Verb::Ignore => "? not in the file, stays",
+        };
+        let of = if step.kind == "tenant" { String::new() } else { format!(" of tenant {}", step.tenant) };
+        print::line(format!("{sign} {} {}{of}", step.kind, step.name));
+    }
+    let count = |verb| plan.iter().filter(|step| step.verb == verb).count();
+    print::line(format!(
+        "{} to create, {} to change, {} to remove, {} as they are",
+        count(Verb::Create),
+        count(Verb::Change),
+        count(Verb::Remove),
+        count(Verb::Keep) + count(Verb::Ignore)
+    ));
+}

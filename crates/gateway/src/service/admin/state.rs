@@ -1,0 +1,159 @@
+//! The state of tenants as one document: read it, compare it with what there is, bring it about in one transaction.
+
+mod act;
+mod plan;
+mod present;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use wxgate_domain::{AppSecret, ClientSecret, ServiceClient, Slug};
+use wxgate_storage::StorageError;
+
+use self::act::Made;
+use self::plan::{Act, Plan, Step};
+use self::present::Present;
+use super::{Admin, AdminError, Event, Proof};
+use crate::operation::state::TenantState;
+
+/// Everything that is wrong with a document, each with its place.
+#[derive(Debug, Default)]
+pub(crate) struct StateError(Vec<String>);
+
+impl StateError {
+    fn add(&mut self, place: &str, what: impl fmt::Display) {
+        self.0.push(format!("{place}: {what}"));
+    }
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for StateError {}
+
+/// What an error of the database means in the middle of a document.
+fn explained(place: &str, error: AdminError) -> AdminError {
+    let what = match error {
+        AdminError::Storage(StorageError::NotUnique { .. }) => "the name is in use, or was",
+        AdminError::Storage(StorageError::Full { .. }) => "there are as many of these as there may be",
+        AdminError::Storage(StorageError::NotFound) => {
+            "it names an audience that is not the tenant's; an appid is the tenant's once WeChat has accepted its secret"
+        }
+        other => return other,
+    };
+    StateError(vec![format!("{place}: {what}")]).into()
+}
+
+/// What becomes of a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verb {
+    /// It is not there, and is made.
+    Create,
+    /// It is there and is to be otherwise.
+    Change,
+    /// It is there as it is to be.
+    Keep,
+    /// It is there, and the document does not name it: removed with `prune`.
+    Remove,
+    /// It is there, and the document does not name it: left alone without `prune`.
+    Ignore,
+}
+
+/// What becomes of one thing.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Planned {
+    pub(crate) verb: Verb,
+    /// `tenant`, `union group`, `audience`, `app`, `AppSecret`, `policy`, `service client`.
+    pub(crate) kind: String,
+    /// The slug of its tenant.
+    #[schema(value_type = String)]
+    pub(crate) tenant: Slug,
+    /// What it is called.
+    pub(crate) name: String,
+}
+
+/// A service client that was made, with its secret.
+#[derive(Debug)]
+pub(crate) struct MadeClient {
+    pub(crate) tenant: Slug,
+    pub(crate) client: ServiceClient,
+    pub(crate) secret: ClientSecret,
+}
+
+/// What was done, or would be.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    pub(crate) plan: Vec<Planned>,
+    pub(crate) made: Vec<MadeClient>,
+}
+
+impl Admin {
+    /// What is set up for one tenant, or for all that exist for the caller.
+    pub(crate) async fn state(&self, tenant: Option<&Slug>) -> Result<Vec<TenantState>, AdminError> {
+        let mut state = Vec::new();
+        for tenant in self.tenants(tenant).await? {
+            state.push(Present::read(self, tenant).await?.into_state());
+        }
+        Ok(state)
+    }
+
+    /// Brings about what a document says of tenants, or tells what that would be.
+    pub(crate) async fn apply_state(
+        &self,
+        wanted: Vec<TenantState>,
+        prune: bool,
+        dry_run: bool,
+    ) -> Result<Applied, AdminError> {
+        self.caller.must_be_operator()?;
+        let Plan { mut steps, tenants, groups, .. } = Plan::of(self, wanted, prune).await?;
+        let plan: Vec<_> = steps.iter().filter_map(|step| step.planned.clone()).collect();
+        if dry_run || steps.iter().all(|step| matches!(step.act, Act::Nothing)) {
+            return Ok(Applied { plan, made: Vec::new() });
+        }
+        self.prove(&mut steps).await?;
+        Ok(Applied { plan, made: self.bring_about(steps, Made::beside(tenants, groups)).await? })
+    }
+
+    /// Asks WeChat about every new AppSecret, before anything is written.
+    async fn prove(&self, steps: &mut [Step]) -> Result<(), AdminError> {
+        let mut refused = StateError::default();
+        for step in steps {
+            let (appid, secret, accepted): (_, &AppSecret, &mut bool) = match &mut step.act {
+                Act::AddApp { new, .. } => (&new.appid, &new.secret, &mut new.is_accepted),
+                Act::SetSecret { appid, secret, is_accepted } => (&*appid, &*secret, is_accepted),
+                _ => continue,
+            };
+            match self.proved(appid, secret, Proof::Ask).await {
+                Ok(answer) => *accepted = answer,
+                Err(error @ AdminError::SecretRefused { .. }) => {
+                    refused.add(&format!("{}.apps.{appid}.secret", step.tenant), error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if refused.0.is_empty() { Ok(()) } else { Err(refused.into()) }
+    }
+
+    /// Does all of it in one transaction. Apps that are removed serve nothing from then on; what they leave goes after it.
+    async fn bring_about(&self, steps: Vec<Step>, mut made: Made) -> Result<Vec<MadeClient>, AdminError> {
+        let mut count = 0_usize;
+        let tx = self.storage.begin().await?;
+        for step in steps {
+            let place = step.place();
+            if let Some(event) = made.act(&tx, step).await.map_err(|error| explained(&place, error))? {
+                tx.audit(event.tenant).record(&event.entry(&self.caller)).await?;
+                count += 1;
+            }
+        }
+        self.commit(tx, Event::of_operators("state.apply", format!("{count} changes"))).await?;
+        for (tenant, app) in &made.retired {
+            self.remove_app(&(tenant.clone(), app.clone())).await?;
+        }
+        Ok(made.clients)
+    }
+}

@@ -1,0 +1,263 @@
+//! What is set up, as one file: written, changed, brought about again.
+
+use std::path::PathBuf;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::cli::{Cli, Output, wxgate};
+use crate::harness::{APP, Gateway};
+
+/// A tenant with one of everything. The secret stands beside the file.
+const ACME: &str = r#"
+[[tenants]]
+slug = "acme"
+name = "Acme Ltd."
+union_groups = ["main"]
+audiences = ["orders-api"]
+policy = { access_token_seconds = 600 }
+
+[[tenants.apps]]
+appid = "wxacme0000000001"
+name = "Shop"
+union_group = "main"
+secret = { file = "shop.secret" }
+policy = { audiences = ["orders-api", "wxacme0000000002"], scopes = ["user", "orders:read"] }
+
+[[tenants.apps]]
+appid = "wxacme0000000002"
+secret = { env = "SECOND_SECRET" }
+
+[[tenants.forward_auth]]
+name = "orders"
+audience = "orders-api"
+scopes = ["orders:read"]
+
+[[tenants.service_clients]]
+name = "orders"
+policy = { audiences = ["orders-api"], introspect = true }
+"#;
+
+/// Exactly what WeChat knows of the two apps.
+const SECRETS: [(&str, &str); 2] = [
+    ("wxacme0000000001", "5ec2e700000000000000000000000001"),
+    ("wxacme0000000002", "5ec2e700000000000000000000000002"),
+];
+
+/// A gateway whose WeChat knows the apps, and a folder for files.
+async fn gateway() -> Gateway {
+    let gateway = Gateway::dev().await;
+    for (appid, secret) in SECRETS {
+        gateway.simulator().put_app(appid, secret, None).await;
+    }
+    std::fs::write(gateway.folder().join("shop.secret"), format!("{}\n", SECRETS[0].1)).unwrap();
+    gateway
+}
+
+fn write(gateway: &Gateway, text: &str) -> PathBuf {
+    let path = gateway.folder().join("state.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// `wxgate apply` with a file of this text.
+async fn apply(gateway: &Gateway, text: &str, options: &[&str]) -> Output {
+    let path = write(gateway, text).display().to_string();
+    let run = wxgate(["apply", &path]).config(&gateway.config()).env("SECOND_SECRET", SECRETS[1].1);
+    let run = knowing_wechat(gateway, run);
+    options.iter().fold(run, |run, option| run.argument(option)).run().await
+}
+
+/// A command on the database asks WeChat itself.
+fn knowing_wechat(gateway: &Gateway, run: Cli) -> Cli {
+    run.env("WXGATE__WECHAT__URL", gateway.simulator().url()).env("WXGATE__WECHAT__ALLOW_OTHER_HOSTS", "true")
+}
+
+async fn export(gateway: &Gateway, options: &[&str]) -> String {
+    let run = wxgate(["export"]).config(&gateway.config());
+    options.iter().fold(run, |run, option| run.argument(option)).run().await.ok()
+}
+
+fn verbs(told: &Value) -> Vec<(&str, &str)> {
+    let plan = told["plan"].as_array().unwrap().iter();
+    plan.map(|step| (step["verb"].as_str().unwrap(), step["name"].as_str().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_file_is_brought_about_once_and_then_there_is_nothing_to_do() {
+    let gateway = gateway().await;
+    let plan = apply(&gateway, ACME, &["--dry-run"]).await.ok();
+    for line in ["+ create tenant acme", "+ create app wxacme0000000001 of tenant acme", "7 to create", "a dry run"] {
+        assert!(plan.contains(line), "{line}: {plan}");
+    }
+    gateway.command(["tenant", "show", "acme"]).run().await.failed();
+
+    let told = apply(&gateway, ACME, &["--json"]).await.json();
+    assert!(verbs(&told).iter().all(|(verb, _)| *verb == "create"), "{told}");
+    let secret = told["service_clients"][0]["secret"].as_str().unwrap();
+    assert!(secret.starts_with("wxs_"), "{told}");
+    for (appid, secret) in SECRETS {
+        assert!(!told.to_string().contains(secret));
+        gateway.within_two_seconds(appid, "CODE_INVALID").await;
+        let code = gateway.simulator().code(appid).await.code;
+        let login = gateway.client().login_with(appid, &code).await.ok();
+        let scope = if appid == SECRETS[0].0 { "user orders:read" } else { "user" };
+        assert_eq!(login["scope"], scope);
+    }
+
+    let again = apply(&gateway, ACME, &[]).await.ok();
+    assert!(again.contains("nothing to do") && again.contains("7 as they are"), "{again}");
+    let log = gateway.command(["audit", "list", "--tenant", "acme", "--json"]).run().await.json();
+    let actions: Vec<_> = log.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert!(actions.contains(&"tenant.create") && actions.contains(&"service-client.create"), "{actions:?}");
+}
+
+#[tokio::test]
+async fn an_export_is_a_file_that_changes_nothing_and_holds_no_secret() {
+    let gateway = gateway().await;
+    apply(&gateway, ACME, &[]).await.ok();
+    let file = export(&gateway, &[]).await;
+    for name in ["acme", "demo", "wxacme0000000001", APP, "orders-api", "orders:read"] {
+        assert!(file.contains(name), "{name}: {file}");
+    }
+    assert!(!file.contains("5ec2e7") && !file.contains("wxs_"), "{file}");
+    let told = apply(&gateway, &file, &["--json", "--prune"]).await.json();
+    assert!(verbs(&told).iter().all(|(verb, _)| *verb == "keep"), "{told}");
+
+    let one = export(&gateway, &["--tenant", "acme"]).await;
+    assert!(one.contains("wxacme0000000001") && !one.contains("demo"), "{one}");
+    // The admin API tells the same.
+    let state = gateway.operator().get("/state?tenant=acme").await.ok();
+    assert_eq!(state["tenants"][0]["apps"][0]["policy"]["scopes"], json!(["user", "orders:read"]));
+    assert!(state["tenants"][0]["apps"][0].get("secret").is_none(), "{state}");
+}
+
+#[tokio::test]
+async fn what_the_file_does_not_name_goes_only_when_asked_and_confirmed() {
+    let gateway = gateway().await;
+    apply(&gateway, ACME, &[]).await.ok();
+    let smaller = ACME.split("[[tenants.forward_auth]]").next().unwrap().replace("\"Shop\"", "\"Corner shop\"");
+
+    let told = apply(&gateway, &smaller, &["--json"]).await.json();
+    let of = |verb| verbs(&told).into_iter().filter(|(is, _)| *is == verb).map(|(_, name)| name).collect::<Vec<_>>();
+    assert_eq!((of("change"), of("ignore")), (vec!["wxacme0000000001"], vec!["orders", "orders"]));
+
+    let refused = apply(&gateway, &smaller, &["--prune"]).await.failed();
+    assert!(refused.contains("2 things are removed for good") && refused.contains("--yes"), "{refused}");
+    assert_eq!(gateway.command(["policy", "list", "--json"]).run().await.json().as_array().unwrap().len(), 1);
+    apply(&gateway, &smaller, &["--prune", "--yes"]).await.ok();
+    assert_eq!(gateway.command(["policy", "list", "--json"]).run().await.json(), json!([]));
+    let list = ["service-client", "list", "--tenant", "acme", "--json"];
+    assert_eq!(gateway.command(list).run().await.json(), json!([]));
+
+    // An app goes with its identities.
+    let without = smaller.split("[[tenants.apps]]").next().unwrap();
+    apply(&gateway, without, &["--prune", "--yes"]).await.ok();
+    gateway.within_two_seconds(SECRETS[0].0, "APP_UNKNOWN").await;
+    let file = export(&gateway, &["--tenant", "acme"]).await;
+    assert!(!file.contains("wxacme"), "{file}");
+    gateway.within_two_seconds(APP, "CODE_INVALID").await;
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_is_told_at_once_with_its_place_and_nothing_is_done() {
+    let gateway = gateway().await;
+    let text = r#"
+extra = 1
+[[tenants]]
+slug = "Acme Ltd"
+[[tenants.apps]]
+appid = "wx1"
+secret = "in the open"
+[[tenants.apps]]
+appid = "wx2"
+secret = { file = "missing" }
+polcy = {}
+[[tenants]]
+slug = "other"
+policy = { max_sessions = "many" }
+"#;
+    let told = apply(&gateway, text, &[]).await.failed();
+    for problem in [
+        "extra: unknown",
+        "tenants[0] (Acme Ltd): slug: ",
+        "tenants[0] (Acme Ltd).apps[0] (wx1).secret: must be { file",
+        "tenants[0] (Acme Ltd).apps[1] (wx2).secret: ",
+        "tenants[0] (Acme Ltd).apps[1] (wx2): polcy: unknown field",
+        "tenants[1] (other): policy.max_sessions: invalid type",
+    ] {
+        assert!(told.contains(problem), "{problem}:\n{told}");
+    }
+    assert!(!told.contains("in the open"), "{told}");
+
+    // Well written, and wrong all the same.
+    let text = r#"
+[[tenants]]
+slug = "acme"
+policy = { max_sessions = 1000 }
+[[tenants.apps]]
+appid = "wx1"
+union_group = "nowhere"
+[[tenants.apps]]
+appid = "wx000000000000de01"
+[[tenants.forward_auth]]
+name = "orders"
+audience = "not-ours"
+"#;
+    let told = apply(&gateway, text, &[]).await.failed();
+    for problem in [
+        "acme.policy: max_sessions must be 1 to 100",
+        "acme.apps.wx1: a new app needs its secret",
+        "acme.apps.wx1.union_group: ",
+        "acme.apps.wx000000000000de01: another tenant has this appid",
+        "acme.forward_auth.orders.audience: the tenant does not own the audience not-ours",
+    ] {
+        assert!(told.contains(problem), "{problem}:\n{told}");
+    }
+    gateway.command(["tenant", "show", "acme"]).run().await.failed();
+}
+
+#[tokio::test]
+async fn one_thing_that_fails_undoes_all_of_it() {
+    let gateway = gateway().await;
+    // WeChat refuses the second app's secret, so not even the tenant is made.
+    let path = write(&gateway, ACME).display().to_string();
+    let run = wxgate(["apply", &path]).config(&gateway.config()).env("SECOND_SECRET", "not-the-secret");
+    let told = knowing_wechat(&gateway, run).run().await.failed();
+    assert!(
+        told.contains("acme.apps.wxacme0000000002.secret: WeChat refuses") && !told.contains("not-the-secret"),
+        "{told}"
+    );
+    gateway.command(["tenant", "show", "acme"]).run().await.failed();
+
+    // Or in the middle of the transaction: an appid that WeChat has not proved yet is nobody's audience.
+    let run = wxgate(["apply", &path]).config(&gateway.config()).env("SECOND_SECRET", SECRETS[1].1);
+    let told = run.env("WXGATE__WECHAT__URL", "http://127.0.0.1:9").env("WXGATE__WECHAT__ALLOW_OTHER_HOSTS", "true");
+    let told = told.run().await.failed();
+    assert!(told.contains("acme.apps.wxacme0000000001: it names an audience that is not the tenant's"), "{told}");
+    gateway.command(["tenant", "show", "acme"]).run().await.failed();
+}
+
+#[tokio::test]
+async fn a_running_gateway_takes_the_same_file_and_only_from_an_operator() {
+    let gateway = gateway().await;
+    let (url, key) = (gateway.admin().base().to_owned(), gateway.data().join("admin-key").display().to_string());
+    let path = write(&gateway, ACME).display().to_string();
+    let remote = |arguments: &[&str]| {
+        let door = ["--url", &url, "--key-file", &key];
+        wxgate(arguments.iter().chain(&door).map(|text| (*text).to_owned()).collect::<Vec<_>>())
+            .env("SECOND_SECRET", SECRETS[1].1)
+    };
+    let told = remote(&["apply", &path, "--json"]).run().await.json();
+    assert_eq!(told["applied"], true);
+    assert!(remote(&["apply", &path]).run().await.ok().contains("nothing to do"));
+    let file = remote(&["export", "--tenant", "acme"]).run().await.ok();
+    assert_eq!(file, export(&gateway, &["--tenant", "acme"]).await);
+
+    let admin = gateway.operator().admin_of("acme").await;
+    let state = json!({"tenants": [{"slug": "acme"}]});
+    admin.post("/state/apply", &state).await.refused(403, "NOT_GRANTED");
+    let own = admin.get("/state").await.ok();
+    assert_eq!(own["tenants"].as_array().unwrap().len(), 1);
+    admin.send(admin.request(Method::GET, "/state?tenant=demo")).await.refused(404, "NOT_FOUND");
+}
