@@ -22,7 +22,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 73] = [
+const COMMANDS: [&[&str]; 83] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -39,6 +39,16 @@ const COMMANDS: [&[&str]; 73] = [
     &["tenant", "suspend"],
     &["tenant", "resume"],
     &["tenant", "remove"],
+    &["master-key"],
+    &["master-key", "list"],
+    &["master-key", "add"],
+    &["master-key", "activate"],
+    &["master-key", "rewrap"],
+    &["master-key", "remove"],
+    &["data-key"],
+    &["data-key", "list"],
+    &["data-key", "rotate"],
+    &["data-key", "remove"],
     &["job"],
     &["job", "list"],
     &["job", "show"],

@@ -21,6 +21,7 @@ mod forward_auth;
 mod forward_auth_proxies;
 mod idempotency;
 mod isolation;
+mod key_rotation;
 mod leaks;
 mod limits;
 mod login;

@@ -1,6 +1,7 @@
 //! The operator's master keys.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -45,6 +46,11 @@ impl MasterKey {
     pub fn id(&self) -> KeyId {
         self.0.id()
     }
+
+    /// Seals a key for its place.
+    pub fn seal(&self, place: &Place<'_>, plain: &[u8], random: &Random) -> Sealed {
+        self.0.seal(place, plain, random)
+    }
 }
 
 impl fmt::Debug for MasterKey {
@@ -78,32 +84,45 @@ pub enum MasterKeyError {
     Weak,
 }
 
-/// The master keys at hand: the first seals, all of them open.
+/// The master keys at hand. Which of them seals is the database's word. Clones share the keys, which may come and go while
+/// the process runs.
 #[derive(Clone, Debug)]
 pub struct MasterKeyRing {
-    active: MasterKey,
-    others: Vec<MasterKey>,
+    first: MasterKey,
+    others: Arc<RwLock<Vec<MasterKey>>>,
 }
 
 impl MasterKeyRing {
-    /// A ring that seals with `active` and opens with `active` and `others`.
-    pub fn new(active: MasterKey, others: Vec<MasterKey>) -> Self {
-        Self { active, others }
+    /// The keys at hand: the one that a new database begins with, and others.
+    pub fn new(first: MasterKey, others: Vec<MasterKey>) -> Self {
+        Self { first, others: Arc::new(RwLock::new(others)) }
     }
 
-    /// The key that seals.
-    pub fn active(&self) -> &MasterKey {
-        &self.active
+    /// The key that a new database begins with.
+    pub fn first(&self) -> &MasterKey {
+        &self.first
     }
 
-    /// The ids of all keys at hand, the sealing one first.
+    /// The ids of all keys at hand, the first one first.
     pub fn ids(&self) -> impl Iterator<Item = KeyId> {
-        std::iter::once(&self.active).chain(&self.others).map(MasterKey::id)
+        let others: Vec<_> = self.others().iter().map(MasterKey::id).collect();
+        std::iter::once(self.first.id()).chain(others)
     }
 
-    /// Seals with the active key.
-    pub fn seal(&self, place: &Place<'_>, plain: &[u8], random: &Random) -> Sealed {
-        self.active.0.seal(place, plain, random)
+    /// The key of this id.
+    ///
+    /// # Errors
+    /// [`SealError::UnknownKey`] if it is not at hand.
+    pub fn get(&self, id: KeyId) -> Result<MasterKey, SealError> {
+        if self.first.id() == id {
+            return Ok(self.first.clone());
+        }
+        self.others().iter().find(|key| key.id() == id).cloned().ok_or(SealError::UnknownKey(id))
+    }
+
+    /// Other keys from now on, beside the first, for everybody who has this ring.
+    pub fn replace(&self, others: Vec<MasterKey>) {
+        *self.others.write().unwrap_or_else(PoisonError::into_inner) = others;
     }
 
     /// Opens with whichever key sealed.
@@ -111,9 +130,11 @@ impl MasterKeyRing {
     /// # Errors
     /// As [`SealKey::open`]; [`SealError::UnknownKey`] names the key that is missing.
     pub fn open(&self, place: &Place<'_>, sealed: &Sealed) -> Result<Secret<Vec<u8>>, SealError> {
-        let id = sealed.key_id();
-        let key = std::iter::once(&self.active).chain(&self.others).find(|k| k.id() == id);
-        key.ok_or(SealError::UnknownKey(id))?.0.open(place, sealed)
+        self.get(sealed.key_id())?.0.open(place, sealed)
+    }
+
+    fn others(&self) -> RwLockReadGuard<'_, Vec<MasterKey>> {
+        self.others.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -145,13 +166,15 @@ mod tests {
         let new = MasterKey::parse(&MasterKey::generate(&random)).unwrap();
         let place = Place { tenant: Uuid::nil(), table: "data_key", column: "sealed", row: b"1" };
 
-        let sealed = MasterKeyRing::new(old.clone(), vec![]).seal(&place, b"key", &random);
-        let both = MasterKeyRing::new(new.clone(), vec![old.clone()]);
-        assert_eq!(both.open(&place, &sealed).unwrap().expose(), b"key");
-        assert_eq!(both.seal(&place, b"key", &random).key_id(), new.id());
+        let sealed = old.seal(&place, b"key", &random);
+        let ring = MasterKeyRing::new(new.clone(), vec![old.clone()]);
+        assert_eq!(ring.open(&place, &sealed).unwrap().expose(), b"key");
+        assert_eq!(ring.ids().collect::<Vec<_>>(), [new.id(), old.id()]);
 
-        let only_new = MasterKeyRing::new(new, vec![]);
-        assert_eq!(only_new.open(&place, &sealed).unwrap_err(), SealError::UnknownKey(old.id()));
+        // Whoever shares the ring sees that a key has gone.
+        let shared = ring.clone();
+        ring.replace(vec![]);
+        assert_eq!(shared.open(&place, &sealed).unwrap_err(), SealError::UnknownKey(old.id()));
     }
 
     #[test]

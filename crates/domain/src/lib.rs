@@ -3,6 +3,7 @@
 pub mod admin_key;
 pub mod app;
 pub mod audience;
+pub mod data_key;
 pub mod forward_auth;
 pub mod identity;
 pub mod ids;
@@ -23,6 +24,7 @@ pub mod user;
 pub use admin_key::{AdminKey, AdminKeySecret, AdminScope, AdminScopes};
 pub use app::{App, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState, SecretStatus};
 pub use audience::{Audience, Scope};
+pub use data_key::DataKeyPurpose;
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
 pub use ids::{

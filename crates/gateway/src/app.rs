@@ -20,6 +20,7 @@ use crate::background::{Checkpoints, Readiness, forget_full_buckets, keep_node, 
 use crate::config::{Config, Wechat};
 use crate::http::boundary::Listener;
 use crate::http::server::serve;
+use crate::master_keys::MasterKeys;
 use crate::metrics::Metrics;
 use crate::service::account::Accounts;
 use crate::service::admin::{Caller, Desk};
@@ -114,6 +115,8 @@ pub(crate) enum StartError {
     #[error("the database refused: {0}")]
     Storage(#[from] StorageError),
     #[error(transparent)]
+    Check(#[from] wxgate_storage::StartError),
+    #[error(transparent)]
     Wechat(#[from] wxgate_wechat_client::ConfigError),
 }
 
@@ -121,8 +124,10 @@ impl App {
     /// Puts the parts together over a started storage, reads what was revoked, and serves.
     pub(crate) async fn start(config: &Config, parts: Parts, sockets: Sockets) -> Result<Self, StartError> {
         let Parts { clock, random, metrics, storage } = parts;
-        let node = node(&sockets, &clock, &random)?;
+        let node = node(&sockets, &clock, &random, &config.database.master_keys)?;
         storage.nodes().seen(&node).await?;
+        // A key may have been activated before this node was seen.
+        storage.check().await?;
         let limits = Arc::new(Limits::new(config.limits, random.clone()));
         let directory = Directory::new(storage.clone(), &config.public_url, &config.jwks_tenants);
         let (revoked, revoked_follower) = Revoked::load(storage.clone(), clock.clone()).await?;
@@ -194,7 +199,7 @@ impl App {
         gateway.run_beside(&storage);
         let checkpoints = Checkpoints::new(storage.clone(), config.checkpoint_file.clone());
         tokio::spawn(checkpoints.clone().keep());
-        let beside = live_and_work(&storage, node, &readiness);
+        let beside = live_and_work(&storage, (node, config.database.master_keys.clone()), &readiness);
         let servers = listen_on_both(config, gateway, sockets)?;
         Ok(Self { servers, readiness, drain: config.http.drain, tasks, checkpoints, beside, storage })
     }
@@ -226,10 +231,10 @@ impl App {
 }
 
 /// Says to other nodes that this one is there, and does jobs, until the process stops.
-fn live_and_work(storage: &Storage, node: Node, readiness: &Readiness) -> TaskTracker {
+fn live_and_work(storage: &Storage, (node, keys): (Node, MasterKeys), readiness: &Readiness) -> TaskTracker {
     let beside = TaskTracker::new();
     let jobs = Jobs { storage: storage.clone(), node: node.id };
-    beside.spawn(keep_node(storage.clone(), node, readiness.stopping()));
+    beside.spawn(keep_node(storage.clone(), node, keys, readiness.stopping()));
     beside.spawn(work(jobs, readiness.stopping()));
     beside
 }
@@ -246,14 +251,14 @@ fn listen_on_both(config: &Config, gateway: Gateway, sockets: Sockets) -> std::i
 }
 
 /// Who this process is among those that serve.
-fn node(sockets: &Sockets, clock: &Clock, random: &Random) -> std::io::Result<Node> {
+fn node(sockets: &Sockets, clock: &Clock, random: &Random, keys: &MasterKeys) -> std::io::Result<Node> {
     let Addresses { public, admin, .. } = sockets.addresses(None)?;
     let started_at = clock.now();
     Ok(Node {
         id: NodeId::new(started_at, random),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         address: format!("{public}, admin {admin}"),
-        master_keys: Vec::new(),
+        master_keys: keys.ids(),
         started_at,
     })
 }
@@ -312,7 +317,8 @@ fn listen_json(data_dir: &Path) -> PathBuf {
 /// What operators' moves are made with.
 pub(crate) fn desk(config: &Config, clock: Clock, random: Random, storage: Storage, wechat: Client) -> Desk {
     let (public_url, refusals) = (config.public_url.as_str().into(), Arc::default());
-    Desk { storage, clock, random, wechat, public_url, refusals }
+    let master_keys = config.database.master_keys.clone();
+    Desk { storage, clock, random, wechat, master_keys, public_url, refusals }
 }
 
 /// The client of WeChat's API.

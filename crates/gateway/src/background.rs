@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wxgate_storage::{Node, Storage};
 
+use crate::master_keys::MasterKeys;
 pub(crate) use checkpoints::Checkpoints;
 
 use crate::service::jobs::Jobs;
@@ -27,6 +28,9 @@ const KEYS_EVERY: Duration = Duration::from_hours(1);
 
 /// How often a node says that it is there.
 const LIFE_EVERY: Duration = Duration::from_secs(5);
+
+/// How often the folder of master keys is read.
+const FOLDER_EVERY: Duration = Duration::from_secs(2);
 
 /// How often open jobs are looked for.
 const JOBS_EVERY: Duration = Duration::from_secs(1);
@@ -102,13 +106,17 @@ pub(crate) async fn keep_signing_keys(keys: SigningKeys) {
 }
 
 /// Says again and again that this node is there, until the process stops; then that it is not.
-pub(crate) async fn keep_node(storage: Storage, node: Node, stopping: CancellationToken) {
-    let mut interval = tokio::time::interval(LIFE_EVERY);
+/// Meanwhile it looks for master keys that come and go in their folder.
+pub(crate) async fn keep_node(storage: Storage, mut node: Node, keys: MasterKeys, stopping: CancellationToken) {
+    let (mut life, mut folder) = (tokio::time::interval(LIFE_EVERY), tokio::time::interval(FOLDER_EVERY));
+    let mut well = true;
     loop {
         tokio::select! {
             () = stopping.cancelled() => break,
-            _ = interval.tick() => {}
+            _ = life.tick() => {}
+            _ = folder.tick() => if !other_keys(&storage, &keys, &mut well).await { continue },
         }
+        node.master_keys = keys.ids();
         if let Err(error) = storage.nodes().seen(&node).await {
             tracing::warn!(error.source = %error, "other nodes do not hear of this one");
         }
@@ -116,6 +124,25 @@ pub(crate) async fn keep_node(storage: Storage, node: Node, stopping: Cancellati
     if let Err(error) = storage.nodes().left(node.id).await {
         tracing::warn!(error.source = %error, "this node counts as live for half a minute more");
     }
+}
+
+/// Whether other master keys are at hand than before; the database hears of them.
+async fn other_keys(storage: &Storage, keys: &MasterKeys, well: &mut bool) -> bool {
+    let reloaded = keys.reload();
+    if let Err(error) = &reloaded
+        && *well
+    {
+        tracing::warn!(error.source = %error, "the folder of master keys cannot be read; the keys of before count");
+    }
+    *well = reloaded.is_ok();
+    if !reloaded.unwrap_or(false) {
+        return false;
+    }
+    tracing::info!(master_keys = ?keys.ids(), "other master keys are at hand");
+    if let Err(error) = storage.master_keys().saw(&keys.ids()).await {
+        tracing::warn!(error.source = %error, "the database does not hear of a master key");
+    }
+    true
 }
 
 /// Does jobs until the process stops.

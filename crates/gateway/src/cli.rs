@@ -8,10 +8,12 @@ mod audit;
 mod backup;
 mod completions;
 mod config;
+mod data_key;
 mod db;
 mod dev;
 mod door;
 mod job;
+mod master_key;
 mod migrate;
 mod policy;
 mod print;
@@ -58,6 +60,8 @@ enum Command {
     AdminKey(admin_key::AdminKeyCommand),
     Audit(audit::AuditCommand),
     SigningKey(signing_key::SigningKeyCommand),
+    MasterKey(master_key::MasterKeyCommand),
+    DataKey(data_key::DataKeyCommand),
     Apply(state::Apply),
     Export(state::Export),
     Job(job::JobCommand),
@@ -96,6 +100,8 @@ pub(crate) fn run() -> ExitCode {
             Command::User(command) => command.run().await,
             Command::AdminKey(command) => command.run().await,
             Command::SigningKey(command) => command.run().await,
+            Command::MasterKey(command) => command.run().await,
+            Command::DataKey(command) => command.run().await,
             Command::Apply(command) => command.run().await,
             Command::Export(command) => command.run().await,
             Command::Job(command) => command.run().await,

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use wxgate_crypto::{MasterKey, MasterKeyRing, Secret};
+use wxgate_crypto::{MasterKey, Secret};
 use wxgate_domain::Slug;
 use wxgate_storage::DatabaseUrl;
 use wxgate_wechat_client::BaseUrl;
+
+use crate::master_keys::{Configured, MasterKeys};
 
 pub(crate) use layers::{Layers, Problem};
 
@@ -52,7 +54,7 @@ pub(crate) struct Http {
 pub(crate) struct Database {
     pub(crate) url: DatabaseUrl,
     pub(crate) connections: u32,
-    pub(crate) master_keys: MasterKeyRing,
+    pub(crate) master_keys: MasterKeys,
 }
 
 #[derive(Clone, Debug)]
@@ -222,14 +224,23 @@ impl Reader<'_> {
                 None
             }
         });
-        let active = self.secret("master_key.value").and_then(|(key, text)| self.master_key(&key, &text));
+        let master_keys = self.master_keys();
+        let connections = self.0.number("database.connections", 1, 1_000);
+        Some(Database { url: url?, connections, master_keys: master_keys? })
+    }
+
+    fn master_keys(&mut self) -> Option<MasterKeys> {
+        let first = self.secret("master_key.value").and_then(|(key, text)| self.master_key(&key, key.clone(), &text));
         let mut old = Vec::new();
         for path in self.0.list("master_key.old_files") {
             let text = self.read("master_key.old_files", &path);
-            old.extend(text.and_then(|text| self.master_key("master_key.old_files", &text)));
+            let entry = format!("master_key.old_files ({path})");
+            old.extend(text.and_then(|text| self.master_key("master_key.old_files", entry, &text)));
         }
-        let connections = self.0.number("database.connections", 1, 1_000);
-        Some(Database { url: url?, connections, master_keys: MasterKeyRing::new(active?, old) })
+        let folder = Some(self.0.text("master_key.folder")).filter(|path| !path.is_empty());
+        let folder = folder.map(|path| self.0.path("master_key.folder", &path));
+        let loaded = MasterKeys::load(first?, old, folder);
+        loaded.map_err(|error| self.0.reject("master_key.folder", error.to_string())).ok()
     }
 
     /// An SQLite file of the operator's configuration is looked for beside it.
@@ -239,8 +250,9 @@ impl Reader<'_> {
         Secret::new(format!("sqlite:{}", path.display()))
     }
 
-    fn master_key(&mut self, key: &str, text: &Secret<String>) -> Option<MasterKey> {
-        MasterKey::parse(text).map_err(|error| self.0.reject(key, error.to_string())).ok()
+    fn master_key(&mut self, key: &str, entry: String, text: &Secret<String>) -> Option<Configured> {
+        let parsed = MasterKey::parse(text).map_err(|error| self.0.reject(key, error.to_string()));
+        parsed.ok().map(|key| Configured { entry, key })
     }
 
     fn wechat(&mut self) -> Option<Wechat> {

@@ -6,6 +6,7 @@ mod background;
 mod cli;
 mod config;
 mod http;
+mod master_keys;
 mod metrics;
 mod operation;
 mod service;

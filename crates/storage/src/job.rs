@@ -2,6 +2,8 @@
 //! changes nothing the second time, so a job goes on after a crash by beginning again.
 
 mod deletion;
+mod reseal;
+mod rewrap;
 
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use crate::repo::jobs::{Report, report};
 use crate::storage::Core;
 
 use deletion::Deletion;
+use reseal::Reseal;
+use rewrap::Rewrap;
 
 /// Rows that a piece looks at or deletes.
 const PIECE: u64 = 200;
@@ -40,6 +44,8 @@ pub struct Worker {
 /// The work of each kind of job, and how far it is.
 enum Work {
     Deletion(Deletion),
+    Rewrap(Rewrap),
+    Reseal(Reseal),
 }
 
 /// What one piece did.
@@ -84,7 +90,7 @@ impl Worker {
     /// Gives the job back as it is, to be gone on with at once.
     ///
     /// # Errors
-    /// The database fails; the job is free again in half a minute.
+    /// The database fails; the job is free again in ten seconds.
     pub async fn put_down(mut self) -> Result<(), StorageError> {
         let now = self.core.clock.now();
         report(&self.core, self.node, &mut self.job, Report::Resting(now)).await.map(drop)
@@ -129,7 +135,11 @@ impl Work {
     fn of(job: &Job) -> Result<Self, StorageError> {
         match &job.task {
             Task::TenantDeletion { tenant, .. } => Ok(Self::Deletion(Deletion::of(*tenant))),
-            Task::Rewrap {} | Task::Reseal {} => Err(StorageError::inconsistent("job", "kind")),
+            Task::Rewrap {} => Ok(Self::Rewrap(Rewrap::default())),
+            Task::Reseal {} => {
+                let tenant = job.tenant.ok_or_else(|| StorageError::inconsistent("job", "tenant_id"))?;
+                Ok(Self::Reseal(Reseal::of(tenant)))
+            }
         }
     }
 
@@ -137,12 +147,16 @@ impl Work {
     async fn left(&self, core: &Core) -> Result<u64, StorageError> {
         match self {
             Self::Deletion(work) => work.left(core).await,
+            Self::Rewrap(work) => work.left(core).await,
+            Self::Reseal(work) => work.left(core).await,
         }
     }
 
     async fn piece(&mut self, core: &Core) -> Result<Piece, StorageError> {
         match self {
             Self::Deletion(work) => work.piece(core).await,
+            Self::Rewrap(work) => work.piece(core).await,
+            Self::Reseal(work) => work.piece(core).await,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! A tenant's data keys: random, made with the tenant, stored sealed by the operator's master key.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder, Set};
 use uuid::Uuid;
-use wxgate_crypto::{KeyId, MacKey, MasterKeyRing, Place, Random, SealKey, Sealed, Secret};
+use wxgate_crypto::{KeyId, MacKey, MasterKey, MasterKeyRing, Place, Random, SealKey, Sealed, Secret};
+pub(crate) use wxgate_domain::DataKeyPurpose as Purpose;
 use wxgate_domain::{TenantId, Timestamp};
 
 use crate::entity::data_key;
@@ -14,33 +15,6 @@ use crate::error::StorageError;
 use crate::repo;
 use crate::scope::of_tenant;
 use crate::storage::Core;
-
-/// What a data key is for. One key never serves two purposes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// Seals values at rest.
-    Seal,
-    /// Digests what is looked up but must not be read.
-    Digest,
-    /// Makes the MACs of refresh tokens.
-    RefreshMac,
-    /// Makes the MACs of audit entries.
-    Audit,
-}
-
-impl Purpose {
-    /// In the order of their first numbers, from 1.
-    const ALL: [Self; 4] = [Self::Seal, Self::Digest, Self::RefreshMac, Self::Audit];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Seal => "seal",
-            Self::Digest => "digest",
-            Self::RefreshMac => "refresh_mac",
-            Self::Audit => "audit",
-        }
-    }
-}
 
 /// The opened keys of a tenant that daily work needs.
 pub(crate) struct TenantKeys {
@@ -57,6 +31,8 @@ pub(crate) struct TenantKeys {
     pub(crate) digests: Arc<[(u32, MacKey)]>,
     /// Raised when a backup was restored; part of every refresh token's MAC.
     pub(crate) restore_epoch: u32,
+    /// When they were read.
+    since: Instant,
 }
 
 impl TenantKeys {
@@ -94,7 +70,15 @@ impl TenantKeys {
             digest: digests.first().map(|(_, key)| key.clone()).ok_or(StorageError::NotFound)?,
             digests: digests.into(),
             restore_epoch: repo::instance::restore_epoch(db).await?,
+            since: Instant::now(),
         })
+    }
+
+    /// Whether the key of this id is among them.
+    fn knows(&self, id: KeyId) -> bool {
+        let seals = std::iter::once(&self.seal).chain(&self.others);
+        let macs = std::iter::once(&self.refresh_mac).chain(&self.older_macs);
+        seals.map(SealKey::id).chain(macs.map(|(number, _)| KeyId::from(*number))).any(|known| known == id)
     }
 
     /// Opens a value of this tenant with whichever of its keys sealed it.
@@ -125,14 +109,14 @@ pub(crate) fn open_sealed(
     Ok(Secret::new(key))
 }
 
-/// Seals a key for its place.
+/// Seals a key for its place, by the master key that [`master_keys::sealing`](crate::repo::master_keys::sealing) names.
 pub(crate) fn seal_new(
-    master_keys: &MasterKeyRing,
+    master_key: &MasterKey,
     (table, tenant, number): (&'static str, Uuid, u32),
     key: &Secret<[u8; 32]>,
     random: &Random,
 ) -> Sealed {
-    master_keys.seal(&place(table, tenant, &number.to_be_bytes()), key.expose(), random)
+    master_key.seal(&place(table, tenant, &number.to_be_bytes()), key.expose(), random)
 }
 
 fn place<'a>(table: &'static str, tenant: Uuid, row: &'a [u8]) -> Place<'a> {
@@ -141,7 +125,7 @@ fn place<'a>(table: &'static str, tenant: Uuid, row: &'a [u8]) -> Place<'a> {
 
 /// New keys for a new tenant, one for each purpose: the rows to store, and the one that seals.
 pub(crate) fn create(
-    master_keys: &MasterKeyRing,
+    master_key: &MasterKey,
     random: &Random,
     tenant: TenantId,
     now: Timestamp,
@@ -151,7 +135,7 @@ pub(crate) fn create(
     let seal_key = SealKey::new(KeyId::from(1), seal.clone());
     let numbered = (1_u32..).zip(Purpose::ALL.iter().zip(&keys));
     let rows = numbered.map(|(number, (purpose, key))| {
-        let sealed = seal_new(master_keys, ("data_key", tenant.uuid(), number), key, random);
+        let sealed = seal_new(master_key, ("data_key", tenant.uuid(), number), key, random);
         data_key::ActiveModel {
             tenant_id: Set(tenant.uuid()),
             number: Set(number.cast_signed()),
@@ -162,6 +146,9 @@ pub(crate) fn create(
     });
     (rows.collect(), seal_key)
 }
+
+/// How old a tenant's keys must be to be read again for want of one.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Opened keys of the tenants in use: at most 20,000, a minute each, and forgotten sooner when a change says so.
 pub(crate) struct KeyCache(Cache<TenantId, Arc<TenantKeys>>);
@@ -188,5 +175,27 @@ impl Core {
         }
         let load = self.read(|db| async move { TenantKeys::load(&db, &self.master_keys, tenant).await.map(Arc::new) });
         Box::pin(self.keys.0.try_get_with(tenant, load)).await.map_err(|error| error.as_ref().clone())
+    }
+
+    /// The keys of a tenant, the one of this id among them if there is such a one: another process may have begun to use
+    /// it a moment ago. Whoever guesses ids has the keys read ten times a second, and no more.
+    pub(crate) async fn keys_with(&self, tenant: TenantId, id: KeyId) -> Result<Arc<TenantKeys>, StorageError> {
+        let known = self.keys(tenant).await?;
+        if known.knows(id) {
+            return Ok(known);
+        }
+        tokio::time::sleep(AGAIN.saturating_sub(known.since.elapsed())).await;
+        let newer = self.keys(tenant).await?;
+        if newer.since > known.since {
+            return Ok(newer);
+        }
+        self.keys.forget(tenant).await;
+        self.keys(tenant).await
+    }
+
+    /// Opens a value of a tenant.
+    pub(crate) async fn open(&self, place: &Place<'_>, sealed: Vec<u8>) -> Result<Secret<Vec<u8>>, StorageError> {
+        let sealed = Sealed::parse(sealed)?;
+        self.keys_with(place.tenant.into(), sealed.key_id()).await?.open(place, &sealed)
     }
 }

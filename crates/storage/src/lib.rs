@@ -43,12 +43,14 @@ pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};
 pub use repo::admin_keys::{AdminKeys, NewAdminKey, TxAdminKeys};
 pub use repo::apps::{AllApps, AppChange, NewApp, StoredApp, TenantApps};
 pub use repo::audiences::{AllAudiences, AudienceUse, OwnedAudience, TenantAudiences};
+pub use repo::data_keys::{StoredDataKey, TenantDataKeys, TxDataKeys};
 pub use repo::forward_auth_policies::{
     AllForwardAuthPolicies, NewForwardAuthPolicy, StoredForwardAuthPolicy, TenantForwardAuthPolicies,
 };
 pub use repo::idempotency::{Created, Creation, Creations};
 pub use repo::identities::{KnownIdentity, TenantUsers};
 pub use repo::jobs::{Jobs, TxJobs};
+pub use repo::master_keys::{MasterKeyUse, MasterKeys, StoredMasterKey, TxMasterKeys};
 pub use repo::nodes::{Node, Nodes};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
 pub use repo::service_clients::{AllServiceClients, TenantServiceClients};

@@ -8,6 +8,7 @@ mod plan;
 mod statements;
 mod turns;
 
+use wxgate_crypto::KeyId;
 use wxgate_domain::{
     AppId, EndReason, Presenter, RefreshToken, RefreshedSession, SessionId, TenantId, TenantPolicy, Timestamp,
 };
@@ -107,7 +108,7 @@ impl TenantScope {
     /// [`RefreshSessionError`]; [`StorageError::NotFound`] if the tenant or the token's MAC key is gone.
     pub async fn refresh_session(&self, request: &RefreshRequest<'_>) -> Result<RefreshedSession, RefreshSessionError> {
         let core = &self.storage.core;
-        let keys = core.keys(self.tenant).await?;
+        let keys = core.keys_with(self.tenant, KeyId::from(request.token.mac_key)).await?;
         let key = keys.mac_key(request.token.mac_key).ok_or(StorageError::NotFound)?;
         let digest = |label, of: &[u8]| -> [u8; 8] {
             let digest = key.digest(label, &[of]);

@@ -3,11 +3,13 @@
 pub(crate) mod admin_keys;
 pub(crate) mod apps;
 pub(crate) mod audiences;
+pub(crate) mod data_keys;
 pub(crate) mod forward_auth_policies;
 pub(crate) mod idempotency;
 pub(crate) mod identities;
 pub(crate) mod instance;
 pub(crate) mod jobs;
+pub(crate) mod master_keys;
 pub(crate) mod nodes;
 pub(crate) mod revocations;
 pub(crate) mod service_clients;

@@ -1,7 +1,7 @@
 //! The reads of one tenant. This is where a query gets its tenant, and the only way to a tenant's rows.
 
 use sea_orm::{ColumnTrait, DeleteMany, EntityTrait, QueryFilter, QueryOrder, Select, UpdateMany};
-use wxgate_crypto::MacKey;
+use wxgate_crypto::{KeyId, MacKey};
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
@@ -11,6 +11,7 @@ use crate::entity::{
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
 use crate::repo::audiences::TenantAudiences;
+use crate::repo::data_keys::TenantDataKeys;
 use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
 use crate::repo::identities::TenantUsers;
 use crate::repo::revocations::TenantRevocations;
@@ -87,6 +88,11 @@ impl TenantScope {
         TenantApps::new(self.storage.clone(), self.tenant)
     }
 
+    /// The tenant's data keys.
+    pub fn data_keys(&self) -> TenantDataKeys {
+        TenantDataKeys::new(self.storage.clone(), self.tenant)
+    }
+
     /// The tenant's union groups.
     pub fn union_groups(&self) -> TenantUnionGroups {
         TenantUnionGroups::new(self.storage.clone(), self.tenant)
@@ -132,8 +138,11 @@ impl TenantScope {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = self.storage.core.keys(tenant).await?;
-        rows.into_iter().map(|row| signing_keys::of_row(row, &keys)).collect()
+        let mut keys = Vec::with_capacity(rows.len());
+        for row in rows {
+            keys.push(signing_keys::of_row(row, &self.storage.core).await?);
+        }
+        Ok(keys)
     }
 
     /// The key of this number that MACs refresh tokens, and how often a backup of this database was restored, which is
@@ -142,7 +151,7 @@ impl TenantScope {
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such key.
     pub async fn refresh_mac_key(&self, number: u32) -> Result<(MacKey, u32), StorageError> {
-        let keys = self.storage.core.keys(self.tenant).await?;
+        let keys = self.storage.core.keys_with(self.tenant, KeyId::from(number)).await?;
         let key = keys.mac_key(number).cloned().ok_or(StorageError::NotFound)?;
         Ok((key, keys.restore_epoch))
     }

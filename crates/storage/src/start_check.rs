@@ -7,7 +7,7 @@ use wxgate_crypto::KeyId;
 
 use crate::MigrationStatus;
 use crate::error::{StartError, StorageError};
-use crate::repo::instance;
+use crate::repo::{instance, master_keys as known};
 use crate::storage::{Core, InstanceKind};
 
 /// Schema, kind and master keys, in this order: each needs the one before.
@@ -40,13 +40,16 @@ async fn kind(core: &Core) -> Result<(), StartError> {
     (found == core.kind).then_some(()).ok_or(StartError::Kind { found, wanted: core.kind })
 }
 
-/// Every data key must open; then the keys at hand are written down as seen.
+/// Every data key must open, and the key that seals must be at hand; the keys at hand are written down as seen. The first
+/// time of all, the key of the configuration becomes the one that seals.
 async fn master_keys(core: &Core) -> Result<(), StartError> {
     let at_hand: Vec<KeyId> = core.master_keys.ids().collect();
     if let Some(missing) = sealing(core).await?.into_iter().find(|id| !at_hand.contains(id)) {
         return Err(StartError::MasterKey { missing, at_hand });
     }
-    Ok(instance::saw_master_keys(core, &at_hand).await?)
+    known::saw(core, &at_hand).await?;
+    let active = known::active(core).await?;
+    if at_hand.contains(&active) { Ok(()) } else { Err(StartError::MasterKey { missing: active, at_hand }) }
 }
 
 /// The ids of the master keys that seal data keys: the eight bytes after the version of a sealed value.

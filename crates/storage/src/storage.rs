@@ -20,9 +20,11 @@ use crate::keys::KeyCache;
 use crate::repo::admin_keys::AdminKeys;
 use crate::repo::apps::AllApps;
 use crate::repo::audiences::AllAudiences;
+use crate::repo::data_keys::Unneeded;
 use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
 use crate::repo::idempotency::Creations;
 use crate::repo::jobs::Jobs;
+use crate::repo::master_keys::MasterKeys;
 use crate::repo::nodes::Nodes;
 use crate::repo::service_clients::AllServiceClients;
 use crate::repo::signing_keys::AllSigningKeys;
@@ -148,6 +150,8 @@ pub(crate) struct Core {
     pub(crate) random: Random,
     pub(crate) observer: BatchObserver,
     pub(crate) keys: KeyCache,
+    /// Data keys that may go soon.
+    pub(crate) unneeded: Unneeded,
     pub(crate) changes: broadcast::Sender<Change>,
     pub(crate) heard: Heard,
     /// This process wrote a change that is not to wait for the next look at the log.
@@ -215,6 +219,7 @@ impl Storage {
             random: config.random,
             observer: config.observer,
             keys: KeyCache::new(),
+            unneeded: Unneeded::default(),
             changes: broadcast::Sender::new(changes::BACKLOG),
             heard: Heard::now(),
             news: Notify::new(),
@@ -336,6 +341,11 @@ impl Storage {
     /// The jobs of operators and of all tenants.
     pub fn jobs(&self) -> Jobs {
         Jobs::new(self.clone())
+    }
+
+    /// The master keys that the database knows of.
+    pub fn master_keys(&self) -> MasterKeys {
+        MasterKeys::new(self.clone())
     }
 
     /// The processes that serve.

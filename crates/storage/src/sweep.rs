@@ -21,7 +21,7 @@ use wxgate_domain::{TenantId, TenantPolicy, Timestamp};
 use crate::audit;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
-use crate::repo::{apps, idempotency, jobs, nodes, revocations, tenants};
+use crate::repo::{apps, data_keys, idempotency, jobs, nodes, revocations, tenants};
 use crate::storage::Core;
 
 /// How often.
@@ -71,6 +71,7 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     apps::forget_unverified(core, now, PIECE).await?;
     apps::drop_old_secrets(core, now, PIECE).await?;
     while revocations::prune(core, now.minus(LATE), PIECE).await? as u64 == PIECE {}
+    data_keys::forget_old_macs(core).await?;
     jobs::purge(core, now.minus(JOBS)).await?;
     nodes::purge(core).await?;
     audit_entries(core, now).await?;

@@ -13,9 +13,11 @@ use crate::error::StorageError;
 use crate::repo::admin_keys::TxAdminKeys;
 use crate::repo::apps::TxApps;
 use crate::repo::audiences::TxAudiences;
+use crate::repo::data_keys::TxDataKeys;
 use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
 use crate::repo::idempotency::{self, Creation};
 use crate::repo::jobs::TxJobs;
+use crate::repo::master_keys::TxMasterKeys;
 use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
 use crate::repo::signing_keys::TxSigningKeys;
@@ -67,6 +69,11 @@ impl Tx {
     /// Writes about tenants themselves.
     pub fn tenants(&self) -> TxTenants<'_> {
         TxTenants::new(self)
+    }
+
+    /// Writes about master keys.
+    pub fn master_keys(&self) -> TxMasterKeys<'_> {
+        TxMasterKeys::new(self)
     }
 
     /// Writes about admin keys.
@@ -149,6 +156,11 @@ impl<'a> TxScope<'a> {
     /// The tenant's apps.
     pub fn apps(&self) -> TxApps<'a> {
         TxApps::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's data keys.
+    pub fn data_keys(&self) -> TxDataKeys<'a> {
+        TxDataKeys::new(self.tx, self.tenant)
     }
 
     /// The tenant's signing keys.

@@ -23,6 +23,8 @@ mod ids;
 mod isolation;
 #[path = "conformance/jobs.rs"]
 mod jobs;
+#[path = "conformance/keys.rs"]
+mod keys;
 #[path = "conformance/migrations.rs"]
 mod migrations;
 #[path = "conformance/policies.rs"]
@@ -87,6 +89,10 @@ support::on_every_engine!(
     crate::isolation::references_cannot_leave_their_tenant,
     crate::jobs::a_job_is_asked_for_once_and_belongs_to_somebody,
     crate::jobs::a_node_is_live_while_it_says_so,
+    crate::keys::another_master_key_takes_over_and_the_old_one_goes,
+    crate::keys::what_a_seal_key_sealed_is_sealed_anew,
+    crate::keys::a_mac_key_stays_as_long_as_a_session_names_it,
+    crate::keys::data_keys_of_another_tenant_are_out_of_reach,
     crate::migrations::up_down_up,
     crate::migrations::sessions_outlive_the_change_of_their_table,
     crate::migrations::nodes_that_migrate_at_once_do_not_collide,

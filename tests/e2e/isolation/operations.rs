@@ -10,6 +10,9 @@ pub(super) const FREE: &[&str] = &["name", "secret", "scopes", "appid"];
 /// A job that never was.
 const NO_JOB: &str = "01a20d09-11be-76ee-83ba-4cbff4047d03";
 
+/// A master key that never was.
+const NO_KEY: &str = "0123456789abcdef";
+
 /// One operation.
 pub(super) struct Known {
     pub(super) id: &'static str,
@@ -36,6 +39,13 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
         known("verifyAudit", json!({"tenant": of.slug}), 200),
         known("listJobs", json!({"tenant": of.slug}), 200),
         known("showJob", json!({"job": NO_JOB}), 404),
+        known("listDataKeys", json!({"tenant": of.slug}), 200),
+        known("rotateDataKey", json!({"tenant": of.slug, "purpose": "digest"}), 200),
+        known("removeDataKey", json!({"tenant": of.slug, "number": 2}), 204),
+        known("listMasterKeys", json!({}), 403),
+        known("activateMasterKey", json!({"key": NO_KEY}), 403),
+        known("rewrapKeys", json!({}), 403),
+        known("removeMasterKey", json!({"key": NO_KEY}), 403),
         known("listUsers", json!({"tenant": of.slug}), 200),
         known("showUser", json!({"tenant": of.slug, "user": of.login["user"]["id"]}), 200),
         known("listSessions", json!({"tenant": of.slug, "user": of.login["user"]["id"]}), 200),

@@ -142,7 +142,7 @@ pub(super) async fn connect(
 ) -> Result<Storage, Failure> {
     let storage = StorageConfig {
         url: config.database.url.clone().pool_size(config.database.connections),
-        master_keys: config.database.master_keys.clone(),
+        master_keys: config.database.master_keys.ring().clone(),
         kind,
         erasure_journal: config.erasure_journal.clone().map(ErasureJournal::at),
         clock: Clock::System,

@@ -108,6 +108,8 @@ impl From<AdminError> for ApiError {
             | AdminError::NoPolicy(_)
             | AdminError::NoSigningKey(_)
             | AdminError::NoJob(_)
+            | AdminError::NoMasterKey(_)
+            | AdminError::NoDataKey(..)
             | AdminError::NoAdminKey(_)
             | AdminError::Storage(StorageError::NotFound) => Code::NotFound,
             AdminError::TenantTaken(_)
@@ -119,10 +121,18 @@ impl From<AdminError> for ApiError {
             | AdminError::ServiceClientTaken(..) => Code::Taken,
             AdminError::TooManyServiceClients | AdminError::TooManyAdminKeys => Code::Full,
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
-            AdminError::AudienceInUse(..) | AdminError::UnionGroupInUse(..) | AdminError::TenantDeleting(_) => {
-                Code::InUse
-            }
-            AdminError::KeyNotYet(..) | AdminError::KeyStays(_) | AdminError::TenantServed(_) => Code::NotYet,
+            AdminError::AudienceInUse(..)
+            | AdminError::UnionGroupInUse(..)
+            | AdminError::TenantDeleting(_)
+            | AdminError::MasterKeyActive(_)
+            | AdminError::MasterKeyNeeded(..)
+            | AdminError::DataKeyNewest(..)
+            | AdminError::DataKeyNeeded(..) => Code::InUse,
+            AdminError::KeyNotYet(..)
+            | AdminError::KeyStays(_)
+            | AdminError::TenantServed(_)
+            | AdminError::NoMasterKeyHere(_)
+            | AdminError::MasterKeyLacking(..) => Code::NotYet,
             AdminError::SecretRefused { .. } => Code::SecretRefused,
             AdminError::WechatSilent(_) => {
                 return Self::from(Code::UpstreamUnavailable).detailed(error.to_string()).retry_after(1);
@@ -146,7 +156,7 @@ impl From<AdminError> for ApiError {
             AdminError::Storage(StorageError::Busy | StorageError::Unavailable { .. }) => {
                 return Self::caused(Code::Overloaded, error).retry_after(1);
             }
-            AdminError::Key(_) | AdminError::KeysUnreadable(_) | AdminError::Storage(_) => {
+            AdminError::Key(_) | AdminError::KeysUnreadable(_) | AdminError::Folder(_) | AdminError::Storage(_) => {
                 return Self::caused(Code::Internal, error);
             }
         };

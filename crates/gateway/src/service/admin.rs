@@ -5,8 +5,10 @@ mod apps;
 mod audiences;
 mod audit;
 mod caller;
+mod data_keys;
 mod forward_auth_policies;
 mod jobs;
+mod master_keys;
 mod once;
 mod service_clients;
 mod signing_keys;
@@ -20,10 +22,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use wxgate_crypto::Random;
+use wxgate_crypto::{KeyId, Random};
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, JobId, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId, SessionId, Slug,
-    TenantId, UserId, WechatAppid,
+    AdminKeyId, AdminScope, Clock, DataKeyPurpose, JobId, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId,
+    SessionId, Slug, TenantId, UserId, WechatAppid,
 };
 use wxgate_storage::{AudienceUse, GroupMembers, Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
@@ -32,11 +34,13 @@ use wxgate_wechat_client::Client;
 pub(crate) use apps::{AppToAdd, Proof};
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Actor, Caller, ETag};
+pub(crate) use master_keys::RemovedMasterKey;
 pub(crate) use state::{Applied, MadeClient, Planned, StateError, Verb};
 pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 
 use super::signing_keys::SigningKeys;
+use crate::master_keys::{FolderError, MasterKeys};
 
 /// Longest name for people, in characters.
 const MAX_NAME: usize = 200;
@@ -48,6 +52,7 @@ pub(crate) struct Desk {
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) wechat: Client,
+    pub(crate) master_keys: MasterKeys,
     /// Begins every issuer.
     pub(crate) public_url: Arc<str>,
     /// How often each key was refused something lately.
@@ -157,6 +162,26 @@ pub(crate) enum AdminError {
     TenantServed(Slug),
     #[error("the tenant {0} is being deleted")]
     TenantDeleting(Slug),
+    #[error("there is no master key {0}; `wxgate master-key list` shows them")]
+    NoMasterKey(KeyId),
+    #[error("the master key {0} is not at hand here: put its file into master_key.folder")]
+    NoMasterKeyHere(KeyId),
+    #[error(
+        "the master key {0} is not everywhere: these gateways lack it: {1}; put its file into their master_key.folder"
+    )]
+    MasterKeyLacking(KeyId, String),
+    #[error("the master key {0} is the active one: everything new is sealed by it; activate another one first")]
+    MasterKeyActive(KeyId),
+    #[error("the master key {0} still seals {1}; `wxgate master-key rewrap` has them sealed by the active one")]
+    MasterKeyNeeded(KeyId, String),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error("the tenant {0} has no data key {1}; `wxgate data-key list --tenant {0}` shows them")]
+    NoDataKey(Slug, u32),
+    #[error("the data key {0} is the newest for {1}, and is used for what is new")]
+    DataKeyNewest(u32, DataKeyPurpose),
+    #[error("the data key {0} is needed by {1}")]
+    DataKeyNeeded(u32, String),
     #[error("the key does not allow this: it needs the scope {0}")]
     Scope(AdminScope),
     #[error("this is for operators: a tenant's key does not reach beyond its tenant")]

@@ -9,7 +9,7 @@ use wxgate_domain::TenantId;
 use crate::entity::{audit_chain, data_key, instance_key};
 use crate::error::StorageError;
 use crate::keys::{self, Purpose};
-use crate::repo;
+use crate::repo::{self, master_keys};
 use crate::scope::of_tenant;
 use crate::storage::Core;
 
@@ -48,7 +48,7 @@ impl AuditKeys {
             return Ok(found);
         }
         let place = ("instance_key", chain.uuid(), FIRST);
-        let sealed = keys::seal_new(&core.master_keys, place, &core.random.secret(), &core.random);
+        let sealed = keys::seal_new(&master_keys::sealing(tx, core).await?, place, &core.random.secret(), &core.random);
         let row = instance_key::ActiveModel {
             number: Set(FIRST.cast_signed()),
             purpose: Set(Purpose::Audit.as_str().to_owned()),

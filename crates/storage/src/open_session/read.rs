@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use uuid::Uuid;
-use wxgate_crypto::Sealed;
 use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{AppId, OpenId, OpenedSession, Profile, SessionId, Timestamp, User, UserStatus};
 
 use super::session_key_place;
 use super::statements::{AFTER_USER, USER};
 use crate::error::StorageError;
-use crate::keys::TenantKeys;
 use crate::repo::{ascii, parsed, unsigned};
 use crate::scope::TenantScope;
 use crate::sql::{bytes, get, id, statement};
@@ -79,7 +77,6 @@ impl TenantScope {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = self.storage.core.keys(self.tenant).await?;
         let mut ring = Vec::with_capacity(RING);
         // The next newer session's beginning is when a session's key was superseded, if by another key at all.
         let mut superseded_at = now;
@@ -88,7 +85,7 @@ impl TenantScope {
                 break;
             }
             superseded_at = Timestamp::from_millis(get(&row, 2)?);
-            let key = self.session_key(&keys, &row)?;
+            let key = self.session_key(&row).await?;
             if !ring.contains(&key) {
                 ring.push(key);
             }
@@ -96,9 +93,10 @@ impl TenantScope {
         Ok(ring)
     }
 
-    fn session_key(&self, keys: &TenantKeys, row: &QueryResult) -> Result<SessionKey, StorageError> {
+    async fn session_key(&self, row: &QueryResult) -> Result<SessionKey, StorageError> {
         let (session, sealed): (Uuid, Vec<u8>) = (get(row, 0)?, get(row, 1)?);
-        let opened = keys.open(&session_key_place(self.tenant, session.as_bytes()), &Sealed::parse(sealed)?)?;
+        let place = session_key_place(self.tenant, session.as_bytes());
+        let opened = self.storage.core.open(&place, sealed).await?;
         let key = opened.expose().as_slice().try_into();
         Ok(SessionKey::from_bytes(key.map_err(|_| StorageError::inconsistent("session", "session_key"))?))
     }

@@ -148,7 +148,8 @@ impl AllApps {
                 tenants::of_row(owner.ok_or_else(|| StorageError::inconsistent("app", "tenant_id"))?)?
             };
             owners.insert(id, tenant.clone());
-            let (app, credential) = of_row(row, core.keys(id).await?.as_ref())?;
+            let keys = core.keys_with(id, Sealed::parse(row.secret.clone())?.key_id()).await?;
+            let (app, credential) = of_row(row, &keys)?;
             stored.push(StoredApp { app, tenant, credential });
         }
         Ok(stored)

@@ -1,11 +1,10 @@
-//! The row about the whole database, and the master keys that it has seen.
+//! The row about the whole database.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ConnectionTrait, EntityTrait, Set};
-use wxgate_crypto::KeyId;
 
 use crate::changes::{self, ChangeKind};
-use crate::entity::{instance, master_key, tenant};
+use crate::entity::{instance, tenant};
 use crate::error::StorageError;
 use crate::storage::Core;
 use crate::tx;
@@ -64,27 +63,4 @@ pub(crate) async fn restored(core: &Core) -> Result<u32, StorageError> {
     tx.commit().await?;
     core.keys.forget_all();
     Ok(epoch)
-}
-
-/// Writes down the master keys that are not known yet.
-pub(crate) async fn saw_master_keys(core: &Core, ids: &[KeyId]) -> Result<(), StorageError> {
-    for id in ids {
-        #[expect(clippy::disallowed_methods, reason = "belongs to no tenant")]
-        let known = master_key::Entity::find_by_id(id.as_bytes().to_vec()).one(&core.reader).await?;
-        if known.is_some() {
-            continue;
-        }
-        let row = master_key::ActiveModel {
-            id: Set(id.as_bytes().to_vec()),
-            first_seen_at: Set(core.clock.now().millis()),
-            state: Set("open".to_owned()),
-            activated_at: Set(None),
-        };
-        let inserted = master_key::Entity::insert(row).exec_without_returning(&core.writer).await;
-        match inserted.map_err(StorageError::from) {
-            Ok(_) | Err(StorageError::NotUnique { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

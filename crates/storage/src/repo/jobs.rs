@@ -14,7 +14,9 @@ use crate::storage::{Core, Storage};
 use crate::tx::Tx;
 
 /// How long a job is held without a word of its holder; pieces of work take less than a second.
-const HELD: Duration = Duration::from_secs(30);
+const HELD: Duration = Duration::from_secs(10);
+/// How long a job rests that did not get on.
+const AGAIN: Duration = Duration::from_secs(30);
 /// Open jobs that are looked at, at once.
 const CANDIDATES: u64 = 32;
 
@@ -162,7 +164,7 @@ pub(crate) async fn report(core: &Core, node: NodeId, job: &mut Job, report: Rep
         Report::Working => {}
         Report::Resting(until) => job.rests_until = Some(until),
         // Nobody tries again at once.
-        Report::Failed(error) => (job.rests_until, job.error) = (Some(now.plus(HELD)), Some(error)),
+        Report::Failed(error) => (job.rests_until, job.error) = (Some(now.plus(AGAIN)), Some(error)),
         Report::Done => job.state = JobState::Done,
     }
     let held = job.state == JobState::Open && job.rests_until.is_none();

@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QueryOrder, QueryResult, Set};
 use uuid::Uuid;
-use wxgate_crypto::{Place, Random, SealKey, Sealed};
+use wxgate_crypto::{Place, Random, SealKey};
 use wxgate_domain::{Kid, RingKey, SigningKeyState, StoredSigningKey, TenantId, TenantPolicy, TenantStatus, Timestamp};
 
 use super::{ascii, tenants};
@@ -12,7 +12,7 @@ use crate::entity::signing_key;
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
 use crate::scope::{delete_of_tenant, of_tenant, update_of_tenant};
-use crate::storage::Storage;
+use crate::storage::{Core, Storage};
 use crate::tx::Tx;
 
 /// Tenants whose rings are read at once.
@@ -44,8 +44,8 @@ fn place(tenant: TenantId, kid: &[u8]) -> Place<'_> {
     Place { tenant: tenant.uuid(), table: "signing_key", column: "private", row: kid }
 }
 
-pub(crate) fn of_row(row: signing_key::Model, keys: &TenantKeys) -> Result<StoredSigningKey, StorageError> {
-    let private = keys.open(&place(row.tenant_id.into(), &row.kid), &Sealed::parse(row.private)?)?;
+pub(crate) async fn of_row(row: signing_key::Model, core: &Core) -> Result<StoredSigningKey, StorageError> {
+    let private = core.open(&place(row.tenant_id.into(), &row.kid), row.private).await?;
     Ok(StoredSigningKey {
         private,
         kid: ascii(row.kid, "signing_key", "kid")?,

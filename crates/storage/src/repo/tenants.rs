@@ -9,7 +9,7 @@ use wxgate_domain::{
 };
 
 use super::revocations::NewRevocation;
-use super::{ascii, signing_keys, unsigned};
+use super::{ascii, master_keys, signing_keys, unsigned};
 use crate::audit;
 use crate::changes::ChangeKind;
 use crate::entity::{data_key, retired_slug, revocation_counter, signing_key, tenant};
@@ -180,7 +180,7 @@ impl<'a> TxTenants<'a> {
         };
         tenant::Entity::insert(row).exec_without_returning(tx).await?;
         must_be_new(tx, &created.slug).await?;
-        let (data_keys, seal) = keys::create(&core.master_keys, &core.random, created.id, now);
+        let (data_keys, seal) = keys::create(&master_keys::sealing(tx, core).await?, &core.random, created.id, now);
         data_key::Entity::insert_many(data_keys).exec_without_returning(tx).await?;
         let counter =
             revocation_counter::ActiveModel { tenant_id: Set(created.id.uuid()), seq: Set(0), pruned: Set(0) };

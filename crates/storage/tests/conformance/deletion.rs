@@ -2,6 +2,7 @@
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use uuid::Uuid;
 use wxgate_domain::{AdminScopes, JobState, NodeId, Tenant, TenantId, TenantStatus};
 use wxgate_storage::{Engine, NewAdminKey, NewForwardAuthPolicy, Outcome, Storage, StorageError};
 
@@ -65,6 +66,11 @@ async fn furnish(storage: &Storage, raw: &DatabaseConnection, tenant: &Tenant, n
         let identity = identity(raw, tenant.id, app.id, user, &format!("o{openid}")).await.unwrap();
         session(raw, (tenant.id, app.id), identity, now).await.unwrap();
     }
+    fill_up(raw, tenant, (group.id.uuid(), user.uuid()), number).await;
+}
+
+/// A row in each of the tables that nothing has written to.
+async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user): (Uuid, Uuid), number: u32) {
     let id = || SimpleExpr::from(tenant.id.uuid());
     let bytes = |length| SimpleExpr::from(vec![u8::try_from(number).unwrap(); length]);
     let zero = || SimpleExpr::from(0_i64);
@@ -72,9 +78,9 @@ async fn furnish(storage: &Storage, raw: &DatabaseConnection, tenant: &Tenant, n
         (
             "union_member",
             vec![
-                ("union_group_id", group.id.uuid().into()),
+                ("union_group_id", group.into()),
                 ("unionid", bytes(3)),
-                ("user_id", user.uuid().into()),
+                ("user_id", user.into()),
                 ("created_at", zero()),
             ],
         ),
@@ -84,7 +90,7 @@ async fn furnish(storage: &Storage, raw: &DatabaseConnection, tenant: &Tenant, n
             vec![
                 ("digest", bytes(32)),
                 ("digest_key", 2.into()),
-                ("user_id", user.uuid().into()),
+                ("user_id", user.into()),
                 ("blocked", 0.into()),
                 ("at", zero()),
             ],

@@ -49,7 +49,7 @@ pub(crate) async fn a_node_is_live_while_it_says_so(database: TestDatabase) {
     database.clock.advance(Duration::from_secs(20));
     storage.nodes().seen(&one).await.unwrap();
     database.clock.advance(Duration::from_secs(20));
-    assert_eq!(storage.nodes().live().await.unwrap(), [one.clone()]);
+    assert_eq!(storage.nodes().live().await.unwrap(), std::slice::from_ref(&one));
     storage.nodes().left(one.id).await.unwrap();
     assert!(storage.nodes().live().await.unwrap().is_empty());
     storage.stop().await;

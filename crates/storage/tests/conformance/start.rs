@@ -24,7 +24,7 @@ pub(crate) async fn a_wrong_master_key_is_refused_and_named(database: TestDataba
     let storage = database.started().await;
     tenant(&storage, "acme").await;
     storage.stop().await;
-    let right = database.master_keys.active().id();
+    let right = database.master_keys.first().id();
     let wrong = MasterKey::parse(&MasterKey::generate(&database.random)).unwrap();
     let config = StorageConfig { master_keys: MasterKeyRing::new(wrong.clone(), vec![]), ..database.config() };
     let storage = Storage::connect(config).await.unwrap();
@@ -41,15 +41,20 @@ pub(crate) async fn a_second_master_key_may_stand_beside(database: TestDatabase)
     let shop = app(&storage, &acme, "wx1").await;
     storage.stop().await;
     let new = MasterKey::parse(&MasterKey::generate(&database.random)).unwrap();
-    let both = MasterKeyRing::new(new, vec![database.master_keys.active().clone()]);
+    let both = MasterKeyRing::new(new.clone(), vec![database.master_keys.first().clone()]);
     let storage = Storage::connect(StorageConfig { master_keys: both, ..database.config() }).await.unwrap();
     storage.start().await.unwrap();
     assert!(storage.apps().find(&shop.appid).await.unwrap().is_some());
     let umbrella = tenant(&storage, "umbrella").await;
     app(&storage, &umbrella, "wx2").await;
     storage.stop().await;
-    // What the new key sealed cannot be read without it.
+    // Which one seals is the database's word, whatever the configuration names first.
     let storage = Storage::connect(database.config()).await.unwrap();
+    storage.start().await.unwrap();
+    assert!(storage.apps().find(&"wx2".parse().unwrap()).await.unwrap().is_some());
+    storage.stop().await;
+    let only_new = MasterKeyRing::new(new, vec![]);
+    let storage = Storage::connect(StorageConfig { master_keys: only_new, ..database.config() }).await.unwrap();
     assert!(matches!(storage.start().await.unwrap_err(), StartError::MasterKey { .. }));
     storage.stop().await;
 }

@@ -97,7 +97,8 @@ fn configuration(public: SocketAddr) -> String {
          [database]\n\
          url = \"sqlite:wxgate.db\"\n\n\
          [master_key]\n\
-         value_file = \"master-key\"\n"
+         value_file = \"master-key\"\n\
+         folder = \"master-keys\"\n"
     )
 }
 
