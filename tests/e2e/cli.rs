@@ -20,7 +20,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 53] = [
+const COMMANDS: [&[&str]; 54] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -74,6 +74,7 @@ const COMMANDS: [&[&str]; 53] = [
     &["audit", "list"],
     &["audit", "verify"],
     &["completions"],
+    &["doctor"],
 ];
 
 /// A folder with a configuration and a master key, as an operator would write them.

@@ -12,6 +12,7 @@ mod audit;
 mod cli;
 mod codes;
 mod decryption;
+mod doctor;
 mod document;
 mod errors;
 mod forward_auth;

@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod db;
 mod dev;
+mod doctor;
 mod door;
 mod job;
 mod migrate;
@@ -44,6 +45,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Config(config::ConfigCommand),
     Completions(completions::Completions),
+    Doctor(doctor::Doctor),
     Db(db::DbCommand),
     Tenant(tenant::TenantCommand),
     App(app::AppCommand),
@@ -74,6 +76,7 @@ pub(crate) fn run() -> ExitCode {
         match cli.command {
             // These say more than whether they failed.
             Command::Audit(command) => return command.run().await,
+            Command::Doctor(command) => return Ok(command.run().await),
             Command::Dev(command) => command.run().await,
             Command::Serve(command) => command.run().await,
             Command::Sim(command) => command.run().await,

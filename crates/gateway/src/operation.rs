@@ -7,6 +7,7 @@
 
 pub(crate) mod admin_keys;
 pub(crate) mod audit;
+pub(crate) mod doctor;
 pub(crate) mod jobs;
 pub(crate) mod tenants;
 
@@ -106,6 +107,7 @@ pub(crate) fn all(visitor: &mut impl Visitor) {
     admin_keys::all(visitor);
     jobs::all(visitor);
     audit::all(visitor);
+    doctor::all(visitor);
     tenants::all(visitor);
 }
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod changes;
+pub mod condition;
 pub mod connect;
 pub mod error;
 pub mod scope;
@@ -27,6 +28,7 @@ pub use audit::{
     NewAuditEntry, TxAudit,
 };
 pub use changes::{Change, ChangeKind};
+pub use condition::{DatabaseCondition, InstanceCondition};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};
 pub use error::{StartError, StorageError};
 pub use job::{Outcome, Worker};

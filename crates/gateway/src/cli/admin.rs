@@ -20,7 +20,7 @@ use crate::telemetry;
 pub(super) struct AdminArgs {
     /// The configuration file; a trial's is wxgate-data/wxgate.toml.
     #[arg(long, default_value = "wxgate.toml", global = true)]
-    config: PathBuf,
+    pub(super) config: PathBuf,
     /// Ask a running gateway instead of the database: the address of its admin listener, with --key-file.
     #[arg(long, value_name = "URL", global = true, requires = "key_file")]
     url: Option<url::Url>,
@@ -46,6 +46,11 @@ impl AdminArgs {
         let wechat = app::wechat(&config.wechat)?;
         let desk = app::desk(&config, Clock::System, random, storage, wechat);
         Ok(desk.serve(Caller::console()))
+    }
+
+    /// Whether a running gateway was named.
+    pub(super) fn gateway(&self) -> bool {
+        self.url.is_some()
     }
 
     /// Asks whoever sits at the terminal to type a name before something of it is destroyed.

@@ -5,6 +5,7 @@ mod apps;
 mod audiences;
 mod audit;
 mod caller;
+mod doctor;
 mod forward_auth_policies;
 mod jobs;
 mod once;
@@ -27,6 +28,7 @@ use wxgate_wechat_client::Client;
 pub(crate) use apps::AppToAdd;
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Actor, Caller, ETag};
+pub(crate) use doctor::{Finding, Level};
 pub(crate) use users::WhichUser;
 
 use super::signing_keys::SigningKeys;
