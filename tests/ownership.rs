@@ -20,9 +20,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("sha1", &["crypto", "wechat-sim"]),
     ("sha2", &["crypto", "wechat-sim"]),
     ("aes-gcm-siv", &["crypto"]),
-    ("hmac", &["crypto"]),
+    ("hmac", &["crypto", "wechat-sim"]),
     ("subtle", &["crypto"]),
-    ("aws-lc-rs", &["token"]),
+    // In crypto for WeChat's signed calls, which need RSA-PSS.
+    ("aws-lc-rs", &["crypto", "token"]),
     ("jsonwebtoken", &["token"]),
     ("sea-orm", &["storage"]),
     ("sqlx", &["storage"]),

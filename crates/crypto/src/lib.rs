@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod api_security;
 pub mod digest;
 pub mod encoding;
 pub mod master;

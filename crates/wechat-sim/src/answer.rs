@@ -1,33 +1,26 @@
 //! How WeChat words an answer.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::codes::Session;
-use crate::stable_token::Given;
-use crate::state::{Outcome, Refusal};
+use crate::state::{Outcome, Refusal, Success};
 
-/// `/sns/*` answers JSON under this label.
-pub(crate) const CONTENT_TYPE: &str = "text/plain";
+/// `/sns/*` answers JSON labelled as text.
+pub(crate) fn content_type(path: &str) -> &'static str {
+    if path.starts_with("/sns/") { "text/plain" } else { "application/json; encoding=utf-8" }
+}
 
 /// Size of what the fault `huge` adds.
 const HUGE: usize = 4 * 1024 * 1024;
 
 #[derive(Serialize)]
-struct Success<'a> {
+struct LoggedIn<'a> {
     session_key: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     openid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unionid: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    padding: Option<String>,
-}
-
-#[derive(Serialize)]
-struct TokenGiven<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    access_token: Option<&'a str>,
-    expires_in: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     padding: Option<String>,
 }
@@ -47,19 +40,20 @@ enum Errcode {
     Text(String),
 }
 
-/// The body of an answer, whole and, if so wished, huge. A success carries no errcode.
+/// The body of an answer, whole and, if so wished, huge.
 pub(crate) fn body(outcome: &Outcome, huge: bool) -> Vec<u8> {
     let padding = huge.then(|| "x".repeat(HUGE));
     let json = match &outcome.result {
-        Ok(session) => success(session, outcome.without_openid, padding),
+        Ok(Success::LoggedIn(session)) => logged_in(session, outcome.without_openid, padding),
+        Ok(Success::Fields(fields)) => plain(fields, padding),
         Err(refusal) => failure(*refusal, &outcome.rid, padding),
     };
     // Strings and numbers always serialise.
     json.unwrap_or_default()
 }
 
-fn success(session: &Session, without_openid: bool, padding: Option<String>) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Success {
+fn logged_in(session: &Session, without_openid: bool, padding: Option<String>) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&LoggedIn {
         session_key: &session.key,
         openid: (!without_openid).then_some(&*session.openid),
         unionid: session.unionid.as_deref(),
@@ -67,18 +61,12 @@ fn success(session: &Session, without_openid: bool, padding: Option<String>) -> 
     })
 }
 
-/// The body of an answer of stable_token.
-pub(crate) fn token(outcome: &Outcome<Given>, huge: bool) -> Vec<u8> {
-    let padding = huge.then(|| "x".repeat(HUGE));
-    let json = match &outcome.result {
-        Ok(given) => serde_json::to_vec(&TokenGiven {
-            access_token: (!outcome.without_openid).then_some(given.token.as_str()),
-            expires_in: given.expires_in,
-            padding,
-        }),
-        Err(refusal) => failure(*refusal, &outcome.rid, padding),
-    };
-    json.unwrap_or_default()
+fn plain(fields: &Map<String, Value>, padding: Option<String>) -> serde_json::Result<Vec<u8>> {
+    let mut fields = fields.clone();
+    if let Some(padding) = padding {
+        fields.insert("padding".into(), padding.into());
+    }
+    serde_json::to_vec(&fields)
 }
 
 fn failure(refusal: Refusal, rid: &str, padding: Option<String>) -> serde_json::Result<Vec<u8>> {
@@ -94,7 +82,24 @@ fn failure(refusal: Refusal, rid: &str, padding: Option<String>) -> serde_json::
 fn message(errcode: i64) -> &'static str {
     match errcode {
         -1 => "system error",
+        1 => "data not exit",
         40001 => "invalid credential, access_token is invalid or not latest",
+        40003 => "invalid openid",
+        40014 => "invalid access_token",
+        40097 => "invalid args",
+        41001 => "access_token missing",
+        41009 => "missing openid",
+        42001 => "access_token expired",
+        43002 => "require POST method",
+        44002 => "empty post data",
+        47001 => "data format error",
+        87007 => "session_key is not existd or expired",
+        87008 => "invalid sig_method",
+        87009 => "invalid signature",
+        89501 => "this ip is waiting for the confirmation of the administrator",
+        89503 => "this ip needs the confirmation of the administrator",
+        89506 => "this ip was refused by the administrator, retry after 24 hours",
+        89507 => "this ip was refused by the administrator, retry after 1 hour",
         40002 => "invalid grant_type",
         40013 => "invalid appid",
         40029 => "invalid code",
@@ -107,7 +112,6 @@ fn message(errcode: i64) -> &'static str {
         41004 => "appsecret missing",
         41008 => "missing code",
         43001 => "require GET method",
-        43002 => "require POST method",
         45009 => "reach max api daily quota limit",
         45011 => "api minute-quota reach limit, must slower, retry next minute",
         48001 => "api unauthorized",

@@ -40,14 +40,14 @@ impl Chance {
         STANDARD.encode(self.bytes::<16>())
     }
 
+    /// An access_token: a number of two digits and 136 url-safe characters.
+    pub(crate) fn access_token(&mut self) -> String {
+        format!("89_{}", self.letters(136))
+    }
+
     /// A mainland mobile number that no one has: 199 and eight digits.
     pub(crate) fn phone(&mut self) -> String {
         format!("199{:08}", self.0.next_u32() % 100_000_000)
-    }
-
-    /// An access_token: a number, `_`, and url-safe characters.
-    pub(crate) fn access_token(&mut self) -> String {
-        format!("68_{}", self.letters(133))
     }
 
     /// A trace id as in `errmsg`; its first group is the Unix time.

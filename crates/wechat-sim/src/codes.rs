@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// A code lives five minutes (WeChat: `wx.login`, and the same for the phone button).
 pub(crate) const LIFETIME_MS: u64 = 5 * 60 * 1000;
 /// Codes kept. When a load test fills the table within five minutes, the oldest codes are as good as expired.
@@ -21,8 +23,55 @@ pub(crate) struct Session {
 pub(crate) enum Meaning {
     /// A code of `wx.login`, and the session it will open.
     Login(Session),
-    /// A code of the phone button. WeChat takes it for no code at all where a login code is due.
-    Phone,
+    /// A code of the phone button. WeChat takes it for no code at all where a login code is due, and the reverse.
+    Phone(Phone),
+}
+
+/// What WeChat says once a phone code is exchanged.
+#[derive(Clone)]
+pub(crate) struct Phone {
+    pub(crate) openid: Arc<str>,
+    /// Without the country code.
+    pub(crate) number: String,
+    /// WeChat has sent texts and numbers.
+    pub(crate) country_code: CountryCode,
+}
+
+/// A country code as a JSON text or number.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum CountryCode {
+    Text(String),
+    Number(u32),
+}
+
+impl Default for CountryCode {
+    fn default() -> Self {
+        Self::Text("86".into())
+    }
+}
+
+impl CountryCode {
+    /// WeChat: numbers of the mainland stand alone, others carry their country code.
+    pub(crate) fn in_front_of(&self, number: &str) -> String {
+        match self {
+            Self::Text(code) if code == "86" => number.to_owned(),
+            Self::Number(86) => number.to_owned(),
+            Self::Text(code) => format!("{code}{number}"),
+            Self::Number(code) => format!("{code}{number}"),
+        }
+    }
+}
+
+/// Why a phone code is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PhoneRejected {
+    /// Never issued, a login code, expired, or used.
+    Invalid,
+    /// Issued to another app.
+    OtherApp,
+    /// Issued to another user than the one named.
+    OtherUser,
 }
 
 /// Why a code is refused.
@@ -83,6 +132,31 @@ impl Codes {
         code.used = true;
         Ok(session.clone())
     }
+
+    /// Exchanges a phone code. A used one is as unknown as an expired one.
+    pub(crate) fn exchange_phone(
+        &mut self,
+        text: &str,
+        appid: &str,
+        openid: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Phone, PhoneRejected> {
+        let code = self.by_text.get_mut(text).ok_or(PhoneRejected::Invalid)?;
+        let Meaning::Phone(phone) = &code.meaning else {
+            return Err(PhoneRejected::Invalid);
+        };
+        if *code.appid != *appid {
+            return Err(PhoneRejected::OtherApp);
+        }
+        if code.used || code.expired(now_ms) {
+            return Err(PhoneRejected::Invalid);
+        }
+        if openid.is_some_and(|openid| *phone.openid != *openid) {
+            return Err(PhoneRejected::OtherUser);
+        }
+        code.used = true;
+        Ok(phone.clone())
+    }
 }
 
 impl Code {
@@ -99,6 +173,32 @@ mod tests {
         Meaning::Login(Session { openid: "o1".into(), unionid: None, key: "key".into() })
     }
 
+    fn phone() -> Meaning {
+        Meaning::Phone(Phone {
+            openid: "o1".into(),
+            number: "19900000000".into(),
+            country_code: CountryCode::default(),
+        })
+    }
+
+    fn phone_outcome(codes: &mut Codes, text: &str, appid: &str, openid: &str, now_ms: u64) -> Option<PhoneRejected> {
+        codes.exchange_phone(text, appid, Some(openid), now_ms).err()
+    }
+
+    #[test]
+    fn a_phone_code_is_of_one_app_and_user_and_works_once() {
+        let mut codes = Codes::new(10);
+        codes.issue("a", "wxA".into(), login(), 0);
+        codes.issue("p", "wxA".into(), phone(), 0);
+        codes.issue("q", "wxA".into(), phone(), 0);
+        assert_eq!(phone_outcome(&mut codes, "a", "wxA", "o1", 0), Some(PhoneRejected::Invalid));
+        assert_eq!(phone_outcome(&mut codes, "p", "wxB", "o1", 0), Some(PhoneRejected::OtherApp));
+        assert_eq!(phone_outcome(&mut codes, "p", "wxA", "o2", 0), Some(PhoneRejected::OtherUser));
+        assert_eq!(phone_outcome(&mut codes, "p", "wxA", "o1", LIFETIME_MS - 1), None);
+        assert_eq!(phone_outcome(&mut codes, "p", "wxA", "o1", LIFETIME_MS - 1), Some(PhoneRejected::Invalid));
+        assert_eq!(phone_outcome(&mut codes, "q", "wxA", "o1", LIFETIME_MS), Some(PhoneRejected::Invalid));
+    }
+
     fn outcome(codes: &mut Codes, text: &str, appid: &str, now_ms: u64) -> Result<String, Rejected> {
         codes.exchange(text, appid, now_ms).map(|session| session.openid.to_string())
     }
@@ -107,7 +207,7 @@ mod tests {
     fn known_then_expired_then_used() {
         let mut codes = Codes::new(10);
         codes.issue("a", "wxA".into(), login(), 0);
-        codes.issue("p", "wxA".into(), Meaning::Phone, 0);
+        codes.issue("p", "wxA".into(), phone(), 0);
         assert_eq!(outcome(&mut codes, "b", "wxA", 0), Err(Rejected::Invalid));
         assert_eq!(outcome(&mut codes, "p", "wxA", 0), Err(Rejected::Invalid));
         assert_eq!(outcome(&mut codes, "a", "wxB", 0), Err(Rejected::Invalid));

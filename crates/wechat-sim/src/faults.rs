@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::{APIS, Proof};
+
 /// Faults that may wait at once, each for up to [`MAX_TIMES`] calls.
 const MAX_PENDING: usize = 1_000;
 const MAX_TIMES: u32 = 1_000_000;
 /// A minute is longer than any client waits.
 const MAX_DELAY_MS: u64 = 60_000;
 
-/// The WeChat routes that can go wrong, as the path of the request.
+/// The path of code2Session. Those of all other interfaces are in [`APIS`].
 pub(crate) const JSCODE2SESSION: &str = "/sns/jscode2session";
-pub(crate) const STABLE_TOKEN: &str = "/cgi-bin/stable_token";
-const ROUTES: &[&str] = &[JSCODE2SESSION, STABLE_TOKEN];
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub(crate) enum FaultKind {
     #[serde(rename = "status_500")]
     Status500,
     Errcode,
+    TokenExpired,
+    IpWhitelist,
 }
 
 /// Where on its way a call meets a fault. A call meets at most one at each stage.
@@ -41,7 +43,11 @@ pub(crate) enum FaultKind {
 pub(crate) enum Stage {
     /// Before WeChat looks at the request.
     Transport,
-    /// At the check of the rate, after that of the secret.
+    /// At the check of the access_token.
+    Token,
+    /// At the check of the caller's address, after that of the secret or the token.
+    Address,
+    /// At the check of the rate, after that of the address.
     Rate,
     /// At WeChat's own troubles, before the code is looked at.
     Inside,
@@ -55,6 +61,8 @@ impl FaultKind {
     fn stage(self) -> Stage {
         match self {
             Self::Latency | Self::ResetBefore | Self::Html | Self::Status500 => Stage::Transport,
+            Self::TokenExpired => Stage::Token,
+            Self::IpWhitelist => Stage::Address,
             Self::Quota => Stage::Rate,
             Self::Busy | Self::StringErrcode | Self::Errcode => Stage::Inside,
             Self::MissingField => Stage::Success,
@@ -67,6 +75,10 @@ impl FaultKind {
         match (self, wanted) {
             (_, Some(0)) => Err(InvalidFault("errcode 0 is no error")),
             (Self::Errcode, None) => Err(InvalidFault("kind errcode needs an errcode")),
+            (Self::TokenExpired, wanted @ (Some(40001 | 40014 | 42001) | None)) => Ok(wanted.or(Some(42001))),
+            (Self::IpWhitelist, wanted @ (Some(40164 | 89501 | 89503 | 89506 | 89507) | None)) => {
+                Ok(wanted.or(Some(40164)))
+            }
             (Self::Errcode | Self::Quota | Self::StringErrcode, Some(errcode)) => Ok(Some(errcode)),
             (Self::Quota, None) => Ok(Some(45011)),
             (Self::StringErrcode, None) => Ok(Some(40029)),
@@ -117,10 +129,15 @@ pub(crate) struct Faults(VecDeque<Pending>);
 impl Faults {
     /// Queues a fault, and returns how many wait now.
     pub(crate) fn add(&mut self, body: FaultBody) -> Result<usize, InvalidFault> {
-        let route = ROUTES
-            .iter()
-            .find(|path| **path == body.route || path.rsplit('/').next() == Some(body.route.as_str()))
+        let named = |path: &&str| *path == body.route || path.rsplit('/').next() == Some(body.route.as_str());
+        let route = std::iter::once(JSCODE2SESSION)
+            .chain(APIS.iter().map(|api| api.path))
+            .find(named)
             .ok_or(InvalidFault("route is none of WeChat's that the simulator knows"))?;
+        let has_token = APIS.iter().any(|api| api.path == route && api.proof == Proof::Token);
+        if body.kind == FaultKind::TokenExpired && !has_token {
+            return Err(InvalidFault("no access_token is sent to this route"));
+        }
         let times = body.times.unwrap_or(1);
         let delay_ms = body.delay_ms.unwrap_or(0);
         if !(1..=MAX_TIMES).contains(&times) {

@@ -23,6 +23,7 @@ pub(crate) struct Call {
     appid: Option<String>,
     code: Option<Fingerprint>,
     secret: Option<Fingerprint>,
+    token: Option<Fingerprint>,
     errcode: Option<i64>,
     fault: Option<FaultKind>,
 }
@@ -42,9 +43,15 @@ impl Call {
             appid: appid.map(|appid| appid.chars().take(MAX_APPID).collect()),
             code: code.map(fingerprint),
             secret: secret.map(fingerprint),
+            token: None,
             errcode: None,
             fault: None,
         }
+    }
+
+    /// The call with the access_token that came with it.
+    pub(crate) fn with_token(self, token: Option<&str>) -> Self {
+        Self { token: token.map(fingerprint), ..self }
     }
 
     /// The call with its outcome: `errcode` 0 is a success, none means that WeChat made no answer.
@@ -62,6 +69,8 @@ pub(crate) struct JournalEntry {
     appid: Option<String>,
     code_digest: Option<String>,
     secret_digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_digest: Option<String>,
     errcode: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<FaultKind>,
@@ -105,6 +114,7 @@ impl Journal {
                 appid: call.appid.clone(),
                 code_digest: call.code.as_ref().map(|digest| hex(digest)),
                 secret_digest: call.secret.as_ref().map(|digest| hex(digest)),
+                token_digest: call.token.as_ref().map(|digest| hex(digest)),
                 errcode: call.errcode,
                 fault: call.fault,
             })

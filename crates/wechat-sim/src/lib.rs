@@ -1,18 +1,22 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod api;
+mod business;
 mod chance;
 mod clock;
 mod codes;
 mod faults;
+mod genuine;
 mod guard;
 mod hang_up;
 mod journal;
 mod routes;
 mod simulator;
-mod stable_token;
 mod state;
 mod steering;
+mod token_routes;
+mod tokens;
 mod user_data;
 
 pub use simulator::{SimulatedApp, Simulator, SimulatorConfig, StartError};

@@ -4,16 +4,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::Method;
-use actix_web::web::{self, Data, Query, ServiceConfig};
+use actix_web::web::{self, Bytes, Data, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::answer;
+use crate::api::{APIS, Api, Asked};
 use crate::clock::Clock;
-use crate::faults::{FaultKind, JSCODE2SESSION, STABLE_TOKEN, Stage};
+use crate::faults::{FaultKind, JSCODE2SESSION, Stage};
 use crate::hang_up::hang_up;
 use crate::journal::{Call, Journal};
-use crate::stable_token::stable_token;
-use crate::state::{Exchange, World};
+use crate::state::{Exchange, Outcome, World};
 use crate::steering;
 
 /// What all workers share. Locks are held for a few map look-ups, never while an answer waits.
@@ -41,9 +41,11 @@ impl Shared {
 
 /// Every route there is.
 pub(crate) fn configure(config: &mut ServiceConfig) {
+    for api in APIS {
+        config.route(api.path, web::to(move |request, shared, body| interface(api, request, shared, body)));
+    }
     config
         .route(JSCODE2SESSION, web::to(jscode2session))
-        .route(STABLE_TOKEN, web::to(stable_token))
         .service(web::scope("/sim").configure(steering::configure))
         .default_service(web::to(not_found));
 }
@@ -55,37 +57,61 @@ async fn not_found() -> HttpResponse {
 }
 
 async fn jscode2session(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
-    let now_ms = shared.clock.now_ms();
     let exchange = parameters(request.query_string());
-    let call = Call::arrived(
-        now_ms,
-        JSCODE2SESSION,
-        exchange.appid.as_deref(),
-        exchange.js_code.as_deref(),
-        exchange.secret.as_deref(),
-    );
+    let (appid, code, secret) = (exchange.appid.as_deref(), exchange.js_code.as_deref(), exchange.secret.as_deref());
+    let call = Call::arrived(shared.clock.now_ms(), JSCODE2SESSION, appid, code, secret);
+    serve(&request, &shared, JSCODE2SESSION, appid, call, |world, now_ms| {
+        if request.method() == Method::GET { world.exchange(&exchange, now_ms) } else { world.refuse(43001, now_ms) }
+    })
+    .await
+}
 
-    let in_transit = shared.world().faults.take(JSCODE2SESSION, exchange.appid.as_deref(), Stage::Transport);
-    // Latency is between the exchange and its answer: what is asked for happens, even if nobody waits that long.
+async fn interface(
+    api: &'static Api,
+    request: HttpRequest,
+    shared: Data<Shared>,
+    body: Result<Bytes, actix_web::Error>,
+) -> HttpResponse {
+    // What is too long or broke off is no JSON either.
+    let body = body.unwrap_or_else(|_| Bytes::from_static(b"{"));
+    let asked = Asked::read(api, request.query_string(), &body);
+    let caller = shared.world().caller(api, &asked);
+    let call =
+        Call::arrived(shared.clock.now_ms(), api.path, caller.as_deref(), asked.text("code"), asked.text("secret"))
+            .with_token(asked.token());
+    serve(&request, &shared, api.path, caller.as_deref(), call, |world, now_ms| {
+        world.answer(api, request.method(), &asked, now_ms)
+    })
+    .await
+}
+
+/// Answers a call of WeChat's, or what stands between the caller and WeChat does, and writes the journal.
+async fn serve(
+    request: &HttpRequest,
+    shared: &Shared,
+    path: &'static str,
+    appid: Option<&str>,
+    call: Call,
+    answer: impl FnOnce(&mut World, u64) -> Outcome,
+) -> HttpResponse {
+    let now_ms = shared.clock.now_ms();
+    let in_transit = shared.world().faults.take(path, appid, Stage::Transport);
+    // Latency is between the call and its answer: what is asked for happens, even if nobody waits that long.
     let latency = in_transit.filter(|fault| fault.kind == FaultKind::Latency).map(|fault| fault.delay);
     if let Some(fault) = in_transit
         && latency.is_none()
     {
         shared.journal().record(call.ended(None, Some(fault.kind)));
         wait(fault.delay).await;
-        return lost_in_transit(&request, fault.kind);
+        return lost_in_transit(request, fault.kind);
     }
 
-    let outcome = if request.method() == Method::GET {
-        shared.world().exchange(&exchange, now_ms)
-    } else {
-        shared.world().refuse(43001, now_ms)
-    };
+    let outcome = answer(&mut shared.world(), now_ms);
     let errcode = outcome.result.as_ref().map_or_else(|refusal| refusal.errcode, |_| 0);
     let fault = outcome.fault.or(in_transit.map(|fault| fault.kind));
     shared.journal().record(call.ended(Some(errcode), fault));
     wait(latency.unwrap_or_default() + outcome.delay).await;
-    respond(&request, outcome.fault, answer::body(&outcome, outcome.fault == Some(FaultKind::Huge)))
+    respond(request, path, &outcome)
 }
 
 /// The query's first value of each name, percent-decoded. What is empty is missing.
@@ -108,7 +134,7 @@ fn parameters(query: &str) -> Exchange {
 }
 
 /// What the peer gets when its request never reaches WeChat's application.
-pub(crate) fn lost_in_transit(request: &HttpRequest, kind: FaultKind) -> HttpResponse {
+fn lost_in_transit(request: &HttpRequest, kind: FaultKind) -> HttpResponse {
     match kind {
         FaultKind::ResetBefore => hang_up(request),
         FaultKind::Html => HttpResponse::BadGateway().content_type("text/html").body(
@@ -118,19 +144,18 @@ pub(crate) fn lost_in_transit(request: &HttpRequest, kind: FaultKind) -> HttpRes
     }
 }
 
-/// The body, as far as the last fault lets it through.
-pub(crate) fn respond(request: &HttpRequest, fault: Option<FaultKind>, mut body: Vec<u8>) -> HttpResponse {
-    match fault {
+fn respond(request: &HttpRequest, path: &str, outcome: &Outcome) -> HttpResponse {
+    let mut body = answer::body(outcome, outcome.fault == Some(FaultKind::Huge));
+    match outcome.fault {
         Some(FaultKind::ResetAfter) => return hang_up(request),
         Some(FaultKind::Empty) => body.clear(),
         Some(FaultKind::Truncated) => body.truncate(body.len() / 2),
         _ => {}
     }
-    HttpResponse::Ok().content_type(answer::CONTENT_TYPE).body(body)
+    HttpResponse::Ok().content_type(answer::content_type(path)).body(body)
 }
 
-/// As long as a fault says.
-pub(crate) async fn wait(delay: Duration) {
+async fn wait(delay: Duration) {
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }

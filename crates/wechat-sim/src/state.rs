@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::SysError;
+use serde_json::{Map, Value};
 
 use crate::chance::Chance;
-use crate::codes::{Codes, MAX_CODES, Meaning, Rejected, Session};
-use crate::faults::{Fault, FaultKind, Faults, JSCODE2SESSION, STABLE_TOKEN, Stage};
+use crate::codes::{Codes, CountryCode, MAX_CODES, Meaning, Phone, Rejected, Session};
+use crate::faults::{Fault, FaultKind, Faults, JSCODE2SESSION, Stage};
+use crate::genuine::Genuine;
 use crate::simulator::SimulatedApp;
-use crate::stable_token::{self, Given, Token, TokenCall};
+use crate::tokens::Tokens;
 
 /// Apps known at once.
 const MAX_APPS: usize = 10_000;
@@ -34,10 +36,9 @@ pub(crate) enum SteeringError {
     TooManyApps,
 }
 
-struct App {
-    secret: String,
+pub(crate) struct App {
+    pub(crate) secret: String,
     union_group: Option<String>,
-    token: Option<Token>,
 }
 
 /// One user of one app.
@@ -99,12 +100,20 @@ impl Refusal {
     }
 }
 
-/// What came of an exchange.
-pub(crate) struct Outcome<T = Session> {
-    pub(crate) result: Result<T, Refusal>,
+/// What WeChat answers when all is well.
+pub(crate) enum Success {
+    /// To code2Session.
+    LoggedIn(Session),
+    /// To everything else: these fields.
+    Fields(Map<String, Value>),
+}
+
+/// What came of a call.
+pub(crate) struct Outcome {
+    pub(crate) result: Result<Success, Refusal>,
     /// The last fault that the call met, if any.
     pub(crate) fault: Option<FaultKind>,
-    /// Set by the fault `missing_field`, which another fault may follow: the answer lacks what it is about.
+    /// Set by the fault `missing_field`, which another fault may follow.
     pub(crate) without_openid: bool,
     pub(crate) delay: Duration,
     /// For the errmsg.
@@ -113,12 +122,14 @@ pub(crate) struct Outcome<T = Session> {
 
 /// Everything that one lock guards.
 pub(crate) struct World {
-    apps: HashMap<String, App>,
+    pub(crate) apps: HashMap<String, App>,
     people: HashMap<(String, String), Person>,
     people_oldest_first: VecDeque<(String, String)>,
-    codes: Codes,
+    pub(crate) codes: Codes,
+    pub(crate) tokens: Tokens,
+    pub(crate) genuine: Genuine,
     pub(crate) faults: Faults,
-    chance: Chance,
+    pub(crate) chance: Chance,
 }
 
 impl World {
@@ -128,6 +139,8 @@ impl World {
             people: HashMap::new(),
             people_oldest_first: VecDeque::new(),
             codes: Codes::new(MAX_CODES),
+            tokens: Tokens::default(),
+            genuine: Genuine::default(),
             faults: Faults::default(),
             chance: Chance::from_system()?,
         })
@@ -145,8 +158,7 @@ impl World {
         if self.apps.len() == MAX_APPS && !self.apps.contains_key(&app.appid) {
             return Err(SteeringError::TooManyApps);
         }
-        let token = self.apps.remove(&app.appid).and_then(|before| before.token);
-        self.apps.insert(app.appid, App { secret: app.secret, union_group: app.union_group, token });
+        self.apps.insert(app.appid, App { secret: app.secret, union_group: app.union_group });
         Ok(())
     }
 
@@ -191,6 +203,7 @@ impl World {
         appid: &str,
         openid: Option<String>,
         phone: Option<String>,
+        country_code: CountryCode,
         now_ms: u64,
     ) -> Result<IssuedPhone, SteeringError> {
         if let Some(phone) = &phone {
@@ -200,7 +213,8 @@ impl World {
         let (person, chance, _) = self.person(appid, &openid)?;
         let phone = person.use_phone(phone, chance);
         let code = chance.phone_code();
-        self.codes.issue(&code, appid.into(), Meaning::Phone, now_ms);
+        let number = Phone { openid: openid.as_str().into(), number: phone.clone(), country_code };
+        self.codes.issue(&code, appid.into(), Meaning::Phone(number), now_ms);
         Ok(IssuedPhone { code, openid, phone })
     }
 
@@ -228,6 +242,25 @@ impl World {
         })
     }
 
+    /// A person's present key.
+    pub(crate) fn session_key(&self, appid: &str, openid: &str) -> Option<&str> {
+        self.people.get(&(appid.to_owned(), openid.to_owned()))?.session_key.as_deref()
+    }
+
+    /// Gives a person another key.
+    pub(crate) fn new_session_key(&mut self, appid: &str, openid: &str) -> Option<Arc<str>> {
+        let person = self.people.get_mut(&(appid.to_owned(), openid.to_owned()))?;
+        Some(Arc::clone(person.session_key.insert(self.chance.session_key().into())))
+    }
+
+    /// Ends all tokens of an app at once, as another server's forced refreshes do, and returns how many there were.
+    pub(crate) fn end_tokens(&mut self, appid: &str, now_ms: u64) -> Result<usize, SteeringError> {
+        if !self.apps.contains_key(appid) {
+            return Err(SteeringError::UnknownApp);
+        }
+        Ok(self.tokens.end_all(appid, now_ms))
+    }
+
     /// code2Session, with the checks in WeChat's order.
     pub(crate) fn exchange(&mut self, call: &Exchange, now_ms: u64) -> Outcome {
         let mut met = Met::default();
@@ -236,52 +269,19 @@ impl World {
         if result.is_ok() {
             met.note(self.faults.take(JSCODE2SESSION, appid, Stage::Success));
         }
-        let without_openid = met.last == Some(FaultKind::MissingField);
+        let without_openid = met.misses_field();
         met.note(self.faults.take(JSCODE2SESSION, appid, Stage::Answer));
-        Outcome { result, fault: met.last, without_openid, delay: met.delay, rid: self.chance.rid(now_ms) }
+        Outcome { without_openid, ..self.outcome(result.map(Success::LoggedIn), &met, now_ms) }
     }
 
     /// The answer to a call that never gets as far as the exchange.
-    pub(crate) fn refuse<T>(&mut self, errcode: i64, now_ms: u64) -> Outcome<T> {
-        Outcome {
-            result: Err(Refusal::new(errcode)),
-            fault: None,
-            without_openid: false,
-            delay: Duration::ZERO,
-            rid: self.chance.rid(now_ms),
-        }
+    pub(crate) fn refuse(&mut self, errcode: i64, now_ms: u64) -> Outcome {
+        self.outcome(Err(Refusal::new(errcode)), &Met::default(), now_ms)
     }
 
-    /// stable_token, with the checks in WeChat's order.
-    pub(crate) fn token(&mut self, call: &TokenCall, now_ms: u64) -> Outcome<Given> {
-        let mut met = Met::default();
-        let result = self.checked_token(call, now_ms, &mut met);
-        let appid = call.appid.as_deref();
-        if result.is_ok() {
-            met.note(self.faults.take(STABLE_TOKEN, appid, Stage::Success));
-        }
-        let without_openid = met.last == Some(FaultKind::MissingField);
-        met.note(self.faults.take(STABLE_TOKEN, appid, Stage::Answer));
-        Outcome { result, fault: met.last, without_openid, delay: met.delay, rid: self.chance.rid(now_ms) }
-    }
-
-    fn checked_token(&mut self, call: &TokenCall, now_ms: u64, met: &mut Met) -> Result<Given, Refusal> {
-        let appid = call.appid.as_deref().ok_or(Refusal::new(41002))?;
-        let secret = call.secret.as_deref().ok_or(Refusal::new(41004))?;
-        let app = self.apps.get_mut(appid).ok_or(Refusal::new(40013))?;
-        if call.grant_type.as_deref() != Some("client_credential") {
-            return Err(Refusal::new(40002));
-        }
-        if app.secret != secret {
-            return Err(Refusal::new(40125));
-        }
-        for stage in [Stage::Rate, Stage::Inside] {
-            met.note(self.faults.take(STABLE_TOKEN, Some(appid), stage));
-            if let Some(refusal) = met.refusal {
-                return Err(refusal);
-            }
-        }
-        Ok(stable_token::give(&mut app.token, call.force_refresh, now_ms, &mut self.chance))
+    /// The answer to a call that met these faults.
+    pub(crate) fn outcome(&mut self, result: Result<Success, Refusal>, met: &Met, now_ms: u64) -> Outcome {
+        Outcome { result, fault: met.last, without_openid: false, delay: met.delay, rid: self.chance.rid(now_ms) }
     }
 
     fn checked(&mut self, call: &Exchange, now_ms: u64, met: &mut Met) -> Result<Session, Refusal> {
@@ -295,12 +295,7 @@ impl World {
         if app.secret != secret {
             return Err(Refusal::new(40125));
         }
-        for stage in [Stage::Rate, Stage::Inside] {
-            met.note(self.faults.take(JSCODE2SESSION, Some(appid), stage));
-            if let Some(refusal) = met.refusal {
-                return Err(refusal);
-            }
-        }
+        self.meet_faults(JSCODE2SESSION, appid, &[Stage::Address, Stage::Rate, Stage::Inside], met)?;
         self.codes.exchange(js_code, appid, now_ms).map_err(|rejected| {
             Refusal::new(match rejected {
                 Rejected::Invalid => 40029,
@@ -359,14 +354,19 @@ impl Person {
 
 /// The faults that a call met.
 #[derive(Default)]
-struct Met {
+pub(crate) struct Met {
     last: Option<FaultKind>,
     delay: Duration,
-    refusal: Option<Refusal>,
+    pub(crate) refusal: Option<Refusal>,
 }
 
 impl Met {
-    fn note(&mut self, fault: Option<Fault>) {
+    /// Whether the last one leaves out the main field of a success.
+    pub(crate) fn misses_field(&self) -> bool {
+        self.last == Some(FaultKind::MissingField)
+    }
+
+    pub(crate) fn note(&mut self, fault: Option<Fault>) {
         let Some(fault) = fault else { return };
         self.last = Some(fault.kind);
         self.delay += fault.delay;

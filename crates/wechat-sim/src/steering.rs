@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::codes::CountryCode;
 use crate::faults::{FaultBody, InvalidFault};
 use crate::routes::Shared;
 use crate::simulator::SimulatedApp;
@@ -22,6 +23,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         .service(resource("/codes", [web::post().to(issue_code)]))
         .service(resource("/phone-codes", [web::post().to(issue_phone_code)]))
         .service(resource("/encrypt", [web::post().to(encrypt)]))
+        .service(resource("/tokens/end", [web::post().to(end_tokens)]))
         .service(resource("/faults", [web::post().to(add_fault), web::delete().to(clear_faults)]))
         .service(resource("/clock", [web::post().to(advance_clock)]))
         .service(resource("/journal", [web::get().to(read_journal), web::delete().to(clear_journal)]))
@@ -131,20 +133,40 @@ struct PhoneCodeBody {
     appid: String,
     openid: Option<String>,
     phone: Option<String>,
+    #[serde(default)]
+    country_code: CountryCode,
 }
 
 async fn issue_phone_code(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
     let body: PhoneCodeBody = read(body)?;
     let now_ms = shared.clock.now_ms();
-    let issued = shared.world().issue_phone(&body.appid, body.openid, body.phone, now_ms)?;
+    let PhoneCodeBody { appid, openid, phone, country_code } = body;
+    let issued = shared.world().issue_phone(&appid, openid, phone, country_code, now_ms)?;
     Ok(HttpResponse::Ok().json(json!({ "code": issued.code, "openid": issued.openid, "phone": issued.phone })))
 }
 
 async fn encrypt(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
     let mut body: EncryptBody = read(body)?;
     let subject = shared.world().subject(&body.appid, &body.openid, body.phone.take())?;
-    let sealed = user_data::seal(&body, &subject, shared.clock.now_ms())?;
+    let now_ms = shared.clock.now_ms();
+    let sealed = user_data::seal(&body, &subject, now_ms)?;
+    if body.is_genuine_phone() {
+        shared.world().genuine.note(&body.appid, sealed.digest(), now_ms / 1000);
+    }
     Ok(HttpResponse::Ok().json(sealed))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokensBody {
+    appid: String,
+}
+
+async fn end_tokens(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
+    let body: TokensBody = read(body)?;
+    let now_ms = shared.clock.now_ms();
+    let ended = shared.world().end_tokens(&body.appid, now_ms)?;
+    Ok(HttpResponse::Ok().json(json!({ "ended": ended })))
 }
 
 async fn add_fault(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {

@@ -11,8 +11,10 @@ use cbc::cipher::{BlockModeEncrypt as _, KeyIvInit as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
 
 use crate::chance::hex;
+use crate::codes::CountryCode;
 use crate::state::Subject;
 
 /// What WeChat gives instead of a profile since 2022.
@@ -59,14 +61,6 @@ pub(crate) struct EncryptBody {
     payload: Option<Value>,
     #[serde(default)]
     anonymous: bool,
-}
-
-/// WeChat has sent both.
-#[derive(Clone, Deserialize, Serialize)]
-#[serde(untagged)]
-enum CountryCode {
-    Text(String),
-    Number(u32),
 }
 
 /// What the client API hands to the mini-program.
@@ -169,7 +163,19 @@ fn signature(raw_data: &str, session_key: &str) -> String {
     hex(&Sha1::new().chain_update(raw_data).chain_update(session_key).finalize())
 }
 
+impl Sealed {
+    /// What `checkencryptedmsg` is asked for: SHA-256 of the base64 text.
+    pub(crate) fn digest(&self) -> String {
+        hex(&Sha256::digest(&self.encrypted_data))
+    }
+}
+
 impl EncryptBody {
+    /// Whether this is phone data as WeChat itself would make it, the only kind that it confirms.
+    pub(crate) fn is_genuine_phone(&self) -> bool {
+        self.kind == Kind::Phone && self.watermark_appid.as_ref().is_none_or(|appid| *appid == self.appid)
+    }
+
     /// Gender and region are empty since 2021, the language is fixed.
     fn profile(&self) -> Profile<'_> {
         let (nickname, avatar) =
@@ -204,7 +210,7 @@ impl EncryptBody {
                 serde_json::to_string(&UserInfo { open_id: None, profile: profile.clone(), union_id: None, watermark })
             }
             Kind::Phone => {
-                let country_code = self.country_code.clone().unwrap_or_else(|| CountryCode::Text("86".into()));
+                let country_code = self.country_code.clone().unwrap_or_default();
                 serde_json::to_string(&PhonePayload {
                     phone_number: country_code.in_front_of(&subject.phone),
                     pure_phone_number: &subject.phone,
@@ -221,18 +227,6 @@ impl EncryptBody {
             },
         };
         json.map_err(|_| SealError::Cipher)
-    }
-}
-
-impl CountryCode {
-    /// WeChat: numbers of the mainland stand alone, others carry their country code.
-    fn in_front_of(&self, number: &str) -> String {
-        match self {
-            Self::Text(code) if code == "86" => number.to_owned(),
-            Self::Number(86) => number.to_owned(),
-            Self::Text(code) => format!("{code}{number}"),
-            Self::Number(code) => format!("{code}{number}"),
-        }
     }
 }
 

@@ -24,6 +24,13 @@ fn call(appid: &str, code: &str) -> Exchange {
     }
 }
 
+fn logged_in(outcome: Outcome) -> Session {
+    match outcome.result {
+        Ok(Success::LoggedIn(session)) => session,
+        _ => panic!("no login"),
+    }
+}
+
 fn errcode(world: &mut World, call: &Exchange, now_ms: u64) -> i64 {
     world.exchange(call, now_ms).result.err().map_or(0, |refusal| refusal.errcode)
 }
@@ -74,10 +81,11 @@ fn a_code_belongs_to_its_app() {
 #[test]
 fn a_phone_code_is_no_login_code() {
     let mut world = world();
-    let issued = world.issue_phone("wxA", Some("o1".into()), Some("13800138000".into()), 0).unwrap();
+    let issued =
+        world.issue_phone("wxA", Some("o1".into()), Some("13800138000".into()), CountryCode::default(), 0).unwrap();
     assert_eq!(issued.code.len(), 64);
     assert_eq!(errcode(&mut world, &call("wxA", &issued.code), 0), 40029);
-    let again = world.issue_phone("wxA", Some("o1".into()), None, 0).unwrap();
+    let again = world.issue_phone("wxA", Some("o1".into()), None, CountryCode::default(), 0).unwrap();
     assert_eq!(again.phone, "13800138000", "the number stays with the person");
 }
 
@@ -85,7 +93,7 @@ fn a_phone_code_is_no_login_code() {
 fn the_key_changes_when_a_code_is_issued() {
     let mut world = world();
     let login = |world: &mut World, rotate| world.issue_login("wxA", Some("o1".into()), None, rotate, 0).unwrap().code;
-    let exchanged = |world: &mut World, code: &str| world.exchange(&call("wxA", code), 0).result.ok().unwrap().key;
+    let exchanged = |world: &mut World, code: &str| logged_in(world.exchange(&call("wxA", code), 0)).key;
     let sealing = |world: &mut World| world.subject("wxA", "o1", None).unwrap().session_key;
 
     let first = login(&mut world, false);
@@ -105,7 +113,7 @@ fn no_key_before_the_first_code() {
     let mut world = world();
     let error = |world: &mut World, appid: &str, openid: &str| world.subject(appid, openid, None).err();
     assert_eq!(error(&mut world, "wxA", "o1"), Some(SteeringError::NoSessionKey));
-    world.issue_phone("wxA", Some("o1".into()), None, 0).unwrap();
+    world.issue_phone("wxA", Some("o1".into()), None, CountryCode::default(), 0).unwrap();
     assert_eq!(error(&mut world, "wxA", "o1"), Some(SteeringError::NoSessionKey));
     assert_eq!(error(&mut world, "wxNone", "o1"), Some(SteeringError::UnknownApp));
     world.issue_login("wxA", Some("o1".into()), None, true, 0).unwrap();
@@ -118,7 +126,7 @@ fn unionid_of_bound_apps_and_of_those_named() {
     let mut world = world();
     let unionid = |world: &mut World, appid: &str, openid: &str, named: Option<&str>| {
         let issued = world.issue_login(appid, Some(openid.into()), named.map(Into::into), true, 0).unwrap();
-        let session = world.exchange(&call(appid, &issued.code), 0).result.ok().unwrap();
+        let session = logged_in(world.exchange(&call(appid, &issued.code), 0));
         assert_eq!(session.unionid, issued.unionid);
         session.unionid.map(|unionid| unionid.to_string())
     };
@@ -156,7 +164,7 @@ fn malformed_names_are_refused() {
     let long = Some("o".repeat(65));
     assert!(world.issue_login("wxA", long.clone(), None, true, 0).is_err());
     assert!(world.issue_login("wxA", None, long, true, 0).is_err());
-    assert!(world.issue_phone("wxA", None, Some("+86 138".into()), 0).is_err());
+    assert!(world.issue_phone("wxA", None, Some("+86 138".into()), CountryCode::default(), 0).is_err());
 }
 
 #[test]

@@ -95,6 +95,32 @@ impl Sim {
         wechat_json(self.try_exchange(appid, code).await.unwrap()).await
     }
 
+    /// A call of another interface than code2Session; its answer after a look at its wrapping.
+    pub(crate) async fn api(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let mut request = self.client.request(method, format!("{}{path}", self.simulator.url()));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!((response.status().as_u16(), path), (200, path));
+        assert_eq!(response.headers()["content-type"], "application/json; encoding=utf-8");
+        response.json().await.unwrap()
+    }
+
+    /// The stable token of an app, or its refusal.
+    pub(crate) async fn stable_token(&self, appid: &str, force_refresh: bool) -> Value {
+        let secret = secret_of(appid);
+        let body = json!({
+            "grant_type": "client_credential", "appid": appid, "secret": secret, "force_refresh": force_refresh,
+        });
+        self.api(Method::POST, "/cgi-bin/stable_token", Some(body)).await
+    }
+
+    /// A stable token that works.
+    pub(crate) async fn token(&self, appid: &str) -> String {
+        self.stable_token(appid, false).await["access_token"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn fault(&self, fault: Value) {
         let mut body = json!({"route": "jscode2session"});
         body.as_object_mut().unwrap().extend(fault.as_object().unwrap().clone());

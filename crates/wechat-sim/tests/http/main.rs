@@ -7,9 +7,11 @@
 )]
 
 mod access;
+mod business;
 mod client_data;
 mod code2session;
 mod faults;
 mod harness;
 mod lifecycle;
 mod steering;
+mod tokens;

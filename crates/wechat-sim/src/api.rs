@@ -1,0 +1,193 @@
+//! WeChat's interfaces other than code2Session: the table, and the order of the checks.
+
+use std::collections::HashMap;
+
+use actix_web::http::Method;
+use actix_web::web::Query;
+use serde_json::{Map, Value};
+
+use crate::faults::Stage;
+use crate::state::{Met, Outcome, Refusal, Success, World};
+use crate::{business, token_routes};
+
+/// The answer of an interface: the fields of a success, or an errcode.
+pub(crate) type Answer = Result<Map<String, Value>, Refusal>;
+
+/// What a call proves itself with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// An app's AppSecret, among the parameters.
+    Secret,
+    /// An access_token of an app, in the query.
+    Token,
+}
+
+/// One interface.
+pub(crate) struct Api {
+    pub(crate) path: &'static str,
+    pub(crate) method: Method,
+    pub(crate) proof: Proof,
+    /// What the fault `missing_field` leaves out.
+    pub(crate) main_field: &'static str,
+    /// What it does once all checks have passed. The text is the appid that was proved.
+    pub(crate) run: fn(&mut World, &str, &Asked, u64) -> Answer,
+}
+
+/// All of them.
+pub(crate) const APIS: &[&Api] = &[
+    &token_routes::STABLE_TOKEN,
+    &token_routes::TOKEN,
+    &business::PHONE_NUMBER,
+    &business::CHECK_SESSION,
+    &business::RESET_SESSION_KEY,
+    &business::CHECK_ENCRYPTED,
+];
+
+/// What was asked.
+pub(crate) struct Asked {
+    query: HashMap<String, String>,
+    /// The fields of the body; an errcode if there are none to be had.
+    body: Result<Map<String, Value>, i64>,
+    is_get: bool,
+}
+
+impl Asked {
+    pub(crate) fn read(api: &Api, query: &str, body: &[u8]) -> Self {
+        let pairs = Query::<Vec<(String, String)>>::from_query(query).map(Query::into_inner).unwrap_or_default();
+        let mut query = HashMap::new();
+        // The first of two wins, and what is empty is missing.
+        for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+            query.entry(name).or_insert(value);
+        }
+        let body =
+            if body.trim_ascii().is_empty() { Err(44002) } else { serde_json::from_slice(body).map_err(|_| 47001) };
+        Self { query, body, is_get: api.method == Method::GET }
+    }
+
+    /// A parameter: of the query for a GET, of the body for a POST. What is empty is missing.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        if self.is_get {
+            return self.query.get(name).map(String::as_str);
+        }
+        self.body.as_ref().ok()?.get(name)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// A parameter that must be there.
+    pub(crate) fn required(&self, name: &str, missing: i64) -> Result<&str, Refusal> {
+        self.text(name).ok_or(Refusal::new(missing))
+    }
+
+    /// A truth value of the body; false if it is absent.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.body.as_ref().is_ok_and(|body| body.get(name).and_then(Value::as_bool).unwrap_or_default())
+    }
+
+    /// The token in the query.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.query.get("access_token").map(String::as_str)
+    }
+}
+
+impl World {
+    /// Whom a call is about, for the journal and for faults: the app it names, or that of its token.
+    pub(crate) fn caller(&self, api: &Api, asked: &Asked) -> Option<String> {
+        match api.proof {
+            Proof::Secret => asked.text("appid").map(str::to_owned),
+            Proof::Token => asked.token().and_then(|token| self.tokens.owner(token)).map(|owner| owner.to_string()),
+        }
+    }
+
+    /// Answers a call, with the checks in WeChat's order.
+    pub(crate) fn answer(&mut self, api: &Api, method: &Method, asked: &Asked, now_ms: u64) -> Outcome {
+        let caller = self.caller(api, asked);
+        let mut met = Met::default();
+        let mut result = self.checked_call(api, method, asked, now_ms, &mut met);
+        if let Ok(fields) = &mut result {
+            met.note(self.faults.take(api.path, caller.as_deref(), Stage::Success));
+            if met.misses_field() {
+                fields.remove(api.main_field);
+            }
+        }
+        met.note(self.faults.take(api.path, caller.as_deref(), Stage::Answer));
+        self.outcome(result.map(Success::Fields), &met, now_ms)
+    }
+
+    fn checked_call(&mut self, api: &Api, method: &Method, asked: &Asked, now_ms: u64, met: &mut Met) -> Answer {
+        if *method != api.method {
+            return Err(Refusal::new(if asked.is_get { 43001 } else { 43002 }));
+        }
+        let appid = match api.proof {
+            Proof::Secret => {
+                asked.checked_body()?;
+                self.proved_by_secret(asked)?
+            }
+            Proof::Token => {
+                let appid = self.proved_by_token(api, asked, now_ms, met)?;
+                asked.checked_body()?;
+                appid
+            }
+        };
+        self.meet_faults(api.path, &appid, &[Stage::Address, Stage::Rate, Stage::Inside], met)?;
+        (api.run)(self, &appid, asked, now_ms)
+    }
+
+    /// Parameters, appid, grant_type, secret.
+    fn proved_by_secret(&self, asked: &Asked) -> Result<String, Refusal> {
+        let appid = asked.required("appid", 41002)?;
+        let secret = asked.required("secret", 41004)?;
+        let app = self.apps.get(appid).ok_or(Refusal::new(40013))?;
+        if asked.text("grant_type") != Some("client_credential") {
+            return Err(Refusal::new(40002));
+        }
+        if app.secret == secret { Ok(appid.to_owned()) } else { Err(Refusal::new(40125)) }
+    }
+
+    /// Token present, well-formed, known and latest, not expired, of an app.
+    fn proved_by_token(&mut self, api: &Api, asked: &Asked, now_ms: u64, met: &mut Met) -> Result<String, Refusal> {
+        let token = asked.token().ok_or(Refusal::new(41001))?;
+        let owner = self.tokens.check(token, now_ms).map_err(Refusal::new)?;
+        self.meet_faults(api.path, &owner, &[Stage::Token], met)?;
+        if self.apps.contains_key(&*owner) { Ok(owner.to_string()) } else { Err(Refusal::new(40001)) }
+    }
+
+    /// Lets the faults of these stages happen.
+    pub(crate) fn meet_faults(
+        &mut self,
+        path: &str,
+        appid: &str,
+        stages: &[Stage],
+        met: &mut Met,
+    ) -> Result<(), Refusal> {
+        for stage in stages {
+            met.note(self.faults.take(path, Some(appid), *stage));
+            if let Some(refusal) = met.refusal {
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Asked {
+    /// The body of a POST is there and is a JSON object.
+    fn checked_body(&self) -> Result<(), Refusal> {
+        match self.body {
+            Err(errcode) if !self.is_get => Err(Refusal::new(errcode)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The fields of a success that carries errcode and errmsg.
+pub(crate) fn ok(more: Value) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("errcode".into(), 0.into());
+    fields.insert("errmsg".into(), "ok".into());
+    fields.extend(plain(more));
+    fields
+}
+
+/// The fields of a success that carries neither.
+pub(crate) fn plain(fields: Value) -> Map<String, Value> {
+    if let Value::Object(fields) = fields { fields } else { Map::new() }
+}
