@@ -36,7 +36,6 @@ pub struct InstanceCondition {
 
 pub(crate) async fn of_database(core: &Core) -> Result<DatabaseCondition, StorageError> {
     version(core).await?;
-    #[expect(clippy::disallowed_methods, reason = "how long the network and the engine take is the question")]
     let started = Instant::now();
     let version = version(core).await?;
     let latency = started.elapsed();

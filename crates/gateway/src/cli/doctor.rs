@@ -26,10 +26,7 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) async fn run(self) -> ExitCode {
-        let findings = match self.admin.gateway() {
-            true => self.through_gateway().await,
-            false => self.on_database().await,
-        };
+        let findings = if self.admin.gateway() { self.through_gateway().await } else { self.on_database().await };
         let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
         if self.admin.json {
             print::json(&findings);
