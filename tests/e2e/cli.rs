@@ -13,14 +13,15 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use wxgate_crypto::{MasterKey, Random};
 
-use crate::harness::cli::{Cli, Output, wxgate};
+use crate::harness::cli::{Cli, NO_WECHAT, Output, wxgate};
+use crate::harness::simulator::SimulatorProcess;
 
 /// Exit status of a command that was not understood, and of one that failed.
 const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 54] = [
+const COMMANDS: [&[&str]; 66] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -44,22 +45,34 @@ const COMMANDS: [&[&str]; 54] = [
     &["app"],
     &["app", "add"],
     &["app", "list"],
+    &["app", "show"],
     &["app", "rotate-secret"],
+    &["app", "verify"],
+    &["app", "remove"],
     &["app", "disable"],
     &["app", "enable"],
     &["app", "policy"],
     &["union-group"],
     &["union-group", "add"],
     &["union-group", "list"],
+    &["union-group", "show"],
+    &["union-group", "rename"],
+    &["union-group", "remove"],
     &["audience"],
     &["audience", "add"],
     &["audience", "list"],
+    &["audience", "remove"],
     &["policy"],
     &["policy", "add"],
     &["policy", "list"],
+    &["policy", "show"],
+    &["policy", "change"],
+    &["policy", "remove"],
     &["service-client"],
     &["service-client", "add"],
     &["service-client", "list"],
+    &["service-client", "show"],
+    &["service-client", "change"],
     &["service-client", "rotate"],
     &["service-client", "remove"],
     &["user"],
@@ -80,11 +93,12 @@ const COMMANDS: [&[&str]; 54] = [
 /// A folder with a configuration and a master key, as an operator would write them.
 struct House {
     folder: TempDir,
+    simulator: Option<SimulatorProcess>,
 }
 
 impl House {
     fn new() -> Self {
-        let house = Self { folder: tempfile::tempdir().unwrap() };
+        let house = Self { folder: tempfile::tempdir().unwrap(), simulator: None };
         std::fs::create_dir(house.path("data")).unwrap();
         house.new_master_key();
         house.write("wxgate.toml", &house.configuration());
@@ -99,11 +113,17 @@ impl House {
         house
     }
 
+    /// The same where WeChat can be asked, and knows these apps: `APPID=SECRET`.
+    async fn with_wechat(apps: &[&str]) -> Self {
+        Self { simulator: Some(SimulatorProcess::start(apps).await), ..Self::furnished().await }
+    }
+
     fn configuration(&self) -> String {
         let text = |name: &str| serde_json::to_string(&self.path(name).display().to_string()).unwrap();
         format!(
             "public_url = \"https://login.example.com\"\ndata_dir = {}\n[listen]\npublic = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\
-             [database]\nurl = \"sqlite://{}\"\n[master_key]\nvalue_file = {}\n",
+             [database]\nurl = \"sqlite://{}\"\n[master_key]\nvalue_file = {}\n\
+             [wechat]\nurl = \"{NO_WECHAT}\"\nallow_other_hosts = true\n",
             text("data"),
             self.path("data/wxgate.db").display(),
             text("master-key")
@@ -125,7 +145,11 @@ impl House {
 
     /// A command here, whose configuration is the default `wxgate.toml`.
     fn run<const N: usize>(&self, arguments: [&str; N]) -> Cli {
-        wxgate(arguments).folder(self.folder.path())
+        let run = wxgate(arguments).folder(self.folder.path());
+        match &self.simulator {
+            Some(simulator) => run.asking(simulator.url()),
+            None => run,
+        }
     }
 }
 

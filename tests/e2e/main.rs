@@ -7,6 +7,7 @@
 mod harness;
 
 mod account;
+mod admin_apps;
 mod admin_listener;
 mod audit;
 mod cli;

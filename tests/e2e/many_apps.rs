@@ -150,7 +150,7 @@ async fn a_new_secret_serves_before_and_after_wechat_knows_it() {
 
     // The operator rotates here first: WeChat still wants the old secret, the second slot has it.
     let rotate = async |secret: &str| {
-        gateway.command(["app", "rotate-secret", APP, "--secret-file", "-"]).stdin(secret).run().await.ok();
+        gateway.command(["app", "rotate-secret", APP, "--ahead", "--secret-file", "-"]).stdin(secret).run().await.ok();
     };
     // How many exchanges one login takes now.
     let calls_of_a_login = async || {
@@ -166,10 +166,20 @@ async fn a_new_secret_serves_before_and_after_wechat_knows_it() {
     // Then at WeChat: the first slot serves alone.
     simulator.put_app(APP, "5ec2e7second", Some("demo")).await;
     assert_eq!(calls_of_a_login().await, 1);
+    within(Duration::from_secs(2), "the login proves the new secret", async || {
+        let app = gateway.command(["app", "show", APP, "--json"]).run().await.json();
+        (app["secret"]["state"] == "accepted").then_some(())
+    })
+    .await;
 
-    // Two rotations further, WeChat's secret is in no slot: the app's set-up needs its operator, and the code is told so.
+    // However many secrets are tried, the one that works is not lost.
     rotate("5ec2e7third").await;
     rotate("5ec2e7fourth").await;
+    within(Duration::from_secs(2), "both secrets are tried", async || (calls_of_a_login().await == 2).then_some(()))
+        .await;
+
+    // With a secret that is in no slot the app's set-up needs its operator, and the code is told so.
+    simulator.put_app(APP, "5ec2e7elsewhere", Some("demo")).await;
     let refused = within(Duration::from_secs(2), "neither secret is right", async || {
         let issued = simulator.code(APP).await;
         let reply = gateway.client().login_with(APP, &issued.code).await;

@@ -146,6 +146,6 @@ async fn a_removed_client_s_tokens_are_worth_nothing() {
     let (orders, stock) = services(&gateway).await;
     let user = log_in(&gateway).await;
     let exchanged = exchange(&gateway, "demo", &orders, text(&user, "access_token"), "stock").await.ok();
-    gateway.command(["service-client", "remove", &orders.id]).run().await.ok();
+    gateway.command(["service-client", "remove", &orders.id, "--yes"]).run().await.ok();
     becomes(&gateway, ("demo", &stock), text(&exchanged, "access_token"), false).await;
 }

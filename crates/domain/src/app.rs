@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use wxgate_crypto::Secret;
+use wxgate_crypto::{MacKey, Secret, encoding};
 
 use crate::ids::{AppId, TenantId, UnionGroupId, WechatAppid};
 use crate::policy::AppPolicy;
@@ -29,8 +29,87 @@ pub struct App {
     pub policy: AppPolicy,
     /// Raised to end every session of the app at once; sessions carry the value they began with.
     pub sessions_epoch: u32,
+    /// What may be known of its AppSecret.
+    pub secret: SecretStatus,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+/// What may be known of an AppSecret: that it was proved, when it changed, and whether it is the same as another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretStatus {
+    /// Whether WeChat has accepted it.
+    pub state: SecretState,
+    /// When it took the place of the one before; `None` for the first one.
+    pub changed_at: Option<Timestamp>,
+    /// Tells it from others, and nothing else about it.
+    pub fingerprint: SecretFingerprint,
+    /// The same of the secret in the second slot.
+    pub previous: Option<SecretFingerprint>,
+}
+
+impl SecretStatus {
+    /// Whether WeChat ever accepted a secret of the app.
+    pub fn is_proved(&self) -> bool {
+        self.state != SecretState::Unverified
+    }
+}
+
+/// Whether WeChat has accepted the AppSecret in the first slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretState {
+    /// No secret of the app was ever accepted: so far its registration owns nothing.
+    Unverified,
+    /// The one before was accepted, and this one is new.
+    Pending,
+    /// WeChat has accepted it.
+    Accepted,
+}
+
+impl SecretState {
+    /// The word in storage and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unverified => "unverified",
+            Self::Pending => "pending",
+            Self::Accepted => "accepted",
+        }
+    }
+
+    /// The state of a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Unverified, Self::Pending, Self::Accepted].into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// The state once another secret stands in the first slot.
+    pub fn replaced(self, accepted: bool) -> Self {
+        match (self, accepted) {
+            (_, true) => Self::Accepted,
+            (Self::Unverified, false) => Self::Unverified,
+            (Self::Pending | Self::Accepted, false) => Self::Pending,
+        }
+    }
+}
+
+/// 16 hexadecimal digits of a keyed digest of an AppSecret: equal for equal secrets of one tenant, and of no use for
+/// finding one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretFingerprint(String);
+
+impl SecretFingerprint {
+    /// The fingerprint of a secret under a tenant's key.
+    pub fn of(secret: &AppSecret, key: &MacKey) -> Self {
+        let digest = key.digest("app_secret", &[secret.expose().as_bytes()]);
+        let (head, _) = digest.as_bytes().split_at(8);
+        Self(encoding::to_hex(head))
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Whether an app may act.

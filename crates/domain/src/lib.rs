@@ -21,7 +21,7 @@ pub mod time;
 pub mod user;
 
 pub use admin_key::{AdminKey, AdminKeySecret, AdminScope, AdminScopes};
-pub use app::{App, AppSecret, AppStatus, Credential};
+pub use app::{App, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState, SecretStatus};
 pub use audience::{Audience, Scope};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;

@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Kid {
 }
 
 /// Where a key stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SigningKeyState {
     /// Published so that verifiers know it, but not signing yet.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web;
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Random;
@@ -83,7 +83,7 @@ pub(crate) struct Sockets {
 }
 
 /// Where everything listens, as written to `listen.json`.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Addresses {
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -291,6 +291,12 @@ impl Addresses {
         let draft = target.with_extension("json.new");
         std::fs::write(&draft, serde_json::to_vec_pretty(self).unwrap_or_default())?;
         std::fs::rename(draft, target)
+    }
+
+    /// Where the simulated WeChat of the trial on this folder listens; `None` where there is no trial with one.
+    pub(crate) fn simulator_on(data_dir: &Path) -> Option<SocketAddr> {
+        let written = std::fs::read(listen_json(data_dir)).ok()?;
+        serde_json::from_slice::<Self>(&written).ok()?.simulator
     }
 
     /// Removes what an earlier start left behind.

@@ -56,6 +56,7 @@ pub(crate) struct Metrics {
     batches: Family<OutcomeLabels, Counter>,
     decrypt_failures: Family<CauseLabels, Counter>,
     pub(crate) client_failures: Counter,
+    pub(crate) previous_secret: Counter,
     pub(crate) admin_key_failures: Counter,
     pub(crate) referer_mismatch: Counter,
     pub(crate) untrusted_forwarded: Counter,
@@ -89,6 +90,7 @@ impl Metrics {
             batches: Family::default(),
             decrypt_failures: Family::default(),
             client_failures: Counter::default(),
+            previous_secret: Counter::default(),
             admin_key_failures: Counter::default(),
             referer_mismatch: Counter::default(),
             untrusted_forwarded: Counter::default(),
@@ -121,6 +123,11 @@ impl Metrics {
             "admin_key_failures",
             "Admin keys that are unknown, removed or expired",
             self.admin_key_failures.clone(),
+        );
+        r.register(
+            "previous_secret_exchanges",
+            "Exchanges for which WeChat accepted only the AppSecret before the present one",
+            self.previous_secret.clone(),
         );
         r.register(
             "referer_mismatches",

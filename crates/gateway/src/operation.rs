@@ -6,10 +6,16 @@
 //! body of everything else.
 
 pub(crate) mod admin_keys;
+pub(crate) mod apps;
+pub(crate) mod audiences;
 pub(crate) mod audit;
 pub(crate) mod doctor;
 pub(crate) mod jobs;
+pub(crate) mod policies;
+pub(crate) mod service_clients;
+pub(crate) mod signing_keys;
 pub(crate) mod tenants;
+pub(crate) mod union_groups;
 
 use std::future::Future;
 
@@ -105,10 +111,16 @@ pub(crate) trait Visitor {
 /// Tells of every operation there is.
 pub(crate) fn all(visitor: &mut impl Visitor) {
     admin_keys::all(visitor);
-    jobs::all(visitor);
+    apps::all(visitor);
+    audiences::all(visitor);
     audit::all(visitor);
     doctor::all(visitor);
+    jobs::all(visitor);
+    policies::all(visitor);
+    service_clients::all(visitor);
+    signing_keys::all(visitor);
     tenants::all(visitor);
+    union_groups::all(visitor);
 }
 
 /// A part of a list, and how to go on.
@@ -125,9 +137,15 @@ impl<T: ToSchema> Page<T> {
     /// The items that come after the one called `cursor`, at most `limit` of them. `name` says what each is called; the
     /// items are in the order of these names.
     pub(crate) fn of(items: Vec<T>, cursor: Option<&str>, limit: Limit, name: impl Fn(&T) -> String) -> Self {
-        let limit = limit.get();
-        let mut rest = items.into_iter().filter(|item| cursor.is_none_or(|cursor| name(item).as_str() > cursor));
-        let items: Vec<_> = rest.by_ref().take(limit).collect();
+        let rest = items.into_iter().filter(|item| cursor.is_none_or(|cursor| name(item).as_str() > cursor));
+        Self::begun(rest, limit, &name)
+    }
+
+    /// The first of items that begin where the cursor says, and are at least one more than the limit if there are so
+    /// many: see [`Limit::and_one`].
+    pub(crate) fn begun(items: impl IntoIterator<Item = T>, limit: Limit, name: impl Fn(&T) -> String) -> Self {
+        let mut rest = items.into_iter();
+        let items: Vec<_> = rest.by_ref().take(limit.get()).collect();
         let next_cursor = rest.next().and_then(|_| items.last().map(&name));
         Self { items, next_cursor }
     }
@@ -141,6 +159,11 @@ pub(crate) struct Limit(u16);
 impl Limit {
     /// The most that there can be.
     pub(crate) const MOST: Self = Self(500);
+
+    /// How many items tell whether there is a next page.
+    pub(crate) fn and_one(self) -> u64 {
+        u64::from(self.0) + 1
+    }
 
     /// As a number.
     pub(crate) fn get(self) -> usize {

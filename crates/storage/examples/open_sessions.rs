@@ -110,8 +110,10 @@ async fn somebody(storage: &Storage) -> (TenantScope, NewSession) {
         appid: format!("wx{suffix}").parse().unwrap(),
         name: "Bench".to_owned(),
         secret: "secret".parse().unwrap(),
+        is_accepted: true,
         union_group: None,
         policy: AppPolicy::default(),
+        may_move: false,
     };
     let app = tx.tenant(tenant.id).apps().add(app).await.unwrap();
     tx.commit().await.unwrap();

@@ -382,3 +382,22 @@ pub(crate) mod admin_key {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// The appid of a mini-program that was removed, and whose it was.
+pub(crate) mod released_appid {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "released_appid")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) appid: Vec<u8>,
+        pub(crate) tenant_id: Uuid,
+        pub(crate) at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -51,6 +51,8 @@ pub(crate) struct TenantKeys {
     /// The newest, by its number.
     pub(crate) refresh_mac: (u32, MacKey),
     older_macs: Vec<(u32, MacKey)>,
+    /// The newest that digests what is looked up or compared.
+    pub(crate) digest: MacKey,
     /// Raised when a backup was restored; part of every refresh token's MAC.
     pub(crate) restore_epoch: u32,
 }
@@ -62,17 +64,20 @@ impl TenantKeys {
         master_keys: &MasterKeyRing,
         tenant: TenantId,
     ) -> Result<Self, StorageError> {
-        let purposes = [Purpose::Seal.as_str(), Purpose::RefreshMac.as_str()];
+        let purposes = [Purpose::Seal, Purpose::RefreshMac, Purpose::Digest].map(Purpose::as_str);
         let newest_first = of_tenant::<data_key::Entity>(tenant)
             .filter(data_key::Column::Purpose.is_in(purposes))
             .order_by_desc(data_key::Column::Number);
         let mut seals = Vec::new();
         let mut macs = Vec::new();
+        let mut digest = None;
         for row in newest_first.all(db).await? {
             let number = repo::unsigned(row.number, "data_key", "number")?;
             let key = open_sealed(master_keys, "data_key", tenant.uuid(), number, row.sealed)?;
             if row.purpose == Purpose::Seal.as_str() {
                 seals.push(SealKey::new(KeyId::from(number), key));
+            } else if row.purpose == Purpose::Digest.as_str() {
+                digest.get_or_insert(MacKey::new(KeyId::from(number), key));
             } else {
                 macs.push((number, MacKey::new(KeyId::from(number), key)));
             }
@@ -84,6 +89,7 @@ impl TenantKeys {
             others: seals.collect(),
             refresh_mac: macs.next().ok_or(StorageError::NotFound)?,
             older_macs: macs.collect(),
+            digest: digest.ok_or(StorageError::NotFound)?,
             restore_epoch: repo::instance::restore_epoch(db).await?,
         })
     }

@@ -35,8 +35,8 @@ pub use job::{Outcome, Worker};
 pub use open_session::OpenSessionError;
 pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};
 pub use repo::admin_keys::{AdminKeys, NewAdminKey, TxAdminKeys};
-pub use repo::apps::{AllApps, NewApp, StoredApp, TenantApps};
-pub use repo::audiences::{OwnedAudience, TenantAudiences};
+pub use repo::apps::{AllApps, AppChange, NewApp, StoredApp, TenantApps};
+pub use repo::audiences::{AllAudiences, AudienceUse, OwnedAudience, TenantAudiences};
 pub use repo::forward_auth_policies::{
     AllForwardAuthPolicies, NewForwardAuthPolicy, StoredForwardAuthPolicy, TenantForwardAuthPolicies,
 };
@@ -47,9 +47,9 @@ pub use repo::nodes::{Node, Nodes};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
 pub use repo::service_clients::{AllServiceClients, TenantServiceClients};
 pub use repo::sessions::{ActingSession, LiveSession};
-pub use repo::signing_keys::{AllSigningKeys, TenantRing, TxSigningKeys};
+pub use repo::signing_keys::{AllSigningKeys, Rings, TenantRing, TxSigningKeys};
 pub use repo::tenants::{NewTenant, Tenants};
-pub use repo::union_groups::{TenantUnionGroups, UnionGroup};
+pub use repo::union_groups::{AllUnionGroups, GroupMembers, TenantUnionGroups, UnionGroup};
 pub use scope::TenantScope;
 pub use storage::{BatchObserver, BatchOutcome, BatchReport, InstanceKind, Storage, StorageConfig};
 pub use tx::Tx;

@@ -5,8 +5,8 @@ use wxgate_crypto::MacKey;
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, revocation, revocation_counter,
-    service_client, signing_key, union_group, union_member, user,
+    app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, released_appid, revocation,
+    revocation_counter, service_client, signing_key, union_group, union_member, user,
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
@@ -41,6 +41,7 @@ tenant_owned!(
     data_key,
     forward_auth_policy,
     identity,
+    released_appid,
     revocation,
     revocation_counter,
     service_client,

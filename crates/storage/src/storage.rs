@@ -19,6 +19,7 @@ use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
 use crate::repo::admin_keys::AdminKeys;
 use crate::repo::apps::AllApps;
+use crate::repo::audiences::AllAudiences;
 use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
 use crate::repo::idempotency::Creations;
 use crate::repo::jobs::Jobs;
@@ -26,6 +27,7 @@ use crate::repo::nodes::Nodes;
 use crate::repo::service_clients::AllServiceClients;
 use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
+use crate::repo::union_groups::AllUnionGroups;
 use crate::repo::{instance, revocations};
 use crate::scope::TenantScope;
 use crate::sessions::{SessionBatcher, SessionWriter};
@@ -371,6 +373,16 @@ impl Storage {
     /// The apps of all tenants, by WeChat's appid.
     pub fn apps(&self) -> AllApps {
         AllApps::new(self.clone())
+    }
+
+    /// The union groups of all tenants, by id.
+    pub fn union_groups(&self) -> AllUnionGroups {
+        AllUnionGroups::new(self.clone())
+    }
+
+    /// The audiences of all tenants, by name.
+    pub fn audiences(&self) -> AllAudiences {
+        AllAudiences::new(self.clone())
     }
 
     /// The signing keys of all tenants, as rotation sees them.

@@ -5,6 +5,8 @@
 mod acting;
 #[path = "conformance/admin.rs"]
 mod admin;
+#[path = "conformance/apps.rs"]
+mod apps;
 #[path = "conformance/audiences.rs"]
 mod audiences;
 #[path = "conformance/audit.rs"]
@@ -51,6 +53,12 @@ support::on_every_engine!(
     crate::admin::what_is_not_committed_never_was,
     crate::admin::a_profile_is_laid_over_what_is_stored,
     crate::admin::blocking_ends_sessions_for_good,
+    crate::apps::a_registration_that_nobody_proved_owns_nothing,
+    crate::apps::whoever_served_is_not_displaced,
+    crate::apps::the_sweep_forgets_what_nobody_proved_and_secrets_that_are_over,
+    crate::apps::a_removed_app_leaves_its_users_and_the_memory_of_its_appid,
+    crate::apps::what_is_named_or_lived_in_is_not_removed,
+    crate::apps::lists_come_in_pages_of_one_tenant_or_of_all,
     crate::audiences::an_audience_belongs_to_one_tenant,
     crate::audiences::no_audience_is_another_tenants_appid,
     crate::audiences::of_two_tenants_that_want_one_name_at_once_one_gets_it,
@@ -74,6 +82,7 @@ support::on_every_engine!(
     crate::isolation::another_tenant_sees_nothing,
     crate::isolation::another_tenant_changes_nothing,
     crate::isolation::another_tenant_has_no_say_in_who_is_trusted,
+    crate::isolation::another_tenant_moves_nothing,
     crate::isolation::another_tenant_opens_and_replays_nothing,
     crate::isolation::references_cannot_leave_their_tenant,
     crate::jobs::a_job_is_asked_for_once_and_belongs_to_somebody,
@@ -95,6 +104,7 @@ support::on_every_engine!(
     crate::signing_keys::nodes_that_keep_a_ring_at_once_do_it_once,
     crate::signing_keys::a_step_that_does_not_fit_changes_nothing,
     crate::signing_keys::all_rings_are_read_in_pages,
+    crate::signing_keys::a_policy_that_makes_no_sense_stops_no_other_tenant,
     crate::start::a_development_database_never_goes_live,
     crate::start::a_wrong_master_key_is_refused_and_named,
     crate::start::a_second_master_key_may_stand_beside,

@@ -13,7 +13,11 @@ use crate::connections::Connections;
 use crate::errcode;
 use crate::error::{ConfigError, ExchangeError, Rid};
 use crate::lanes::Lanes;
+use crate::secret_check::SecretCheck;
 use crate::transport::{Budget, body};
+
+/// A code of no user. WeChat's own are 32 characters long.
+const NOBODYS_CODE: &str = "wxgate-checks-the-appsecret";
 
 /// How a [`Client`] behaves.
 #[derive(Clone, Debug)]
@@ -131,6 +135,16 @@ impl Client {
         let result = self.0.in_lane(&self.0.logins, appid, deadline, exchange).await;
         log(appid, &result, started.elapsed());
         result
+    }
+
+    /// Asks WeChat whether an AppSecret is the app's, with a code that nobody has: WeChat looks at the secret first, so
+    /// that a complaint about the code means that the secret is right.
+    ///
+    /// It takes a place among the app's exchanges and as much time as one of them.
+    pub async fn check_secret(&self, appid: &WechatAppid, secret: &AppSecret) -> SecretCheck {
+        let Ok(nobodys) = NOBODYS_CODE.parse() else { return SecretCheck::Unknown };
+        let credential = Credential::AppSecret { current: secret.clone(), previous: None };
+        SecretCheck::of(&self.code_to_session(appid, &credential, &nobodys).await)
     }
 }
 

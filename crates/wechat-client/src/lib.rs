@@ -15,6 +15,7 @@ mod error;
 mod lanes;
 mod phone;
 mod refusal;
+mod secret_check;
 mod session_check;
 mod transport;
 
@@ -27,3 +28,4 @@ pub use errcode::RejectedClass;
 pub use error::{BadResponse, ConfigError, ExchangeError, Rejected, Rid};
 pub use phone::{PhoneCode, PhoneNumber};
 pub use refusal::{CallError, Refused, RefusedClass};
+pub use secret_check::SecretCheck;

@@ -30,7 +30,7 @@ impl World {
         };
         let apps = vec![app(ALONE, None), app(BOUND, Some("group"))];
         let listen = "127.0.0.1:0".parse().unwrap();
-        let simulator = Simulator::start(SimulatorConfig { listen, apps, expose: false }).await.unwrap();
+        let simulator = Simulator::start(SimulatorConfig { listen, apps, expose: false, adopts: false }).await.unwrap();
         let client = Client::new(ClientConfig {
             base_url: BaseUrl::parse(&simulator.url(), true).unwrap(),
             connect_timeout: total_timeout / 2,

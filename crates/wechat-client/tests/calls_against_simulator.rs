@@ -28,7 +28,8 @@ impl World {
     async fn start() -> Self {
         let app = SimulatedApp { appid: APPID.into(), secret: SECRET.into(), union_group: None };
         let listen = "127.0.0.1:0".parse().unwrap();
-        let simulator = Simulator::start(SimulatorConfig { listen, apps: vec![app], expose: false }).await.unwrap();
+        let simulator =
+            Simulator::start(SimulatorConfig { listen, apps: vec![app], expose: false, adopts: false }).await.unwrap();
         let client = Client::new(ClientConfig {
             base_url: BaseUrl::parse(&simulator.url(), true).unwrap(),
             connect_timeout: Duration::from_secs(10),

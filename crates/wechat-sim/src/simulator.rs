@@ -32,6 +32,9 @@ pub struct SimulatorConfig {
     /// Whether to allow an address that other machines can reach, and any `Host`. Whoever reaches the simulator
     /// can log in as anybody in front of whatever trusts it.
     pub expose: bool,
+    /// Whether an app that was never named exists from the moment somebody asks with its appid and a secret: that one is
+    /// then its secret. Apps that were removed stay unknown.
+    pub adopts: bool,
 }
 
 /// A mini-program registered with the simulated WeChat.
@@ -103,11 +106,11 @@ impl Simulator {
     /// Connections are accepted from the return on. It must be called inside a Tokio runtime, of any kind.
     #[expect(clippy::unused_async, reason = "an async fn can only run where the runtime is that it spawns on")]
     pub async fn start(config: SimulatorConfig) -> Result<Self, StartError> {
-        let SimulatorConfig { listen, apps, expose } = config;
+        let SimulatorConfig { listen, apps, expose, adopts } = config;
         if !expose && !listen.ip().to_canonical().is_loopback() {
             return Err(StartError::NotLoopback(listen));
         }
-        let mut world = World::new().map_err(|_| StartError::NoRandomness)?;
+        let mut world = World::new(adopts).map_err(|_| StartError::NoRandomness)?;
         for (index, app) in apps.into_iter().enumerate() {
             world.put_app(app).map_err(|error| StartError::invalid_app(index, &error))?;
         }

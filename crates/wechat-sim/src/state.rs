@@ -1,6 +1,6 @@
 //! WeChat's side of the world: apps, people, codes, and the exchange of a code.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,6 +123,9 @@ pub(crate) struct Outcome {
 /// Everything that one lock guards.
 pub(crate) struct World {
     pub(crate) apps: HashMap<String, App>,
+    /// Whether apps that nobody removed exist once they are named.
+    adopts: bool,
+    removed: HashSet<String>,
     people: HashMap<(String, String), Person>,
     people_oldest_first: VecDeque<(String, String)>,
     pub(crate) codes: Codes,
@@ -133,9 +136,11 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new() -> Result<Self, SysError> {
+    pub(crate) fn new(adopts: bool) -> Result<Self, SysError> {
         Ok(Self {
             apps: HashMap::new(),
+            adopts,
+            removed: HashSet::new(),
             people: HashMap::new(),
             people_oldest_first: VecDeque::new(),
             codes: Codes::new(MAX_CODES),
@@ -158,12 +163,16 @@ impl World {
         if self.apps.len() == MAX_APPS && !self.apps.contains_key(&app.appid) {
             return Err(SteeringError::TooManyApps);
         }
+        self.removed.remove(&app.appid);
         self.apps.insert(app.appid, App { secret: app.secret, union_group: app.union_group });
         Ok(())
     }
 
     pub(crate) fn remove_app(&mut self, appid: &str) -> Result<(), SteeringError> {
-        self.apps.remove(appid).map(|_| ()).ok_or(SteeringError::UnknownApp)
+        self.apps.remove(appid).ok_or(SteeringError::UnknownApp)?;
+        // As many as were known once, and steering is for whoever runs the tests.
+        self.removed.insert(appid.to_owned());
+        Ok(())
     }
 
     /// What `wx.login` does: the session_key changes now (unless `rotate` is false and there is one), and the code will
@@ -288,6 +297,7 @@ impl World {
         let appid = call.appid.as_deref().ok_or(Refusal::new(41002))?;
         let secret = call.secret.as_deref().ok_or(Refusal::new(41004))?;
         let js_code = call.js_code.as_deref().ok_or(Refusal::new(41008))?;
+        self.adopt(appid, secret);
         let app = self.apps.get(appid).ok_or(Refusal::new(40013))?;
         if call.grant_type.as_deref() != Some("authorization_code") {
             return Err(Refusal::new(40002));
@@ -302,6 +312,14 @@ impl World {
                 Rejected::Used => 40163,
             })
         })
+    }
+
+    fn adopt(&mut self, appid: &str, secret: &str) {
+        if self.adopts && !self.apps.contains_key(appid) && !self.removed.contains(appid) {
+            let app = SimulatedApp { appid: appid.to_owned(), secret: secret.to_owned(), union_group: None };
+            // What cannot be an app stays unknown.
+            let _ = self.put_app(app);
+        }
     }
 
     /// Makes sure that the app is known and the person remembered, and returns the openid: the one named, or a new one.

@@ -38,7 +38,7 @@ async fn a_tenant_s_policy_is_shown_and_changed_within_its_bounds() {
     let expected = json!({
         "version": 1, "algorithm": "EdDSA", "access_token_seconds": 60, "refresh_idle_seconds": 3600,
         "refresh_absolute_seconds": 7200, "refresh_grace_seconds": 0, "max_sessions": 1, "user_data_window_seconds": 90,
-        "signing_key_days": 30,
+        "signing_key_days": 30, "audit_days": 400,
     });
     assert_eq!(policy, expected, "what was not named stays as it was");
 
@@ -58,7 +58,8 @@ async fn a_tenant_s_policy_is_shown_and_changed_within_its_bounds() {
 
 #[tokio::test]
 async fn an_app_s_policy_names_only_audiences_of_its_tenant() {
-    let house = House::furnished().await;
+    let wechat = ["wx1", "wx2", "wx9"].map(|appid| format!("{appid}={SECRET}"));
+    let house = House::with_wechat(&wechat.each_ref().map(String::as_str)).await;
     house.run(["tenant", "add", "other"]).run().await.ok();
     for (tenant, appid) in [("acme", "wx1"), ("acme", "wx2"), ("other", "wx9")] {
         let add = house.run(["app", "add", "--tenant", tenant, "--appid", appid, "--secret-file", "-"]);

@@ -8,7 +8,8 @@ const SECRET: &str = "c0ffee5ec2e7c0ffee5ec2e7c0ffee42";
 
 /// Two tenants with an app and an audience each.
 async fn two_tenants() -> House {
-    let house = House::furnished().await;
+    let wechat = ["wx1", "wx9"].map(|appid| format!("{appid}={SECRET}"));
+    let house = House::with_wechat(&wechat.each_ref().map(String::as_str)).await;
     house.run(["tenant", "add", "other"]).run().await.ok();
     for (tenant, appid, audience) in [("acme", "wx1", "orders"), ("other", "wx9", "theirs")] {
         let add = house.run(["app", "add", "--tenant", tenant, "--appid", appid, "--secret-file", "-"]);
@@ -71,7 +72,7 @@ async fn a_service_client_s_secret_is_shown_once_and_stored_nowhere() {
     let rotated = house.run(["service-client", "rotate", id, "--json"]).run().await.json();
     let third = rotated["secret"].as_str().unwrap();
     assert_eq!(rotated["id"], id);
-    assert!(third != first && rotated["previous_secret_until_ms"].is_i64(), "{rotated}");
+    assert!(third != first && rotated["previous_until"].is_i64(), "{rotated}");
     let now = house.run(["service-client", "rotate", id, "--overlap-hours", "0", "--json"]).run().await.json();
     assert!(now["secret"].as_str().is_some_and(|secret| secret != third));
 
@@ -89,7 +90,7 @@ async fn a_service_client_s_secret_is_shown_once_and_stored_nowhere() {
         assert!(!stored.windows(random.len()).any(|window| window == random.as_bytes()), "a secret is on the disk");
     }
 
-    let removed = house.run(["service-client", "remove", id]).run().await.ok();
+    let removed = house.run(["service-client", "remove", id, "--yes"]).run().await.ok();
     assert!(removed.contains("\"Orders\" of tenant acme removed"), "{removed}");
     for command in ["remove", "rotate"] {
         let told = refused(house.run(["service-client", command, id]).run().await, FAILURE);

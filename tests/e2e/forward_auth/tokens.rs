@@ -214,7 +214,7 @@ async fn refuses_the_token_of_a_client_that_was_removed() {
     let orders = service_client(&gateway, "demo", "orders", &["--audience", APP, "--scope", "user"]).await;
     let token = client_token(&gateway, "demo", &orders).await["access_token"].clone();
     assert_eq!(ask(&gateway, POLICY, &token).await.status, 200);
-    gateway.command(["service-client", "remove", orders.id.as_str()]).run().await.ok();
+    gateway.command(["service-client", "remove", orders.id.as_str(), "--yes"]).run().await.ok();
     becomes(&gateway, &token, 401, SOON).await;
 }
 

@@ -26,6 +26,9 @@ pub(crate) struct Output {
     pub(crate) stderr: String,
 }
 
+/// An address where no WeChat is: connections to it are refused at once.
+pub(crate) const NO_WECHAT: &str = "http://127.0.0.1:9";
+
 /// `wxgate` with these arguments.
 pub(crate) fn wxgate<I>(arguments: I) -> Cli
 where
@@ -41,6 +44,17 @@ impl Cli {
     pub(crate) fn config(mut self, path: &Path) -> Self {
         self.arguments.extend(["--config".to_owned(), path.display().to_string()]);
         self
+    }
+
+    /// Adds `--url` and `--key-file`.
+    pub(crate) fn through(mut self, url: &str, key_file: &str) -> Self {
+        self.arguments.extend(["--url", url, "--key-file", key_file].map(str::to_owned));
+        self
+    }
+
+    /// Names the WeChat that is asked.
+    pub(crate) fn asking(self, url: &str) -> Self {
+        self.env("WXGATE__WECHAT__URL", url).env("WXGATE__WECHAT__ALLOW_OTHER_HOSTS", "true")
     }
 
     /// Adds an argument.

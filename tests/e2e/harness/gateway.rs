@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wxgate_crypto::{MasterKey, Random};
 
-use super::cli::{self, Cli};
+use super::cli::{self, Cli, NO_WECHAT};
 use super::client::Client;
 use super::database::TestDatabase;
 use super::process::Process;
@@ -117,7 +117,13 @@ impl Gateway {
 
     /// A command on this gateway's database.
     pub(crate) fn command<const N: usize>(&self, arguments: [&str; N]) -> Cli {
-        cli::wxgate(arguments).config(&self.config())
+        cli::wxgate(arguments).config(&self.config()).asking(self.simulator.as_ref().map_or(NO_WECHAT, Simulator::url))
+    }
+
+    /// A command that asks this running gateway, as its operator.
+    pub(crate) fn remote<const N: usize>(&self, arguments: [&str; N]) -> Cli {
+        let key_file = self.data().join("admin-key").display().to_string();
+        cli::wxgate(arguments).through(self.admin.base(), &key_file)
     }
 
     /// Adds an app by command, tells the simulator of it, and waits until this gateway serves it.
@@ -217,7 +223,9 @@ impl Launch {
         };
         let own: Option<Simulator> = own_simulator.as_deref().cloned();
         if let Mode::Serve(database) = &self.mode {
-            self.prepare_database(folder.path(), database).await;
+            // Another WeChat than the simulator hears of logins alone.
+            let wechat = own.as_ref().map_or(NO_WECHAT, Simulator::url);
+            self.prepare_database(folder.path(), database, wechat).await;
         }
         let mut process = self.start_process(folder.path(), own.as_ref());
         let (client, admin, simulator) = ready(&mut process, folder.path()).await;
@@ -273,7 +281,7 @@ impl Launch {
     }
 
     /// Writes the configuration, and fills the database with the commands that an operator would use.
-    async fn prepare_database(&self, folder: &Path, database: &TestDatabase) {
+    async fn prepare_database(&self, folder: &Path, database: &TestDatabase, wechat: &str) {
         std::fs::create_dir_all(data(folder)).unwrap();
         let master_key = MasterKey::generate(&Random::system().unwrap());
         std::fs::write(data(folder).join("master-key"), master_key.expose()).unwrap();
@@ -293,7 +301,7 @@ impl Launch {
         for (appid, secret) in self.demo_apps() {
             let add =
                 ["app", "add", "--tenant", "demo", "--union-group", "demo", "--secret-file", "-", "--appid", &appid];
-            cli::wxgate(add).config(&config).stdin(&secret).run().await.ok();
+            cli::wxgate(add).config(&config).asking(wechat).stdin(&secret).run().await.ok();
         }
     }
 }

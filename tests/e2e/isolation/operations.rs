@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::estate::Estate;
 
 /// Fields of bodies and queries in which any text may stand: it names nothing that is there.
-pub(super) const FREE: &[&str] = &["name"];
+pub(super) const FREE: &[&str] = &["name", "secret", "scopes", "appid"];
 
 /// A job that never was.
 const NO_JOB: &str = "01a20d09-11be-76ee-83ba-4cbff4047d03";
@@ -38,6 +38,41 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
         known("listJobs", json!({"tenant": of.slug}), 200),
         known("showJob", json!({"job": NO_JOB}), 404),
         known("deleteTenant", json!({"tenant": of.slug}), 403),
+        known("listUnionGroups", json!({"tenant": of.slug}), 200),
+        known("showUnionGroup", json!({"tenant": of.slug, "group": of.group}), 200),
+        known("addUnionGroup", json!({"tenant": of.slug, "name": "another"}), 201),
+        known("listApps", json!({"tenant": of.slug}), 200),
+        known("showApp", json!({"app": of.appid}), 200),
+        known(
+            "addApp",
+            json!({"tenant": of.slug, "appid": "wxanother", "secret": "another", "union_group": of.group}),
+            201,
+        ),
+        known("changeApp", json!({"app": of.appid, "name": "Shop", "policy": {"audiences": [of.audience]}}), 200),
+        known("verifyApp", json!({"app": of.appid}), 200),
+        known("setAppSecret", json!({"app": of.appid, "secret": "next", "ahead": true}), 200),
+        known("disableApp", json!({"app": of.appid}), 200),
+        known("enableApp", json!({"app": of.appid}), 200),
+        known("listAudiences", json!({"tenant": of.slug}), 200),
+        known("addAudience", json!({"tenant": of.slug, "name": "another"}), 403),
+        known("removeAudience", json!({"name": of.audience}), 403),
+        known("listPolicies", json!({"tenant": of.slug}), 200),
+        known("showPolicy", json!({"name": of.policy}), 200),
+        known("addPolicy", json!({"tenant": of.slug, "name": "another", "audience": of.audience}), 201),
+        known("changePolicy", json!({"name": of.policy, "audience": of.audience}), 200),
+        known("listServiceClients", json!({"tenant": of.slug}), 200),
+        known("showServiceClient", json!({"id": of.client.id}), 200),
+        known("addServiceClient", json!({"tenant": of.slug, "name": "another"}), 201),
+        known("changeServiceClient", json!({"id": of.client.id, "policy": {"audiences": [of.audience]}}), 200),
+        known("rotateServiceClient", json!({"id": of.client.id}), 201),
+        known("listSigningKeys", json!({"tenant": of.slug}), 200),
+        known("rotateSigningKey", json!({"tenant": of.slug}), 409),
+        known("retireSigningKey", json!({"tenant": of.slug, "kid": of.kid}), 200),
+        known("removeServiceClient", json!({"id": of.client.id}), 204),
+        known("removePolicy", json!({"name": of.policy}), 204),
+        known("removeApp", json!({"app": of.appid}), 204),
+        known("renameUnionGroup", json!({"tenant": of.slug, "group": of.group, "name": "renamed"}), 200),
+        known("removeUnionGroup", json!({"tenant": of.slug, "group": "renamed"}), 409),
         known("removeAdminKey", json!({"id": of.admin_key}), 204),
     ]
 }

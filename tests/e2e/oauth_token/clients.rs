@@ -141,6 +141,6 @@ async fn a_rotated_secret_counts_as_long_as_was_said_and_a_removed_client_not_at
     for old in [&first, &second] {
         refused(old).await;
     }
-    gateway.command(["service-client", "remove", &first.id]).run().await.ok();
+    gateway.command(["service-client", "remove", &first.id, "--yes"]).run().await.ok();
     refused(&third).await;
 }

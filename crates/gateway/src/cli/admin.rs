@@ -4,13 +4,15 @@ use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 use wxgate_crypto::{Random, Secret};
 use wxgate_domain::{AppSecret, Clock};
 use wxgate_storage::{BatchObserver, InstanceKind, Storage, StorageConfig};
+use wxgate_wechat_client::BaseUrl;
 
 use super::door::{Door, Remote};
 use super::{Failure, print};
-use crate::app;
+use crate::app::{self, Addresses};
 use crate::config::{self, Config, Layers};
 use crate::service::admin::{Admin, Caller};
 use crate::telemetry;
@@ -38,8 +40,13 @@ pub(super) struct AdminArgs {
 impl AdminArgs {
     /// Opens the database that the configuration names.
     pub(super) async fn open(&self) -> Result<Admin, Failure> {
-        let config = read(&self.config)?;
+        let mut config = read(&self.config)?;
         telemetry::start(config.log);
+        // A trial's apps are those of its simulated WeChat, which no configuration names.
+        let simulator = config.data_dir.as_deref().and_then(Addresses::simulator_on);
+        if let Some(simulator) = simulator.filter(|_| config.wechat.url.is_wechat()) {
+            config.wechat.url = BaseUrl::parse(&format!("http://{simulator}"), true)?;
+        }
         let random = Random::system()?;
         let storage = connect(&config, InstanceKind::Live, random.clone(), BatchObserver::silent()).await?;
         storage.check().await?;
@@ -68,6 +75,36 @@ impl AdminArgs {
         let mut typed = String::new();
         std::io::stdin().read_line(&mut typed)?;
         if typed.trim() == name { Ok(()) } else { Err("not confirmed; nothing was changed".into()) }
+    }
+
+    /// Prints what was done: what the API answers for scripts, a line for people.
+    pub(super) fn tell(&self, reply: &impl Serialize, line: impl FnOnce() -> String) {
+        if self.json {
+            print::json(reply);
+        } else {
+            print::line(line());
+        }
+    }
+
+    /// The same where the API answers nothing.
+    pub(super) fn gone(&self, line: impl FnOnce() -> String) {
+        if !self.json {
+            print::line(line());
+        }
+    }
+
+    /// Prints a list: what the API answers for scripts, a table for people.
+    pub(super) fn list<T: Serialize, const N: usize>(
+        &self,
+        headings: [&str; N],
+        items: &[T],
+        cells: impl Fn(&T) -> [String; N],
+    ) {
+        if self.json {
+            print::json(&items);
+        } else {
+            print::table(headings, &items.iter().map(cells).collect::<Vec<_>>());
+        }
     }
 
     /// Opens whichever way to operations was named.

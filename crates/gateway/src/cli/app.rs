@@ -1,12 +1,15 @@
 //! `wxgate app`: mini-programs.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
-use wxgate_domain::{App, AppPolicy, AppStatus, Audience, Scope, Slug, Tenant, WechatAppid};
+use wxgate_domain::{Slug, WechatAppid};
 
 use super::admin::{AdminArgs, SecretArgs};
 use super::{Failure, print};
-use crate::service::admin::AppToAdd;
+use crate::operation::Limit;
+use crate::operation::apps::{
+    AddApp, AppReply, ChangeApp, DisableApp, EnableApp, ListApps, RemoveApp, SecretText, SetAppSecret, ShowApp,
+    VerifyApp,
+};
 
 /// Apps: one for each mini-program.
 #[derive(Debug, Args)]
@@ -19,26 +22,11 @@ pub(super) struct AppCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Add a mini-program to a tenant. Running gateways serve it within two seconds.
+    /// Add a mini-program to a tenant, unless WeChat refuses its AppSecret. Running gateways serve it within two seconds.
     #[command(
         after_help = "Example:\n  wxgate app add --tenant acme --appid wx0123456789abcdef --secret-file secret.txt\n\nThe AppSecret comes from --secret-file, from standard input (--secret-file -) or from WXGATE_APP_SECRET."
     )]
-    Add {
-        /// The tenant that owns it.
-        #[arg(long)]
-        tenant: Slug,
-        /// WeChat's id of the mini-program.
-        #[arg(long)]
-        appid: WechatAppid,
-        /// Its name for people; the appid if left out.
-        #[arg(long)]
-        name: Option<String>,
-        /// The union group of the Open Platform account it is bound to.
-        #[arg(long, value_name = "NAME")]
-        union_group: Option<String>,
-        #[command(flatten)]
-        secret: SecretArgs,
-    },
+    Add(Box<Add>),
     /// List the mini-programs.
     #[command(after_help = "Example:\n  wxgate app list --tenant acme")]
     List {
@@ -46,165 +34,121 @@ enum Action {
         #[arg(long)]
         tenant: Option<Slug>,
     },
-    /// Take a new AppSecret. The old one still serves where WeChat does not know the new one yet.
-    #[command(after_help = "Example:\n  wxgate app rotate-secret wx0123456789abcdef --secret-file new.txt")]
-    RotateSecret {
-        /// WeChat's id of the mini-program.
-        appid: WechatAppid,
-        #[command(flatten)]
-        secret: SecretArgs,
-    },
-    /// Stop serving a mini-program, within two seconds.
-    #[command(after_help = "Example:\n  wxgate app disable wx0123456789abcdef")]
-    Disable {
-        /// WeChat's id of the mini-program.
-        appid: WechatAppid,
-    },
-    /// Change what a mini-program tunes, within two seconds; show it if nothing is to be changed.
+    /// Show a mini-program, and whether WeChat has accepted its AppSecret.
+    #[command(after_help = "Example:\n  wxgate app show wx0123456789abcdef")]
+    Show(ShowApp),
+    /// Change what a mini-program tunes, its name or union group, within two seconds; show it if nothing is to be changed.
     #[command(
         after_help = "Example:\n  wxgate app policy wx0123456789abcdef --audience orders --audience wx0123456789abcdef --openid-claim true"
     )]
-    Policy {
-        /// WeChat's id of the mini-program.
-        appid: WechatAppid,
-        #[command(flatten)]
-        change: Box<PolicyChange>,
-    },
+    Policy(Box<ChangeApp>),
+    /// Take a new AppSecret, unless WeChat refuses it. The old one still serves where WeChat does not know the new one.
+    #[command(after_help = "Example:\n  wxgate app rotate-secret wx0123456789abcdef --secret-file new.txt")]
+    RotateSecret(RotateSecret),
+    /// Ask WeChat whether it accepts the AppSecret; if so, the one before is forgotten.
+    #[command(after_help = "Example:\n  wxgate app verify wx0123456789abcdef")]
+    Verify(VerifyApp),
+    /// Stop serving a mini-program, within two seconds.
+    #[command(after_help = "Example:\n  wxgate app disable wx0123456789abcdef")]
+    Disable(DisableApp),
     /// Serve a mini-program again.
     #[command(after_help = "Example:\n  wxgate app enable wx0123456789abcdef")]
-    Enable {
-        /// WeChat's id of the mini-program.
-        appid: WechatAppid,
-    },
+    Enable(EnableApp),
+    /// Remove a mini-program with its sessions and identities. Its users stay.
+    #[command(
+        after_help = "Example:\n  wxgate app remove wx0123456789abcdef\n\nOnly the same tenant can add the appid again, unless an operator moves it. If the removal of a large app is\ninterrupted, the same command does the rest."
+    )]
+    Remove(RemoveApp),
 }
 
-/// What is to be changed of a policy.
 #[derive(Debug, Args)]
-struct PolicyChange {
-    /// Whom its tokens are for, instead of all before: an audience of the tenant. Give it once for each, at most 20.
-    #[arg(long = "audience", value_name = "NAME")]
-    audiences: Vec<Audience>,
-    /// What its tokens allow, instead of all before. Give it once for each, at most 20.
-    #[arg(long = "scope", value_name = "NAME")]
-    scopes: Vec<Scope>,
-    /// Whether its tokens carry the openid.
-    #[arg(long, value_name = "BOOL")]
-    openid_claim: Option<bool>,
-    /// Whether its tokens carry the unionid.
-    #[arg(long, value_name = "BOOL")]
-    unionid_claim: Option<bool>,
-    /// Sessions that one openid may open in a minute, 1 to 1000.
-    #[arg(long, value_name = "N")]
-    logins_per_minute: Option<u32>,
-    /// Logins a second of the whole app, 1 to 100000.
-    #[arg(long, value_name = "N")]
-    requests_per_second: Option<u32>,
-    /// Logins at once of the whole app, 1 to 100000.
-    #[arg(long, value_name = "N")]
-    request_burst: Option<u32>,
+struct Add {
+    #[command(flatten)]
+    app: AddApp,
+    #[command(flatten)]
+    secret: SecretArgs,
 }
 
-impl PolicyChange {
-    fn apply(&self, policy: &AppPolicy) -> AppPolicy {
-        let listed = |new: Vec<String>, old: &Vec<String>| if new.is_empty() { old.clone() } else { new };
-        AppPolicy {
-            version: policy.version,
-            audiences: listed(self.audiences.iter().map(ToString::to_string).collect(), &policy.audiences),
-            scopes: listed(self.scopes.iter().map(ToString::to_string).collect(), &policy.scopes),
-            openid_claim: self.openid_claim.unwrap_or(policy.openid_claim),
-            unionid_claim: self.unionid_claim.unwrap_or(policy.unionid_claim),
-            requests_per_second: self.requests_per_second.unwrap_or(policy.requests_per_second),
-            request_burst: self.request_burst.unwrap_or(policy.request_burst),
-            logins_per_minute: self.logins_per_minute.unwrap_or(policy.logins_per_minute),
-        }
-    }
+#[derive(Debug, Args)]
+struct RotateSecret {
+    #[command(flatten)]
+    app: SetAppSecret,
+    #[command(flatten)]
+    secret: SecretArgs,
 }
 
 impl AppCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let admin = self.admin.open().await?;
+        let door = self.admin.door().await?;
         match self.action {
-            Action::Add { tenant, appid, name, union_group, secret } => {
-                let name = name.unwrap_or_else(|| appid.to_string());
-                let app = AppToAdd { appid, name, secret: secret.read()?, union_group };
-                let tenant = admin.tenant(&tenant).await?;
-                let app = admin.add_app(&tenant, app).await?;
-                self.admin.tell(&tenant, &app, "added");
+            Action::Add(add) => {
+                let secret = SecretText::from(&add.secret.read()?);
+                self.admin.tell_app(&door.call(AddApp { secret, ..add.app }).await?, "added");
             }
             Action::List { tenant } => {
-                let mut found = Vec::new();
-                for tenant in admin.tenants(tenant.as_ref()).await? {
-                    let apps = admin.storage.tenant(tenant.id).apps().list().await?;
-                    found.extend(apps.into_iter().map(|app| (tenant.clone(), app)));
-                }
-                self.admin.list(&found);
+                let next = |cursor| ListApps { tenant: tenant.clone(), limit: Limit::MOST, cursor };
+                let headings = ["APPID", "TENANT", "NAME", "STATUS", "SECRET", "UNION GROUP"];
+                self.admin.list(headings, &door.all(next).await?, cells);
             }
-            Action::RotateSecret { appid, secret } => {
-                let (tenant, app) = admin.rotate_secret(&appid, secret.read()?).await?;
-                self.admin.tell(&tenant, &app, "has a new AppSecret");
+            Action::Show(show) => {
+                let app = door.call(show).await?;
+                if self.admin.json { print::json(&app) } else { show_app(&app) }
             }
-            Action::Policy { appid, change } => {
-                let (tenant, app) = admin.app(&appid).await?;
-                let changes = change.apply(&app.policy) != app.policy;
-                let (tenant, app) =
-                    if changes { admin.set_app_policy(&appid, |p| change.apply(&p)).await? } else { (tenant, app) };
-                if self.admin.json {
-                    print::json(&row(&tenant, &app));
-                } else {
-                    print::fields(&app.policy);
-                }
+            Action::Policy(change) if change.is_empty() => {
+                self.admin.tell_app_policy(&door.call(ShowApp { app: change.app }).await?);
             }
-            Action::Disable { appid } => {
-                let (tenant, app) = admin.set_app_status(&appid, AppStatus::Disabled).await?;
-                self.admin.tell(&tenant, &app, "disabled");
+            Action::Policy(change) => self.admin.tell_app_policy(&door.call(*change).await?),
+            Action::RotateSecret(rotate) => {
+                let secret = SecretText::from(&rotate.secret.read()?);
+                let app = door.call(SetAppSecret { secret, ..rotate.app }).await?;
+                self.admin.tell_app(&app, "has a new AppSecret");
             }
-            Action::Enable { appid } => {
-                let (tenant, app) = admin.set_app_status(&appid, AppStatus::Enabled).await?;
-                self.admin.tell(&tenant, &app, "enabled");
+            Action::Verify(verify) => self.admin.tell_app(&door.call(verify).await?, "WeChat was asked"),
+            Action::Disable(disable) => self.admin.tell_app(&door.call(disable).await?, "disabled"),
+            Action::Enable(enable) => self.admin.tell_app(&door.call(enable).await?, "enabled"),
+            Action::Remove(remove) => {
+                let app: WechatAppid = door.call(ShowApp { app: remove.app.clone() }).await?.appid;
+                self.admin.confirm("its sessions end and its users are no more known by it", app.as_str())?;
+                door.call(remove).await?;
+                self.admin.gone(|| format!("app {app}: removed"));
             }
         }
-        admin.storage.stop().await;
+        door.close().await;
         Ok(())
     }
 }
 
 impl AdminArgs {
-    fn tell(&self, tenant: &Tenant, app: &App, what: &str) {
-        if self.json {
-            print::json(&row(tenant, app));
-        } else {
-            print::line(format!("app {} of tenant {}: {what}", app.appid, tenant.slug));
-        }
+    fn tell_app(&self, app: &AppReply, what: &str) {
+        let state = app.secret.state.as_str();
+        self.tell(app, || format!("app {} of tenant {}: {what}; AppSecret {state}", app.appid, app.tenant));
     }
 
-    fn list(&self, found: &[(Tenant, App)]) {
+    fn tell_app_policy(&self, app: &AppReply) {
         if self.json {
-            print::json(&found.iter().map(|(tenant, app)| row(tenant, app)).collect::<Vec<_>>());
+            print::json(app);
         } else {
-            let cells = |(tenant, app): &(Tenant, App)| {
-                [
-                    app.appid.to_string(),
-                    tenant.slug.to_string(),
-                    app.name.clone(),
-                    app.status.as_str().to_owned(),
-                    app.union_group.map(|id| id.to_string()).unwrap_or_default(),
-                ]
-            };
-            let rows: Vec<_> = found.iter().map(cells).collect();
-            print::table(["APPID", "TENANT", "NAME", "STATUS", "UNION GROUP"], &rows);
+            print::fields(&app.policy);
         }
     }
 }
 
-fn row(tenant: &Tenant, app: &App) -> serde_json::Value {
-    json!({
-        "id": app.id,
-        "appid": app.appid,
-        "tenant": tenant.slug,
-        "name": app.name,
-        "status": app.status,
-        "union_group_id": app.union_group,
-        "policy": app.policy,
-        "created_at_ms": app.created_at,
-    })
+fn show_app(app: &AppReply) {
+    print::line(format!("app {} of tenant {}: {} ({})", app.appid, app.tenant, app.name, app.status.as_str()));
+    print::line(format!("id {}, union group {}", app.id, app.union_group_id.as_deref().unwrap_or("none")));
+    let before = app.secret.previous_fingerprint.as_deref();
+    let before = before.map(|fingerprint| format!("; the one before is {fingerprint}")).unwrap_or_default();
+    print::line(format!("AppSecret {} {}{before}", app.secret.fingerprint, app.secret.state.as_str()));
+    print::fields(&app.policy);
+}
+
+fn cells(app: &AppReply) -> [String; 6] {
+    [
+        app.appid.to_string(),
+        app.tenant.to_string(),
+        app.name.clone(),
+        app.status.as_str().to_owned(),
+        app.secret.state.as_str().to_owned(),
+        app.union_group_id.clone().unwrap_or_default(),
+    ]
 }

@@ -1,12 +1,12 @@
 //! `wxgate audience`: names of services, each owned by one tenant.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
-use wxgate_domain::{Audience, Slug, Tenant};
-use wxgate_storage::OwnedAudience;
+use wxgate_domain::Slug;
 
+use super::Failure;
 use super::admin::AdminArgs;
-use super::{Failure, print};
+use crate::operation::Limit;
+use crate::operation::audiences::{AddAudience, AudienceReply, ListAudiences, RemoveAudience};
 
 /// Audiences: the names under which services know their tokens.
 #[derive(Debug, Args)]
@@ -23,13 +23,7 @@ enum Action {
     #[command(
         after_help = "Example:\n  wxgate audience add --tenant acme orders\n\nThe appid of an app is an audience of its tenant by itself."
     )]
-    Add {
-        /// The tenant that owns it.
-        #[arg(long)]
-        tenant: Slug,
-        /// Its name: 1 to 200 visible ASCII characters, such as `orders` or `https://api.example.com/orders`.
-        name: Audience,
-    },
+    Add(AddAudience),
     /// List the audiences.
     #[command(after_help = "Example:\n  wxgate audience list --tenant acme")]
     List {
@@ -37,40 +31,34 @@ enum Action {
         #[arg(long)]
         tenant: Option<Slug>,
     },
+    /// Remove an audience that no app, policy and service client names any more.
+    #[command(after_help = "Example:\n  wxgate audience remove orders")]
+    Remove(RemoveAudience),
 }
 
 impl AudienceCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let admin = self.admin.open().await?;
+        let door = self.admin.door().await?;
         match self.action {
-            Action::Add { tenant, name } => {
-                let tenant = admin.tenant(&tenant).await?;
-                let audience = admin.add_audience(&tenant, &name).await?;
-                if self.admin.json {
-                    print::json(&row(&tenant, &audience));
-                } else {
-                    print::line(format!("audience {} of tenant {} registered", audience.name, tenant.slug));
-                }
+            Action::Add(add) => {
+                let audience = door.call(add).await?;
+                let AudienceReply { name, tenant, .. } = &audience;
+                self.admin.tell(&audience, || format!("audience {name} of tenant {tenant} registered"));
             }
             Action::List { tenant } => {
-                let mut found = Vec::new();
-                for tenant in admin.tenants(tenant.as_ref()).await? {
-                    let audiences = admin.storage.tenant(tenant.id).audiences().list().await?;
-                    found.extend(audiences.into_iter().map(|audience| (tenant.clone(), audience)));
-                }
-                if self.admin.json {
-                    print::json(&found.iter().map(|(tenant, audience)| row(tenant, audience)).collect::<Vec<_>>());
-                } else {
-                    let rows: Vec<_> = found.iter().map(|(t, a)| [a.name.to_string(), t.slug.to_string()]).collect();
-                    print::table(["AUDIENCE", "TENANT"], &rows);
-                }
+                let next = |cursor| ListAudiences { tenant: tenant.clone(), limit: Limit::MOST, cursor };
+                let audiences = door.all(next).await?;
+                let cells = |audience: &AudienceReply| [audience.name.to_string(), audience.tenant.to_string()];
+                self.admin.list(["AUDIENCE", "TENANT"], &audiences, cells);
+            }
+            Action::Remove(remove) => {
+                let name = remove.name.clone();
+                self.admin.confirm("another tenant may get the name next", name.as_str())?;
+                door.call(remove).await?;
+                self.admin.gone(|| format!("audience {name}: removed"));
             }
         }
-        admin.storage.stop().await;
+        door.close().await;
         Ok(())
     }
-}
-
-fn row(tenant: &Tenant, audience: &OwnedAudience) -> serde_json::Value {
-    json!({ "name": audience.name, "tenant": tenant.slug, "created_at_ms": audience.created_at })
 }

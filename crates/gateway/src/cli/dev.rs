@@ -3,6 +3,7 @@
 mod data;
 mod seed;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -79,12 +80,13 @@ impl Dev {
         let desk = app::desk(&config, Clock::System, random.clone(), storage.clone(), wechat);
         let admin = desk.serve(Caller::system());
         let admin_key = folder.admin_key(&admin).await?;
-        let appids = seed::apps(&admin, self.apps, &random).await?;
+        let appids = seed::apps(&admin, self.apps, simulator.is_some(), &random).await?;
         let url = simulator.as_ref().map(Simulator::url);
         let addresses = sockets.addresses(simulator.as_ref().map(Simulator::address))?;
         if let Some(simulator) = simulator {
-            seed::introduce(&storage, &simulator).await?;
-            tokio::spawn(seed::keep_introducing(storage.clone(), simulator));
+            let mut told = HashMap::new();
+            seed::introduce(&storage, &simulator, &mut told).await?;
+            tokio::spawn(seed::keep_introducing(storage.clone(), simulator, told));
         }
         let app = App::start(&config, Parts { clock: Clock::System, random, metrics, storage }, sockets).await?;
         announce(&config, addresses)?;
@@ -117,7 +119,13 @@ impl Dev {
     }
 
     async fn simulator(&self) -> Result<Simulator, Failure> {
-        let config = SimulatorConfig { listen: self.simulator_listen, apps: Vec::new(), expose: self.insecure_expose };
+        let config = SimulatorConfig {
+            listen: self.simulator_listen,
+            apps: Vec::new(),
+            expose: self.insecure_expose,
+            // In a trial a mini-program exists as soon as somebody wants one.
+            adopts: true,
+        };
         Ok(Simulator::start(config).await?)
     }
 

@@ -1,14 +1,15 @@
 //! `wxgate service-client`: downstream services with a secret of their own.
 
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
-use wxgate_domain::{Audience, ClientSecret, Network, Scope, ServiceClient, ServiceClientId, ServiceClientPolicy};
-use wxgate_domain::{Slug, Tenant};
+use wxgate_domain::{Audience, ServiceClientPolicy, Slug};
 
 use super::admin::AdminArgs;
 use super::{Failure, print};
+use crate::operation::Limit;
+use crate::operation::service_clients::{
+    AddServiceClient, ChangeServiceClient, ListServiceClients, MadeServiceClient, RemoveServiceClient,
+    RotateServiceClient, ServiceClientReply, ShowServiceClient,
+};
 
 /// Service clients: downstream services that prove who they are with a secret.
 #[derive(Debug, Args)]
@@ -25,15 +26,7 @@ enum Action {
     #[command(
         after_help = "Example:\n  wxgate service-client add --tenant acme orders --audience orders --scope stock:read --exchange-to stock --introspect"
     )]
-    Add {
-        /// The tenant that it belongs to.
-        #[arg(long)]
-        tenant: Slug,
-        /// Its name for people, unique in the tenant.
-        name: String,
-        #[command(flatten)]
-        may: Box<May>,
-    },
+    Add(Box<AddServiceClient>),
     /// List the service clients, without their secrets.
     #[command(after_help = "Example:\n  wxgate service-client list --tenant acme")]
     List {
@@ -41,130 +34,81 @@ enum Action {
         #[arg(long)]
         tenant: Option<Slug>,
     },
+    /// Show a service client, without its secret.
+    #[command(after_help = "Example:\n  wxgate service-client show svc_5r0GQk1mVnW8xk2bNf3tZA")]
+    Show(ShowServiceClient),
+    /// Change the name of a service client or what it may do, within two seconds.
+    #[command(
+        after_help = "Example:\n  wxgate service-client change svc_5r0GQk1mVnW8xk2bNf3tZA --name 'Order service' --feed --introspect=false"
+    )]
+    Change(Box<ChangeServiceClient>),
     /// Make a new secret and print it. The one in use still counts for a while.
     #[command(after_help = "Example:\n  wxgate service-client rotate svc_5r0GQk1mVnW8xk2bNf3tZA --overlap-hours 1")]
-    Rotate {
-        /// Its id.
-        id: ServiceClientId,
-        /// How long the secret in use still counts; 0 ends it at once.
-        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(0..=168))]
-        overlap_hours: u64,
-    },
+    Rotate(RotateServiceClient),
     /// Remove a service client. Introspection and forward auth refuse its tokens within two seconds.
-    #[command(after_help = "Example:\n  wxgate service-client remove svc_5r0GQk1mVnW8xk2bNf3tZA")]
-    Remove {
-        /// Its id.
-        id: ServiceClientId,
-    },
-}
-
-/// What a client may do; each list has at most 20 entries, and nothing is granted that is not named.
-#[derive(Debug, Args)]
-struct May {
-    /// An audience that it is known by: its own tokens are for it, and it may introspect and exchange tokens for it. Give
-    /// it once for each.
-    #[arg(long = "audience", value_name = "AUD")]
-    audiences: Vec<Audience>,
-    /// A scope that its tokens can have. Give it once for each.
-    #[arg(long = "scope", value_name = "S")]
-    scopes: Vec<Scope>,
-    /// Another service's audience that it may exchange a user's token to, or ask a token of its own for. Give it once for
-    /// each.
-    #[arg(long = "exchange-to", value_name = "AUD")]
-    exchange_to: Vec<Audience>,
-    /// It may introspect tokens.
-    #[arg(long)]
-    introspect: bool,
-    /// It may follow the feed of revocations.
-    #[arg(long)]
-    feed: bool,
-    /// An address or network that it may come from; anywhere if none is given. Give it once for each.
-    #[arg(long = "address", value_name = "CIDR")]
-    addresses: Vec<Network>,
-}
-
-impl From<May> for ServiceClientPolicy {
-    fn from(may: May) -> Self {
-        let May { audiences, scopes, exchange_to, introspect, feed, addresses } = may;
-        Self { audiences, scopes, exchange_to, introspect, feed, addresses, ..Self::default() }
-    }
+    #[command(after_help = "Example:\n  wxgate service-client remove svc_5r0GQk1mVnW8xk2bNf3tZA --yes")]
+    Remove(RemoveServiceClient),
 }
 
 impl ServiceClientCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let admin = self.admin.open().await?;
+        let door = self.admin.door().await?;
         match self.action {
-            Action::Add { tenant, name, may } => {
-                let tenant = admin.tenant(&tenant).await?;
-                let (client, secret) = admin.add_service_client(&tenant, &name, (*may).into()).await?;
-                self.admin.tell_secret(&tenant, &client, &secret, "added");
-            }
+            Action::Add(add) => self.admin.tell_secret(&door.call(*add).await?, "added"),
             Action::List { tenant } => {
-                let mut found = Vec::new();
-                for tenant in admin.tenants(tenant.as_ref()).await? {
-                    let clients = admin.storage.tenant(tenant.id).service_clients().list().await?;
-                    found.extend(clients.into_iter().map(|client| (tenant.clone(), client)));
-                }
-                if self.admin.json {
-                    print::json(&found.iter().map(|(tenant, client)| row(tenant, client)).collect::<Vec<_>>());
-                } else {
-                    let rows: Vec<_> = found.iter().map(cells).collect();
-                    print::table(["ID", "TENANT", "NAME", "AUDIENCES", "MAY"], &rows);
-                }
+                let next = |cursor| ListServiceClients { tenant: tenant.clone(), limit: Limit::MOST, cursor };
+                let mut clients = door.all(next).await?;
+                clients.sort_by(|a, b| (&a.tenant, &a.name).cmp(&(&b.tenant, &b.name)));
+                self.admin.list(["ID", "TENANT", "NAME", "AUDIENCES", "MAY"], &clients, cells);
             }
-            Action::Rotate { id, overlap_hours } => {
-                let overlap = Duration::from_hours(overlap_hours);
-                let (tenant, client, secret) = admin.rotate_service_client(&id, overlap).await?;
-                let what = format!("has a new secret; the one before counts for {overlap_hours} hours more");
-                self.admin.tell_secret(&tenant, &client, &secret, &what);
+            Action::Show(show) => self.admin.tell_client(&door.call(show).await?),
+            Action::Change(change) => self.admin.tell_client(&door.call(*change).await?),
+            Action::Rotate(rotate) => {
+                let hours = rotate.overlap_hours;
+                let what = format!("has a new secret; the one before counts for {hours} hours more");
+                self.admin.tell_secret(&door.call(rotate).await?, &what);
             }
-            Action::Remove { id } => {
-                let (tenant, client) = admin.remove_service_client(&id).await?;
-                if self.admin.json {
-                    print::json(&row(&tenant, &client));
-                } else {
-                    print::line(format!("service client {:?} of tenant {} removed", client.name, tenant.slug));
-                }
+            Action::Remove(remove) => {
+                let client = door.call(ShowServiceClient { id: remove.id.clone() }).await?;
+                self.admin.confirm("its secrets and tokens count no more", client.id.as_str())?;
+                door.call(remove).await?;
+                let what = format!("service client {:?} of tenant {} removed", client.name, client.tenant);
+                self.admin.tell(&client, || what);
             }
         }
-        admin.storage.stop().await;
+        door.close().await;
         Ok(())
     }
 }
 
 impl AdminArgs {
     /// Prints a secret, which is all that anybody will ever see of it.
-    fn tell_secret(&self, tenant: &Tenant, client: &ServiceClient, secret: &ClientSecret, what: &str) {
+    fn tell_secret(&self, made: &MadeServiceClient, what: &str) {
         if self.json {
-            let mut row = row(tenant, client);
-            if let Some(row) = row.as_object_mut() {
-                row.insert("secret".to_owned(), secret.expose().into());
-            }
-            print::json(&row);
+            print::json(made);
         } else {
-            print::line(format!("service client {:?} of tenant {}: {what}", client.name, tenant.slug));
+            let client = &made.client;
+            print::line(format!("service client {:?} of tenant {}: {what}", client.name, client.tenant));
             print::line(format!("id      {}", client.id));
-            print::line(format!("secret  {}", secret.expose()));
+            print::line(format!("secret  {}", made.secret.as_deref().unwrap_or_default()));
             print::line("Keep the secret now: it is stored as a digest and never shown again.");
+        }
+    }
+
+    fn tell_client(&self, client: &ServiceClientReply) {
+        if self.json {
+            print::json(client);
+        } else {
+            print::line(format!("service client {} of tenant {}: {}", client.id, client.tenant, client.name));
+            print::fields(&client.policy);
         }
     }
 }
 
-fn row(tenant: &Tenant, client: &ServiceClient) -> Value {
-    json!({
-        "id": client.id,
-        "tenant": tenant.slug,
-        "name": client.name,
-        "policy": client.policy,
-        "previous_secret_until_ms": client.previous_until,
-        "created_at_ms": client.created_at,
-    })
-}
-
-fn cells((tenant, client): &(Tenant, ServiceClient)) -> [String; 5] {
+fn cells(client: &ServiceClientReply) -> [String; 5] {
     let ServiceClientPolicy { audiences, exchange_to, introspect, feed, .. } = &client.policy;
     let may = [("introspect", *introspect), ("feed", *feed), ("exchange", !exchange_to.is_empty())];
     let may: Vec<_> = may.iter().filter(|(_, granted)| *granted).map(|(grant, _)| *grant).collect();
     let audiences: Vec<_> = audiences.iter().map(Audience::as_str).collect();
-    [client.id.to_string(), tenant.slug.to_string(), client.name.clone(), audiences.join(" "), may.join(" ")]
+    [client.id.to_string(), client.tenant.to_string(), client.name.clone(), audiences.join(" "), may.join(" ")]
 }

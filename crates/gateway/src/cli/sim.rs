@@ -66,8 +66,8 @@ impl Sim {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let apps = self.apps.into_iter().map(AppArg::simulated).collect();
         let stop = termination()?;
-        let simulator =
-            Simulator::start(SimulatorConfig { listen: self.listen, apps, expose: self.insecure_expose }).await?;
+        let config = SimulatorConfig { listen: self.listen, apps, expose: self.insecure_expose, adopts: false };
+        let simulator = Simulator::start(config).await?;
         print::line(format!("simulated WeChat listening on {}", simulator.url()));
         stop.first().await;
         simulator.stop().await;

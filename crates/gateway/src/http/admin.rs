@@ -103,31 +103,48 @@ impl From<AdminError> for ApiError {
             | AdminError::NoSuchUser(_)
             | AdminError::NoUser(..)
             | AdminError::NoUnionGroup(..)
+            | AdminError::NoAudience(_)
+            | AdminError::NoGroup(_)
+            | AdminError::NoPolicy(_)
+            | AdminError::NoSigningKey(_)
             | AdminError::NoJob(_)
-            | AdminError::NoAdminKey(_) => Code::NotFound,
+            | AdminError::NoAdminKey(_)
+            | AdminError::Storage(StorageError::NotFound) => Code::NotFound,
             AdminError::TenantTaken(_)
             | AdminError::AppTaken(_)
+            | AdminError::AppReleased(_)
             | AdminError::UnionGroupTaken(..)
             | AdminError::AudienceTaken(_)
             | AdminError::PolicyTaken(_)
             | AdminError::ServiceClientTaken(..) => Code::Taken,
             AdminError::TooManyServiceClients | AdminError::TooManyAdminKeys => Code::Full,
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
+            AdminError::AudienceInUse(..) | AdminError::UnionGroupInUse(..) | AdminError::TenantDeleting(_) => {
+                Code::InUse
+            }
+            AdminError::KeyNotYet(..) | AdminError::KeyStays(_) | AdminError::TenantServed(_) => Code::NotYet,
+            AdminError::SecretRefused { .. } => Code::SecretRefused,
+            AdminError::WechatSilent(_) => {
+                return Self::from(Code::UpstreamUnavailable).detailed(error.to_string()).retry_after(1);
+            }
             AdminError::KeyReused => Code::IdempotencyKeyReused,
             AdminError::AnswerLost => Code::AnswerLost,
-            AdminError::TenantServed(_) => Code::NotYet,
-            AdminError::TenantDeleting(_) => Code::InUse,
             AdminError::Changed => Code::PreconditionFailed,
             AdminError::AudienceNotOwned(..)
             | AdminError::Name
             | AdminError::KeyShape
+            | AdminError::Cursor
+            | AdminError::SecretShape
+            | AdminError::Overlap(_)
             | AdminError::Policy(MalformedPolicy::Text | MalformedPolicy::Bounds { .. } | MalformedPolicy::List(_)) => {
                 Code::RequestInvalid
             }
             AdminError::Storage(StorageError::Busy | StorageError::Unavailable { .. }) => {
                 return Self::caused(Code::Overloaded, error).retry_after(1);
             }
-            AdminError::Key(_) | AdminError::Storage(_) => return Self::caused(Code::Internal, error),
+            AdminError::Key(_) | AdminError::KeysUnreadable(_) | AdminError::Storage(_) => {
+                return Self::caused(Code::Internal, error);
+            }
         };
         Self::from(code).detailed(error.to_string())
     }

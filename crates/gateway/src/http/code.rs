@@ -95,6 +95,7 @@ codes! {
     BodyTooLarge 413 "BODY_TOO_LARGE" None, "The request body is too large.";
     MediaType 415 "MEDIA_TYPE" None, "The request body must be application/json.";
     IdempotencyKeyReused 422 "IDEMPOTENCY_KEY_REUSED" None, "The Idempotency-Key came with another request before.";
+    SecretRefused 422 "SECRET_REFUSED" None, "WeChat refuses the AppSecret.";
     RateLimited 429 "RATE_LIMITED" Some(Action::Wait), "Too many requests.";
     HeadersTooLarge 431 "HEADERS_TOO_LARGE" None, "The request head is too large.";
     Internal 500 "INTERNAL" None, "Something failed on our side.";

@@ -10,22 +10,25 @@ mod forward_auth_policies;
 mod jobs;
 mod once;
 mod service_clients;
+mod signing_keys;
 mod tenants;
 mod union_groups;
 mod users;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use wxgate_crypto::Random;
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, JobId, MalformedPolicy, PolicyName, ServiceClientId, Slug, UserId, WechatAppid,
+    AdminKeyId, AdminScope, Clock, JobId, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId, Slug, TenantId,
+    UserId, WechatAppid,
 };
-use wxgate_storage::{Storage, StorageError};
+use wxgate_storage::{AudienceUse, GroupMembers, Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
 use wxgate_wechat_client::Client;
 
-pub(crate) use apps::AppToAdd;
+pub(crate) use apps::{AppToAdd, Proof};
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use doctor::{Finding, Level};
@@ -95,6 +98,39 @@ pub(crate) enum AdminError {
     TenantTaken(Slug),
     #[error("the appid {0} is registered already, as an app or as another tenant's audience")]
     AppTaken(WechatAppid),
+    #[error("the appid {0} was another tenant's; an operator moves it, or that tenant takes it up again")]
+    AppReleased(WechatAppid),
+    #[error("WeChat refuses the AppSecret of {appid}, errcode {errcode}: {meaning}; nothing was stored")]
+    SecretRefused { appid: WechatAppid, errcode: i64, meaning: &'static str },
+    #[error("WeChat could not be asked about the AppSecret of {0}, or gave no answer to that; try again")]
+    WechatSilent(WechatAppid),
+    #[error("there is no audience {0}; `wxgate audience list` shows them")]
+    NoAudience(String),
+    #[error("the audience {0} is still named by {list}", list = named(.1))]
+    AudienceInUse(String, Vec<AudienceUse>),
+    #[error("there is no union group {0}; by its name it is found where the tenant is named too")]
+    NoGroup(String),
+    #[error("in the union group {0:?} there are still {apps} apps and {people} people", apps = .1.apps, people = .1.people)]
+    UnionGroupInUse(String, GroupMembers),
+    #[error("there is no policy {0}; `wxgate policy list` shows them")]
+    NoPolicy(PolicyName),
+    #[error("the tenant {0} has no such signing key; `wxgate signing-key list --tenant {0}` shows them")]
+    NoSigningKey(Slug),
+    #[error(
+        "verifiers may not know the next key of tenant {0} yet: wait until {1}. If the present one was stolen, replace it \
+         at once with `wxgate signing-key retire --tenant {0} KID`"
+    )]
+    KeyNotYet(Slug, String),
+    #[error(transparent)]
+    KeyStays(KeyMoveError),
+    #[error("the policy or the signing keys of the tenant {0} make no sense to this version")]
+    KeysUnreadable(Slug),
+    #[error("an AppSecret is 1 to 128 visible ASCII characters")]
+    SecretShape,
+    #[error("a secret counts for {0} hours after its rotation at most")]
+    Overlap(u16),
+    #[error("a cursor is what the page before said, as it was")]
+    Cursor,
     #[error("the tenant {0} has a union group {1:?} already")]
     UnionGroupTaken(Slug, String),
     #[error("the audience {0} is taken: it belongs to one tenant, and another tenant's appid is none")]
@@ -166,6 +202,22 @@ impl Admin {
         SigningKeys { storage: self.storage.clone(), clock: self.clock.clone(), caller: self.caller.clone() }
     }
 
+    /// The tenant that a list is about; `None` is all of them.
+    pub(crate) async fn within(&self, named: Option<&Slug>) -> Result<Option<TenantId>, AdminError> {
+        match named {
+            Some(named) => Ok(Some(self.tenant(named).await?.id)),
+            None => Ok(self.caller.tenant),
+        }
+    }
+
+    /// The names of tenants in addresses.
+    pub(crate) async fn slugs(
+        &self,
+        tenants: impl Iterator<Item = TenantId> + Send,
+    ) -> Result<HashMap<TenantId, Slug>, AdminError> {
+        Ok(self.storage.tenants().slugs(&tenants.collect()).await?)
+    }
+
     /// The `iss` of a tenant's tokens.
     pub(crate) fn issuer(&self, slug: &Slug) -> String {
         Issuer::new(&self.public_url, slug).to_string()
@@ -184,6 +236,10 @@ impl Admin {
 fn checked(name: String) -> Result<String, AdminError> {
     let fits = (1..=MAX_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control);
     if fits { Ok(name) } else { Err(AdminError::Name) }
+}
+
+fn named(by: &[AudienceUse]) -> String {
+    by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn taken(error: StorageError, meaning: AdminError) -> AdminError {

@@ -5,6 +5,7 @@ mod freshness;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
@@ -36,6 +37,8 @@ pub(crate) struct ActiveApp {
     pub(crate) app: App,
     pub(crate) tenant: Arc<KnownTenant>,
     pub(crate) credential: Credential,
+    /// Whether somebody notes already what WeChat said about the secret, until this is read anew.
+    pub(crate) secret_noted: AtomicBool,
 }
 
 /// A tenant with its issuer and its keys, unsealed on first use.
@@ -304,7 +307,12 @@ impl Directory {
         let Some(stored) = stored else { return Ok(None) };
         let Some(tenant) = self.tenant(&stored.tenant.slug).await? else { return Ok(None) };
         let enabled = stored.app.status == AppStatus::Enabled && stored.tenant.status == TenantStatus::Active;
-        let active = Arc::new(ActiveApp { app: stored.app, tenant, credential: stored.credential });
+        let active = Arc::new(ActiveApp {
+            app: stored.app,
+            tenant,
+            credential: stored.credential,
+            secret_noted: AtomicBool::new(false),
+        });
         Ok(Some(Arc::new(FoundApp { active, enabled, as_of })))
     }
 

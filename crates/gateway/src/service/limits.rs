@@ -251,7 +251,8 @@ fn positive(number: u32) -> NonZeroU32 {
 
 #[cfg(test)]
 mod tests {
-    use wxgate_domain::{AppPolicy, AppStatus, TenantId, Timestamp};
+    use wxgate_crypto::{KeyId, MacKey};
+    use wxgate_domain::{AppPolicy, AppStatus, SecretFingerprint, SecretState, SecretStatus, TenantId, Timestamp};
 
     use super::*;
 
@@ -266,6 +267,7 @@ mod tests {
     /// An app whose bucket holds 100 requests and hardly fills again while a test runs.
     fn app() -> App {
         let (now, random) = (Timestamp::from_millis(0), Random::seeded(2));
+        let key = MacKey::new(KeyId::from(2), random.secret());
         let policy =
             AppPolicy { requests_per_second: 1, request_burst: 100, logins_per_minute: 2, ..AppPolicy::default() };
         App {
@@ -277,6 +279,12 @@ mod tests {
             union_group: None,
             policy,
             sessions_epoch: 0,
+            secret: SecretStatus {
+                state: SecretState::Accepted,
+                changed_at: None,
+                fingerprint: SecretFingerprint::of(&"secret".parse().unwrap(), &key),
+                previous: None,
+            },
             created_at: now,
         }
     }

@@ -4,14 +4,15 @@ mod error;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Digest;
 use wxgate_crypto::user_data::Failure;
-use wxgate_domain::{Clock, LoginCode, NewSession, OpenId, OpenedSession};
-use wxgate_storage::Storage;
+use wxgate_domain::{Clock, LoginCode, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, WechatAppid};
+use wxgate_storage::{Storage, StorageError};
 use wxgate_wechat_client::{Client, ExchangeError, RejectedClass, SecretSlot};
 
 use super::codes::{Admission, Codes, Lead, Outcome};
@@ -131,9 +132,7 @@ impl Logins {
         self.metrics.wechat_call("jscode2session", &exchanged);
         let exchanged = exchanged.inspect_err(|error| tell_operator(app, error));
         let exchanged = exchanged.map_err(|error| LoginError::of_exchange(error, self.clock.now()))?;
-        if exchanged.slot == SecretSlot::Previous {
-            tracing::warn!(wechat.appid = %app.app.appid, "WeChat accepts only the previous AppSecret of this app");
-        }
+        self.note_secret(app, exchanged.slot);
         if attempt.only.as_ref().is_some_and(|only| *only != exchanged.identity.openid) {
             return Err(LoginError::OtherUser);
         }
@@ -143,6 +142,40 @@ impl Logins {
         let new = NewSession::of(&app.app, &app.tenant.tenant, exchanged.identity, self.clock.now());
         Ok(self.storage.tenant(app.tenant.id()).open_session(new).await?)
     }
+}
+
+impl Logins {
+    /// Notes what the exchange says about the app's secret, beside the login and only where it is news.
+    fn note_secret(&self, app: &ActiveApp, slot: SecretSlot) {
+        let secret = &app.app.secret;
+        let is_accepted = slot == SecretSlot::Current;
+        if !is_accepted {
+            self.metrics.previous_secret.inc();
+            tracing::warn!(wechat.appid = %app.app.appid, "WeChat accepts only the previous AppSecret of this app");
+        }
+        if secret.state.replaced(is_accepted) == secret.state || app.secret_noted.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (storage, tenant, appid) = (self.storage.clone(), app.tenant.id(), app.app.appid.clone());
+        let seen = secret.fingerprint.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = note_secret(&storage, tenant, &appid, &seen, is_accepted).await {
+                tracing::warn!(wechat.appid = %appid, error.source = %error, "what WeChat said about an AppSecret was not noted; a later login will say it again");
+            }
+        });
+    }
+}
+
+async fn note_secret(
+    storage: &Storage,
+    tenant: TenantId,
+    appid: &WechatAppid,
+    seen: &SecretFingerprint,
+    is_accepted: bool,
+) -> Result<(), StorageError> {
+    let tx = storage.begin().await?;
+    tx.tenant(tenant).apps().note_secret(appid, seen, is_accepted).await?;
+    tx.commit().await
 }
 
 /// Tells the operator what only the operator can mend, with the numbers that clients never see.

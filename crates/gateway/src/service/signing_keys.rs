@@ -28,6 +28,8 @@ pub(crate) enum SigningKeyError {
     Move(#[from] KeyMoveError),
     #[error("no signing key could be made")]
     Make(#[from] KeyError),
+    #[error("the policy or the keys of the tenant {0} make no sense to this version")]
+    Unreadable(TenantId),
     #[error("the database refused")]
     Storage(#[from] StorageError),
 }
@@ -43,9 +45,12 @@ impl SigningKeys {
         let mut after = None;
         loop {
             let page = self.storage.signing_keys().rings(after).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.tenant);
-            for ring in page.iter().filter(|ring| !self.due(ring).is_empty()) {
+            if page.last.is_none() {
+                break;
+            }
+            after = page.last;
+            failed = unreadable(&page.unreadable).or(failed);
+            for ring in page.rings.iter().filter(|ring| !self.due(ring).is_empty()) {
                 if let Err(error) = self.keep(ring.tenant).await {
                     tracing::error!(tenant.id = %ring.tenant, error.source = %error, "a tenant's signing keys were not kept");
                     failed = Some(error);
@@ -96,12 +101,15 @@ impl SigningKeys {
     /// # Errors
     /// The database fails; what was done stays, and the same again does the rest.
     pub(crate) async fn replace_all(&self) -> Result<(), SigningKeyError> {
-        let mut after = None;
+        let (mut after, mut failed) = (None, None);
         loop {
             let page = self.storage.signing_keys().rings(after).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.tenant);
-            for ring in &page {
+            if page.last.is_none() {
+                return failed.map_or(Ok(()), Err);
+            }
+            after = page.last;
+            failed = unreadable(&page.unreadable).or(failed);
+            for ring in &page.rings {
                 for key in ring.keys.iter().filter(|key| key.state != SigningKeyState::Next) {
                     self.retire(ring.tenant, &key.kid).await?;
                 }
@@ -188,6 +196,14 @@ impl SigningKeys {
         let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, now)).await;
         made.unwrap_or(Err(KeyError::Generate))
     }
+}
+
+/// Says which tenants' keys nobody turns, and that this is worth another look.
+fn unreadable(tenants: &[TenantId]) -> Option<SigningKeyError> {
+    for tenant in tenants {
+        tracing::error!(tenant.id = %tenant, "a tenant's signing keys are not kept: its policy or keys make no sense to this version");
+    }
+    tenants.first().copied().map(SigningKeyError::Unreadable)
 }
 
 /// The entry by which verifiers that cache the key set hear of it at once.

@@ -9,7 +9,7 @@ use super::{ascii, audiences, tenants};
 use crate::changes::ChangeKind;
 use crate::entity::{forward_auth_policy, tenant};
 use crate::error::StorageError;
-use crate::scope::of_tenant;
+use crate::scope::{delete_of_tenant, of_tenant, update_of_tenant};
 use crate::storage::Storage;
 use crate::tx::Tx;
 
@@ -75,6 +75,26 @@ impl AllForwardAuthPolicies {
             Ok(StoredForwardAuthPolicy { policy: of_row(row)?, tenant })
         });
         stored.collect()
+    }
+
+    /// At most `limit` policies, of one tenant or of all, by name, after this one.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn page(
+        &self,
+        tenant: Option<TenantId>,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<ForwardAuthPolicy>, StorageError> {
+        #[expect(clippy::disallowed_methods, reason = "the operator sees all tenants")]
+        let mut query = tenant.map_or_else(forward_auth_policy::Entity::find, of_tenant::<forward_auth_policy::Entity>);
+        if let Some(after) = after {
+            query = query.filter(forward_auth_policy::Column::Name.gt(after.as_bytes().to_vec()));
+        }
+        let query = &query.order_by_asc(forward_auth_policy::Column::Name).limit(limit);
+        let rows = self.0.core.read(|db| async move { query.clone().all(&db).await }).await?;
+        rows.into_iter().map(of_row).collect()
     }
 
     /// The policy of this name, whatever its tenant's status.
@@ -150,5 +170,45 @@ impl<'a> TxForwardAuthPolicies<'a> {
         forward_auth_policy::Entity::insert(row).exec_without_returning(tx).await?;
         self.tx.record(ChangeKind::ForwardAuthPolicy, self.tenant, None).await?;
         Ok(added)
+    }
+    /// Changes what a policy asks for: `change` gets it as it is, under the row's lock, and gives audience and scopes as
+    /// they are to be.
+    ///
+    /// # Errors
+    /// What `change` fails with; [`StorageError::NotFound`] if the tenant has no such policy or does not own the audience.
+    pub async fn change<E: From<StorageError>>(
+        &self,
+        name: &PolicyName,
+        change: impl FnOnce(ForwardAuthPolicy) -> Result<(Audience, Vec<Scope>), E>,
+    ) -> Result<ForwardAuthPolicy, E> {
+        let tx = &self.tx.tx;
+        let by_name = || forward_auth_policy::Column::Name.eq(name.as_str().as_bytes().to_vec());
+        let found = of_tenant::<forward_auth_policy::Entity>(self.tenant).filter(by_name()).lock_exclusive();
+        let row = found.one(tx).await.map_err(StorageError::from)?.ok_or(StorageError::NotFound)?;
+        let policy = of_row(row)?;
+        let (audience, scopes) = change(policy.clone())?;
+        audiences::must_be_owned(self.tx, self.tenant, &[audience.as_str()]).await?;
+        let row = forward_auth_policy::ActiveModel {
+            audience: Set(audience.as_str().as_bytes().to_vec()),
+            scopes: Set(serde_json::to_string(&scopes).unwrap_or_default()),
+            ..Default::default()
+        };
+        let update = update_of_tenant::<forward_auth_policy::Entity>(self.tenant).filter(by_name()).set(row);
+        update.exec(tx).await.map_err(StorageError::from)?;
+        self.tx.record(ChangeKind::ForwardAuthPolicy, self.tenant, None).await?;
+        Ok(ForwardAuthPolicy { audience, scopes, ..policy })
+    }
+
+    /// Removes a policy. Proxies that still name it are refused.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such policy.
+    pub async fn remove(&self, name: &PolicyName) -> Result<(), StorageError> {
+        let by_name = forward_auth_policy::Column::Name.eq(name.as_str().as_bytes().to_vec());
+        let remove = delete_of_tenant::<forward_auth_policy::Entity>(self.tenant).filter(by_name);
+        if remove.exec(&self.tx.tx).await?.rows_affected == 0 {
+            return Err(StorageError::NotFound);
+        }
+        self.tx.record(ChangeKind::ForwardAuthPolicy, self.tenant, None).await
     }
 }

@@ -57,7 +57,7 @@ pub(crate) async fn record(
     let mut rows = Vec::with_capacity(news.len());
     for (entry, seq) in news.iter().zip(last - count + 1..) {
         let lifted = entry.effect == RevocationEffect::Lifted;
-        if lifted {
+        if entry.effect != RevocationEffect::Blocked && is_blocked_at_times(&entry.subject) {
             lift(tx, tenant, &entry.subject).await?;
         }
         let expires = if lifted { Some(now.plus(LIFTED)) } else { entry.expires };
@@ -90,7 +90,29 @@ async fn counter<C: ConnectionTrait>(db: &C, tenant: TenantId) -> Result<revocat
     row.ok_or(StorageError::NotFound)
 }
 
-/// A block that is lifted holds no more: newcomers need not hear of it.
+/// Whether there can be a block of it, which holds until something else is said.
+fn is_blocked_at_times(subject: &RevokedSubject) -> bool {
+    matches!(subject, RevokedSubject::User(_) | RevokedSubject::App(_) | RevokedSubject::Tenant(_))
+}
+
+/// Whether tokens of this subject are refused now.
+pub(crate) async fn holds(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    subject: &RevokedSubject,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
+    let matters = revocation::Column::ExpiresAt.is_null().or(revocation::Column::ExpiresAt.gt(now.millis()));
+    let newest = of_tenant::<revocation::Entity>(tenant)
+        .filter(revocation::Column::Kind.eq(subject.kind()))
+        .filter(revocation::Column::Subject.eq(subject.id().into_bytes()))
+        .filter(matters)
+        .order_by_desc(revocation::Column::Seq);
+    let newest = newest.one(tx).await?;
+    Ok(newest.is_some_and(|row| row.effect != RevocationEffect::Lifted.as_str()))
+}
+
+/// A block that is lifted, or whose subject is gone for good, holds no more: newcomers need not hear of it.
 async fn lift(tx: &DatabaseTransaction, tenant: TenantId, subject: &RevokedSubject) -> Result<(), StorageError> {
     let held = update_of_tenant::<revocation::Entity>(tenant)
         .filter(revocation::Column::Kind.eq(subject.kind()))

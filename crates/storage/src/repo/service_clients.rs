@@ -63,6 +63,26 @@ impl AllServiceClients {
         let row = self.0.core.read(|db| async move { query().one(&db).await }).await?;
         row.map(of_row).transpose()
     }
+
+    /// At most `limit` clients, of one tenant or of all, by id, after this one.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn page(
+        &self,
+        tenant: Option<TenantId>,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<ServiceClient>, StorageError> {
+        #[expect(clippy::disallowed_methods, reason = "the operator sees all tenants")]
+        let mut query = tenant.map_or_else(service_client::Entity::find, of_tenant::<service_client::Entity>);
+        if let Some(after) = after {
+            query = query.filter(service_client::Column::Id.gt(after.as_bytes().to_vec()));
+        }
+        let query = &query.order_by_asc(service_client::Column::Id).limit(limit);
+        let rows = self.0.core.read(|db| async move { query.clone().all(&db).await }).await?;
+        rows.into_iter().map(of_row).collect()
+    }
 }
 
 /// The service clients of one tenant.
@@ -180,6 +200,34 @@ impl<'a> TxServiceClients<'a> {
         update_of_tenant::<service_client::Entity>(self.tenant).filter(by_id).set(change).exec(tx).await?;
         self.record().await?;
         Ok((ServiceClient { previous_until: Some(until), ..of_row(row)? }, secret))
+    }
+
+    /// Changes a client: `change` gets it as it is, under the row's lock, and gives name and policy as they are to be.
+    ///
+    /// # Errors
+    /// What `change` fails with; [`StorageError::NotFound`] if the tenant has no such client or does not own an audience of
+    /// the policy; [`StorageError::NotUnique`] (`uq_service_client_tenant_id_name`) if another one has the name.
+    pub async fn change<E: From<StorageError>>(
+        &self,
+        id: &ServiceClientId,
+        change: impl FnOnce(ServiceClient) -> Result<(String, ServiceClientPolicy), E>,
+    ) -> Result<ServiceClient, E> {
+        let tx = &self.tx.tx;
+        let row = self.of_id(id).lock_exclusive().one(tx).await.map_err(StorageError::from)?;
+        let client = of_row(row.ok_or(StorageError::NotFound)?)?;
+        let (name, policy) = change(client.clone())?;
+        let named: Vec<_> = policy.named_audiences().map(Audience::as_str).collect();
+        audiences::must_be_owned(self.tx, self.tenant, &named).await?;
+        let row = service_client::ActiveModel {
+            name: Set(name.clone()),
+            policy: Set(policy.to_json()),
+            ..Default::default()
+        };
+        let by_id = service_client::Column::Id.eq(id.as_str().as_bytes().to_vec());
+        let update = update_of_tenant::<service_client::Entity>(self.tenant).filter(by_id).set(row);
+        update.exec(tx).await.map_err(StorageError::from)?;
+        self.record().await?;
+        Ok(ServiceClient { name, policy, ..client })
     }
 
     /// Removes a client. Its secrets count no more; tokens that it got end by themselves.

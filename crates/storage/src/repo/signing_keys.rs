@@ -29,6 +29,17 @@ pub struct TenantRing {
     pub keys: Vec<RingKey>,
 }
 
+/// A page of the rings of all tenants.
+#[derive(Clone, Debug, Default)]
+pub struct Rings {
+    /// Those that can be read.
+    pub rings: Vec<TenantRing>,
+    /// The tenants whose policy or keys make no sense to this version, so that nobody turns their keys.
+    pub unreadable: Vec<TenantId>,
+    /// Where the next page begins; `None` if this page is empty.
+    pub last: Option<TenantId>,
+}
+
 fn place(tenant: TenantId, kid: &[u8]) -> Place<'_> {
     Place { tenant: tenant.uuid(), table: "signing_key", column: "private", row: kid }
 }
@@ -81,27 +92,35 @@ impl AllSigningKeys {
         Self(storage)
     }
 
-    /// The rings of the next tenants after this one, by their ids: some hundreds at once, none when there are no more.
-    /// A tenant without a key has an empty ring. Nothing is unsealed.
+    /// The rings of the next tenants after this one, by their ids: some hundreds at once. A tenant without a key has an
+    /// empty ring. Nothing is unsealed.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn rings(&self, after: Option<TenantId>) -> Result<Vec<TenantRing>, StorageError> {
+    pub async fn rings(&self, after: Option<TenantId>) -> Result<Rings, StorageError> {
         let query = &rings_after(after);
         let rows = self.0.core.read(|db| async move { db.query_all(query).await }).await?;
-        let mut rings: Vec<TenantRing> = Vec::new();
+        let mut page = Rings::default();
         for row in rows {
             let tenant = TenantId::from(row.try_get::<Uuid>("", "tenant_id")?);
-            let key = joined_key(&row)?;
-            match rings.last_mut() {
-                Some(ring) if ring.tenant == tenant => ring.keys.extend(key),
-                _ => {
-                    let policy = tenants::policy(&row.try_get::<String>("", "policy")?)?;
-                    rings.push(TenantRing { tenant, policy, keys: key.into_iter().collect() });
-                }
+            page.last = Some(tenant);
+            if page.unreadable.last() == Some(&tenant) {
+                continue;
+            }
+            if page.rings.last().is_none_or(|ring| ring.tenant != tenant) {
+                let Ok(policy) = tenants::policy(&row.try_get::<String>("", "policy")?) else {
+                    page.unreadable.push(tenant);
+                    continue;
+                };
+                page.rings.push(TenantRing { tenant, policy, keys: Vec::new() });
+            }
+            match (joined_key(&row), page.rings.last_mut()) {
+                (Ok(key), Some(ring)) => ring.keys.extend(key),
+                // Half a ring would have its missing keys made anew.
+                _ => page.unreadable.extend(page.rings.pop().map(|ring| ring.tenant)),
             }
         }
-        Ok(rings)
+        Ok(page)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Tenants.
 
+use std::collections::{BTreeSet, HashMap};
+
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use wxgate_domain::{
     Job, RevokedSubject, SigningKeyState, Slug, StoredSigningKey, Task, Tenant, TenantId, TenantPolicy, TenantStatus,
@@ -71,6 +73,18 @@ impl Tenants {
     pub async fn slug(&self, id: TenantId) -> Result<Option<Slug>, StorageError> {
         let row = self.0.core.read(|db| async move { by_id(&db, id).await }).await?;
         row.map(|row| ascii(row.slug, "tenant", "slug")).transpose()
+    }
+
+    /// The names in addresses of these tenants.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn slugs(&self, ids: &BTreeSet<TenantId>) -> Result<HashMap<TenantId, Slug>, StorageError> {
+        #[expect(clippy::disallowed_methods, reason = "tenants are found by their own ids")]
+        let query = || tenant::Entity::find().filter(tenant::Column::Id.is_in(ids.iter().copied().map(TenantId::uuid)));
+        let query = &query;
+        let rows = self.0.core.read(|db| async move { query().all(&db).await }).await?;
+        rows.into_iter().map(|row| Ok((row.id.into(), ascii(row.slug, "tenant", "slug")?))).collect()
     }
 
     /// The tenant of this id, if there is one.

@@ -1,7 +1,7 @@
 //! What administrators write.
 
 use wxgate_domain::{
-    AppPolicy, AppStatus, Credential, Profile, SigningKeyState, TenantStatus, UserStatus, WechatAppid,
+    AppPolicy, AppStatus, Credential, Profile, SecretState, SigningKeyState, TenantStatus, UserStatus, WechatAppid,
 };
 use wxgate_storage::{Storage, StorageError};
 
@@ -99,16 +99,26 @@ pub(crate) async fn a_secret_is_rotated_through_two_slots(database: TestDatabase
     let storage = database.started().await;
     let acme = tenant(&storage, "acme").await;
     let appid = app(&storage, &acme, "wx1").await.appid;
-    for (new, expected) in [("second", "secret-of-wx1"), ("third", "second")] {
+    // The one that WeChat accepted last is never pushed out by others.
+    let rotations = [
+        ("second", true, "secret-of-wx1", SecretState::Accepted),
+        ("third", false, "second", SecretState::Pending),
+        ("fourth", false, "second", SecretState::Pending),
+        ("fifth", true, "second", SecretState::Accepted),
+    ];
+    for (new, is_accepted, expected, state) in rotations {
         let tx = storage.begin().await.unwrap();
-        tx.tenant(acme.id).apps().rotate_secret(&appid, &new.parse().unwrap()).await.unwrap();
+        let app = tx.tenant(acme.id).apps().rotate_secret(&appid, &new.parse().unwrap(), is_accepted).await.unwrap();
         tx.commit().await.unwrap();
+        assert_eq!((app.secret.state, app.secret.changed_at), (state, Some(database.clock.now())));
         assert_eq!(secrets(&storage, &appid).await, (new.to_owned(), Some(expected.to_owned())));
+        let stored = storage.apps().find(&appid).await.unwrap().unwrap().app.secret;
+        assert_eq!(stored, app.secret, "what is told is what is stored");
     }
     let tx = storage.begin().await.unwrap();
     tx.tenant(acme.id).apps().drop_previous_secret(&appid).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(secrets(&storage, &appid).await, ("third".to_owned(), None));
+    assert_eq!(secrets(&storage, &appid).await, ("fifth".to_owned(), None));
     storage.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! Audiences, and who may name them.
 
 use wxgate_domain::{Audience, ServiceClientPolicy, Tenant};
-use wxgate_storage::{NewApp, NewForwardAuthPolicy, Storage, StorageError};
+use wxgate_storage::{AppChange, NewApp, NewForwardAuthPolicy, Storage, StorageError};
 
 use crate::support::{TestDatabase, app, audience, new_app, tenant};
 
@@ -98,9 +98,10 @@ pub(crate) async fn a_policy_names_only_what_its_tenant_owns(database: TestDatab
             scope.apps().add(NewApp { ..new }).await.map(drop),
             scope
                 .apps()
-                .set_policy(&shop, |mut policy| {
-                    policy.audiences = vec![text.to_owned()];
-                    Ok::<_, StorageError>(policy)
+                .change(&shop, |app| {
+                    let mut change = AppChange::from(app);
+                    change.policy.audiences = vec![text.to_owned()];
+                    Ok::<_, StorageError>(change)
                 })
                 .await
                 .map(drop),

@@ -54,10 +54,10 @@ pub(crate) async fn another_tenant_changes_nothing(database: TestDatabase) {
     let other = tx.tenant(umbrella.id);
     let stolen = NewApp { union_group: Some(group.id), ..new_app("wx2") };
     let refused = [
-        other.apps().set_status(&shop.appid, AppStatus::Disabled).await.unwrap_err(),
-        other.apps().rotate_secret(&shop.appid, &"mine-now".parse().unwrap()).await.unwrap_err(),
-        other.apps().drop_previous_secret(&shop.appid).await.unwrap_err(),
-        other.apps().add(stolen).await.unwrap_err(),
+        other.apps().set_status(&shop.appid, AppStatus::Disabled).await.map(drop).unwrap_err(),
+        other.apps().rotate_secret(&shop.appid, &"mine-now".parse().unwrap(), true).await.map(drop).unwrap_err(),
+        other.apps().drop_previous_secret(&shop.appid).await.map(drop).unwrap_err(),
+        other.apps().add(stolen).await.map(drop).unwrap_err(),
         other.users().set_status(ada, UserStatus::Blocked).await.unwrap_err(),
     ];
     tx.commit().await.unwrap();
@@ -104,7 +104,7 @@ pub(crate) async fn another_tenant_has_no_say_in_who_is_trusted(database: TestDa
         other.service_clients().remove(&client.id).await.unwrap_err(),
         other.service_clients().add("Theirs", known).await.map(drop).unwrap_err(),
         other.forward_auth_policies().add(policy("theirs")).await.map(drop).unwrap_err(),
-        other.apps().set_policy(&shop.appid, Ok::<_, StorageError>).await.map(drop).unwrap_err(),
+        other.apps().change(&shop.appid, |app| Ok::<_, StorageError>(app.into())).await.map(drop).unwrap_err(),
     ];
     let taken = other.audiences().add(&"orders".parse().unwrap()).await.unwrap_err();
     tx.commit().await.unwrap();
@@ -115,6 +115,44 @@ pub(crate) async fn another_tenant_has_no_say_in_who_is_trusted(database: TestDa
     assert_eq!(found[0].0, client);
     assert!(found[0].1.accept(&secret.digest(), database.clock.now()));
     assert_eq!(storage.apps().find(&shop.appid).await.unwrap().unwrap().app.policy, shop.policy);
+    storage.stop().await;
+}
+
+pub(crate) async fn another_tenant_moves_nothing(database: TestDatabase) {
+    let storage = database.started().await;
+    let (acme, umbrella) = (tenant(&storage, "acme").await, tenant(&storage, "umbrella").await);
+    let group = union_group(&storage, &acme, "open").await;
+    let shop = app_in_group(&storage, &acme, "wx1", Some(group.id)).await;
+    audience(&storage, &acme, "orders").await;
+    let (client, _) = service_client(&storage, &acme, "Orders").await;
+    let policy =
+        NewForwardAuthPolicy { name: "shop".parse().unwrap(), audience: "orders".parse().unwrap(), scopes: vec![] };
+    let tx = storage.begin().await.unwrap();
+    let policy = tx.tenant(acme.id).forward_auth_policies().add(policy).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let tx = storage.begin().await.unwrap();
+    let other = tx.tenant(umbrella.id);
+    let renamed = |_: &wxgate_storage::UnionGroup| Ok::<_, StorageError>("mine".to_owned());
+    let refused = [
+        other.apps().retire(&shop.appid).await.map(drop).unwrap_err(),
+        other.apps().remove_identities(&shop.appid).await.map(drop).unwrap_err(),
+        other.apps().remove(&shop.appid).await.map(drop).unwrap_err(),
+        other.apps().note_secret(&shop.appid, &shop.secret.fingerprint, false).await.map(drop).unwrap_err(),
+        other.union_groups().rename(group.id, renamed).await.map(drop).unwrap_err(),
+        other.union_groups().remove(group.id).await.map(drop).unwrap_err(),
+        other.audiences().remove(&"orders".parse().unwrap()).await.map(drop).unwrap_err(),
+        other.service_clients().change(&client.id, |c| Ok((c.name, c.policy))).await.map(drop).unwrap_err(),
+        other.forward_auth_policies().change(&policy.name, |p| Ok((p.audience, p.scopes))).await.map(drop).unwrap_err(),
+        other.forward_auth_policies().remove(&policy.name).await.unwrap_err(),
+    ];
+    tx.commit().await.unwrap();
+    assert!(refused.iter().all(|error| *error == StorageError::NotFound), "{refused:?}");
+    let stored = storage.apps().find(&shop.appid).await.unwrap().unwrap();
+    assert_eq!((stored.app.status, stored.app.secret), (AppStatus::Enabled, shop.secret));
+    assert_eq!(storage.union_groups().of_id(group.id).await.unwrap(), Some(group));
+    assert_eq!(storage.tenant(acme.id).service_clients().list().await.unwrap(), [client]);
+    assert_eq!(storage.tenant(acme.id).forward_auth_policies().list().await.unwrap(), [policy]);
     storage.stop().await;
 }
 

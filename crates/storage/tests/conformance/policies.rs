@@ -1,7 +1,7 @@
 //! What tenants and apps tune, and whether they may act, changed while they serve.
 
-use wxgate_domain::{AppPolicy, AppStatus, RevocationEffect, RevokedSubject, Tenant, TenantPolicy, TenantStatus};
-use wxgate_storage::{Storage, StorageError};
+use wxgate_domain::{App, AppPolicy, AppStatus, RevocationEffect, RevokedSubject, Tenant, TenantPolicy, TenantStatus};
+use wxgate_storage::{AppChange, Storage, StorageError};
 
 use crate::support::{TestDatabase, app, tenant};
 
@@ -30,8 +30,11 @@ pub(crate) async fn a_policy_is_changed_as_a_whole_or_not_at_all(database: TestD
     };
     let changed = tenants.change(acme.id, shorter).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.policy.access_token_seconds), ("Acme & Sons", 60));
-    let told = |policy| Ok::<_, StorageError>(AppPolicy { openid_claim: true, ..policy });
-    assert!(apps.set_policy(&shop, told).await.unwrap().policy.openid_claim);
+    let told = |app: App| {
+        let policy = AppPolicy { openid_claim: true, ..app.policy.clone() };
+        Ok::<_, StorageError>(AppChange { policy, ..app.into() })
+    };
+    assert!(apps.change(&shop, told).await.unwrap().policy.openid_claim);
     tx.commit().await.unwrap();
 
     let tx = storage.begin().await.unwrap();
@@ -40,15 +43,18 @@ pub(crate) async fn a_policy_is_changed_as_a_whole_or_not_at_all(database: TestD
     };
     let refused = tx.tenants().change(acme.id, too_long).await.unwrap_err();
     assert_eq!(refused, StorageError::Inconsistent { table: "tenant", column: "policy" });
-    let none = |policy| Ok::<_, StorageError>(AppPolicy { request_burst: 0, ..policy });
-    let refused = tx.tenant(acme.id).apps().set_policy(&shop, none).await.unwrap_err();
+    let none = |app: App| {
+        let policy = AppPolicy { request_burst: 0, ..app.policy.clone() };
+        Ok::<_, StorageError>(AppChange { policy, ..app.into() })
+    };
+    let refused = tx.tenant(acme.id).apps().change(&shop, none).await.unwrap_err();
     assert_eq!(refused, StorageError::Inconsistent { table: "app", column: "policy" });
     let refused = tx.tenants().change(acme.id, |_| Err(Refused::ByCaller)).await.unwrap_err();
     assert_eq!(refused, Refused::ByCaller);
-    let refused = tx.tenant(acme.id).apps().set_policy(&shop, |_| Err(Refused::ByCaller)).await.unwrap_err();
+    let refused = tx.tenant(acme.id).apps().change(&shop, |_| Err(Refused::ByCaller)).await.unwrap_err();
     assert_eq!(refused, Refused::ByCaller);
     let nobodys = "wx9".parse().unwrap();
-    let refused = tx.tenant(acme.id).apps().set_policy(&nobodys, Ok::<_, Refused>).await.unwrap_err();
+    let refused = tx.tenant(acme.id).apps().change(&nobodys, |app| Ok::<_, Refused>(app.into())).await.unwrap_err();
     assert_eq!(refused, Refused::Storage(StorageError::NotFound));
     tx.commit().await.unwrap();
 

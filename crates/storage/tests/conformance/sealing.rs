@@ -22,7 +22,7 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
     tx.commit().await.unwrap();
     let shop = app(&storage, &acme, "wx1").await;
     let tx = storage.begin().await.unwrap();
-    tx.tenant(acme.id).apps().rotate_secret(&shop.appid, &"the-second-one".parse().unwrap()).await.unwrap();
+    tx.tenant(acme.id).apps().rotate_secret(&shop.appid, &"the-second-one".parse().unwrap(), true).await.unwrap();
     tx.commit().await.unwrap();
 
     let session_key: [u8; 16] = database.random.bytes();

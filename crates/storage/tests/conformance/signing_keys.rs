@@ -124,7 +124,7 @@ pub(crate) async fn a_step_that_does_not_fit_changes_nothing(database: TestDatab
 
 pub(crate) async fn all_rings_are_read_in_pages(database: TestDatabase) {
     let storage = database.started().await;
-    assert!(storage.signing_keys().rings(None).await.unwrap().is_empty());
+    assert!(storage.signing_keys().rings(None).await.unwrap().rings.is_empty());
     let mut expected = Vec::new();
     for slug in ["acme", "umbrella", "initech"] {
         expected.push(tenant(&storage, slug).await.id);
@@ -137,14 +137,36 @@ pub(crate) async fn all_rings_are_read_in_pages(database: TestDatabase) {
     }
     tx.commit().await.unwrap();
 
-    let rings = storage.signing_keys().rings(None).await.unwrap();
+    let rings = storage.signing_keys().rings(None).await.unwrap().rings;
     assert_eq!(rings.iter().map(|ring| ring.tenant).collect::<Vec<_>>(), expected);
     assert_eq!(rings.iter().map(|ring| ring.keys.len()).collect::<Vec<_>>(), [2, 0, 2]);
     assert!(rings.iter().flat_map(|ring| &ring.keys).all(|key| key.kid != kid));
     assert_eq!(rings[0].keys, ring(&storage, expected[0]).await.keys);
-    let rest = storage.signing_keys().rings(Some(expected[0])).await.unwrap();
+    let rest = storage.signing_keys().rings(Some(expected[0])).await.unwrap().rings;
     assert_eq!(rest.iter().map(|ring| ring.tenant).collect::<Vec<_>>(), expected[1..]);
-    assert!(storage.signing_keys().rings(Some(expected[2])).await.unwrap().is_empty());
+    assert!(storage.signing_keys().rings(Some(expected[2])).await.unwrap().last.is_none());
+    storage.stop().await;
+}
+
+pub(crate) async fn a_policy_that_makes_no_sense_stops_no_other_tenant(database: TestDatabase) {
+    let storage = database.started().await;
+    let mut tenants = Vec::new();
+    for slug in ["acme", "umbrella", "initech"] {
+        tenants.push(tenant(&storage, slug).await.id);
+    }
+    tenants.sort_by_key(|id| id.uuid());
+    let raw = database.raw().await;
+    let spoil = sea_orm::sea_query::Query::update()
+        .table("tenant")
+        .value("policy", r#"{"version":99}"#)
+        .and_where(sea_orm::sea_query::ExprTrait::eq(sea_orm::sea_query::Expr::col("id"), tenants[1].uuid()))
+        .to_owned();
+    sea_orm::ConnectionTrait::execute(&raw, &spoil).await.unwrap();
+    raw.close().await.unwrap();
+    let page = storage.signing_keys().rings(None).await.unwrap();
+    assert_eq!(page.rings.iter().map(|ring| ring.tenant).collect::<Vec<_>>(), [tenants[0], tenants[2]]);
+    assert!(page.rings.iter().all(|ring| ring.keys.len() == 2));
+    assert_eq!((page.unreadable, page.last), (vec![tenants[1]], Some(tenants[2])));
     storage.stop().await;
 }
 

@@ -155,8 +155,10 @@ pub(crate) fn new_app(appid: &str) -> NewApp {
         appid: appid.parse().unwrap(),
         name: format!("App {appid}"),
         secret: format!("secret-of-{appid}").parse().unwrap(),
+        is_accepted: true,
         union_group: None,
         policy: AppPolicy::default(),
+        may_move: false,
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::codes::LIFETIME_MS;
 
 fn world() -> World {
-    let mut world = World::new().unwrap();
+    let mut world = World::new(false).unwrap();
     for (appid, union_group) in [("wxA", None), ("wxB", None), ("wxU", Some("group"))] {
         world.put_app(app(appid, union_group)).unwrap();
     }
@@ -169,7 +169,7 @@ fn malformed_names_are_refused() {
 
 #[test]
 fn people_and_apps_are_bounded() {
-    let mut world = World::new().unwrap();
+    let mut world = World::new(false).unwrap();
     for index in 0..MAX_APPS {
         world.put_app(app(&format!("wx{index}"), None)).unwrap();
     }
@@ -180,4 +180,23 @@ fn people_and_apps_are_bounded() {
     }
     assert_eq!((world.people.len(), world.people_oldest_first.len()), (MAX_PEOPLE, MAX_PEOPLE));
     assert!(!world.people.contains_key(&("wx0".into(), "o0".into())));
+}
+
+#[test]
+fn a_world_that_adopts_takes_the_first_secret_of_an_app_and_leaves_removed_ones_unknown() {
+    let mut world = World::new(true).unwrap();
+    let errcode = |world: &mut World, secret: &str| {
+        let call = Exchange {
+            appid: Some("wx1".to_owned()),
+            secret: Some(secret.to_owned()),
+            js_code: Some("nobodys".to_owned()),
+            grant_type: Some("authorization_code".to_owned()),
+        };
+        world.exchange(&call, 0).result.err().unwrap().errcode
+    };
+    assert_eq!(errcode(&mut world, "first"), 40029);
+    assert_eq!(errcode(&mut world, "second"), 40125);
+    world.remove_app("wx1").unwrap();
+    assert_eq!(errcode(&mut world, "first"), 40013);
+    assert_eq!(errcode(&mut World::new(false).unwrap(), "first"), 40013);
 }

@@ -27,6 +27,7 @@ pub(crate) fn config() -> SimulatorConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
         apps: vec![app(APP, None), app(BOUND_APP, Some("group"))],
         expose: false,
+        adopts: false,
     }
 }
 

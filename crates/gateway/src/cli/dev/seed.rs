@@ -1,39 +1,51 @@
 //! What a trial begins with: a tenant, a union group and apps, which the simulated WeChat knows as well.
 
+use std::collections::HashMap;
+
 use tokio::sync::broadcast::error::RecvError;
 use wxgate_crypto::{Random, Secret, encoding};
-use wxgate_domain::{AppSecret, Credential, Slug, Tenant, TenantPolicy, WechatAppid};
-use wxgate_storage::Storage;
+use wxgate_domain::{AppPolicy, AppSecret, Credential, Slug, Tenant, TenantPolicy, UnionGroupId, WechatAppid};
+use wxgate_storage::{Storage, StoredApp};
 use wxgate_wechat_sim::{SimulatedApp, Simulator};
 
 use crate::cli::Failure;
 use crate::cli::sim::AppArg;
-use crate::service::admin::{Admin, AppToAdd};
+use crate::service::admin::{Admin, AppToAdd, Proof};
 
 /// The tenant of a trial, and the union group that its apps are bound to.
 pub(super) const TENANT: &str = "demo";
 
+/// Apps that are read at once.
+const PAGE: u64 = 500;
+
 const DEMO_APPS: [&str; 2] = ["wx000000000000de01", "wx000000000000de02"];
 
-/// Adds the apps that were asked for, or two demo apps to a trial that has none; returns the appids of all.
-pub(super) async fn apps(admin: &Admin, asked: Vec<AppArg>, random: &Random) -> Result<Vec<String>, Failure> {
+/// Adds the apps that were asked for, or two demo apps to a trial that has none; returns the appids of all. The simulated
+/// WeChat is about to be told of them, so it accepts their secrets; another one proves them by the first login.
+pub(super) async fn apps(
+    admin: &Admin,
+    asked: Vec<AppArg>,
+    is_simulated: bool,
+    random: &Random,
+) -> Result<Vec<String>, Failure> {
+    let proof = Proof::Known(is_simulated);
     let tenant = tenant(admin).await?;
     let mut known = admin.storage.tenant(tenant.id).apps().list().await?;
     if asked.is_empty() && known.is_empty() {
         for appid in DEMO_APPS {
             let secret = encoding::to_hex(random.secret::<16>().expose());
-            add(admin, &tenant, appid, AppSecret::parse(&Secret::new(secret))?).await?;
+            add(admin, &tenant, appid, AppSecret::parse(&Secret::new(secret))?, proof).await?;
         }
     }
     for app in asked {
         let secret = AppSecret::parse(&Secret::new(app.secret))?;
         let appid: WechatAppid = app.appid.parse().map_err(|_| format!("{} is no appid", app.appid))?;
         match admin.storage.apps().find(&appid).await? {
-            None => add(admin, &tenant, &app.appid, secret).await?,
+            None => add(admin, &tenant, &app.appid, secret, proof).await?,
             Some(found) => {
                 let Credential::AppSecret { current, .. } = &found.credential;
                 if current.expose() != secret.expose() {
-                    admin.rotate_secret(&appid, secret).await?;
+                    admin.rotate_secret(&(found.tenant, found.app), secret, proof).await?;
                 }
             }
         }
@@ -52,20 +64,32 @@ async fn tenant(admin: &Admin) -> Result<Tenant, Failure> {
     Ok(tenant)
 }
 
-async fn add(admin: &Admin, tenant: &Tenant, appid: &str, secret: AppSecret) -> Result<(), Failure> {
+async fn add(admin: &Admin, tenant: &Tenant, appid: &str, secret: AppSecret, proof: Proof) -> Result<(), Failure> {
     let parsed = appid.parse().map_err(|_| format!("{appid} is no appid"))?;
     // The apps of one trial are taken to be bound to one Open Platform account.
-    let union_group = Some(TENANT.to_owned());
-    admin.add_app(tenant, AppToAdd { appid: parsed, name: appid.to_owned(), secret, union_group }).await?;
+    let union_group = Some(admin.union_group(Some(tenant), TENANT).await?.1.id);
+    let policy = AppPolicy::default();
+    admin
+        .add_app(tenant, AppToAdd { appid: parsed, name: appid.to_owned(), secret, union_group, policy }, proof)
+        .await?;
     Ok(())
 }
 
-/// Tells the simulated WeChat every app with its AppSecret.
-pub(super) async fn introduce(storage: &Storage, simulator: &Simulator) -> Result<(), Failure> {
-    for tenant in storage.tenants().list().await? {
-        for app in storage.tenant(tenant.id).apps().list().await? {
-            let Some(found) = storage.apps().find(&app.appid).await? else { continue };
-            let Credential::AppSecret { current, .. } = found.credential;
+/// The apps that the simulated WeChat was told of, each with its union group.
+type Told = HashMap<WechatAppid, Option<UnionGroupId>>;
+
+/// Tells the simulated WeChat every app with its AppSecret, as far as it was not told yet: a secret that is reset there
+/// stays so.
+pub(super) async fn introduce(storage: &Storage, simulator: &Simulator, told: &mut Told) -> Result<(), Failure> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = storage.apps().page(None, after.as_deref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.app.appid.to_string());
+        for StoredApp { app, credential: Credential::AppSecret { current, .. }, .. } in page {
+            if told.insert(app.appid.clone(), app.union_group) == Some(app.union_group) {
+                continue;
+            }
             simulator.put_app(SimulatedApp {
                 appid: app.appid.to_string(),
                 secret: current.expose().to_owned(),
@@ -73,17 +97,16 @@ pub(super) async fn introduce(storage: &Storage, simulator: &Simulator) -> Resul
             })?;
         }
     }
-    Ok(())
 }
 
-/// Keeps the simulated WeChat informed of apps that are added or changed while the trial runs.
-pub(super) async fn keep_introducing(storage: Storage, simulator: Simulator) {
+/// Keeps the simulated WeChat informed of apps that are added or bound to another group while the trial runs.
+pub(super) async fn keep_introducing(storage: Storage, simulator: Simulator, mut told: Told) {
     let mut changes = storage.changes();
     loop {
         if let Err(RecvError::Closed) = changes.recv().await {
             return;
         }
-        if let Err(error) = introduce(&storage, &simulator).await {
+        if let Err(error) = introduce(&storage, &simulator, &mut told).await {
             tracing::warn!(error.source = %error, "the simulated WeChat was not told of a change");
         }
     }

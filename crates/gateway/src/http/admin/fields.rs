@@ -1,6 +1,6 @@
 //! What an operation is given: the fields of its address, and of its query or body.
 
-use actix_web::{HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest, web};
 use serde_json::{Map, Value};
 
 use crate::http::code::Code;
@@ -22,7 +22,9 @@ pub(super) async fn of(
         }
         fields = body::object(request, payload).await?;
     }
-    for (name, value) in request.match_info().iter() {
+    // Whatever a name holds, escaped: slashes too.
+    let values = web::Path::<Vec<String>>::extract(request).await.map_err(|_| Code::NotFound)?.into_inner();
+    for ((name, _), value) in request.match_info().iter().zip(values) {
         // One thing has one name: the body may not say another.
         if fields.insert(name.to_owned(), Value::from(value)).is_some() {
             return Err(ApiError::from(Code::RequestInvalid).detailed(format!("{name} stands in the address")));

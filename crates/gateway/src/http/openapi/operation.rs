@@ -22,7 +22,8 @@ const ALWAYS: &[Code] = &[
 ];
 
 /// Why something may not be made or changed.
-const CHANGING: &[Code] = &[Code::Taken, Code::Full];
+const CHANGING: &[Code] =
+    &[Code::Taken, Code::Full, Code::InUse, Code::NotYet, Code::SecretRefused, Code::UpstreamUnavailable];
 
 impl About {
     /// The description of an operation.

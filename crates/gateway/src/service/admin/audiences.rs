@@ -1,4 +1,4 @@
-//! Audiences.
+//! Audiences. Operators alone register and remove them: a name must be one tenant's only.
 
 use wxgate_domain::{Audience, Tenant};
 use wxgate_storage::{OwnedAudience, StorageError};
@@ -8,11 +8,25 @@ use super::{Admin, AdminError, Event, taken};
 impl Admin {
     /// Registers an audience for a tenant.
     pub(crate) async fn add_audience(&self, tenant: &Tenant, name: &Audience) -> Result<OwnedAudience, AdminError> {
+        self.caller.must_be_operator()?;
         let tx = self.storage.begin().await?;
         let added = tx.tenant(tenant.id).audiences().add(name).await;
         let added = added.map_err(|error| taken(error, AdminError::AudienceTaken(name.to_string())))?;
         self.commit(tx, Event::of(tenant.id, "audience.create", name)).await?;
         Ok(added)
+    }
+
+    /// Removes an audience that nothing names any more.
+    pub(crate) async fn remove_audience(&self, name: &Audience) -> Result<(), AdminError> {
+        let found = self.storage.audiences().find(name).await?.filter(|audience| self.caller.sees(audience.tenant));
+        let audience = found.ok_or_else(|| AdminError::NoAudience(name.to_string()))?;
+        self.caller.must_be_operator()?;
+        let tx = self.storage.begin().await?;
+        let named_by = tx.tenant(audience.tenant).audiences().remove(name).await?;
+        if !named_by.is_empty() {
+            return Err(AdminError::AudienceInUse(name.to_string(), named_by));
+        }
+        self.commit(tx, Event::of(audience.tenant, "audience.remove", name)).await
     }
 
     /// What an error of storage means where audiences were named: it knows no more than that one is not the tenant's.

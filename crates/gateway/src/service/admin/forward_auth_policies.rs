@@ -1,6 +1,6 @@
 //! Forward-auth policies.
 
-use wxgate_domain::{ForwardAuthPolicy, Tenant};
+use wxgate_domain::{Audience, ForwardAuthPolicy, PolicyName, Scope, Tenant};
 use wxgate_storage::NewForwardAuthPolicy;
 
 use super::{Admin, AdminError, Event, taken};
@@ -23,5 +23,49 @@ impl Admin {
             }
             Err(error) => Err(self.not_owned(tenant, std::iter::once(audience.as_str()), error).await),
         }
+    }
+
+    /// Changes what a policy asks for: `change` gets it as it is, locked.
+    pub(crate) async fn change_forward_auth_policy(
+        &self,
+        (tenant, policy): &(Tenant, ForwardAuthPolicy),
+        change: impl FnOnce(ForwardAuthPolicy) -> Result<(Audience, Vec<Scope>), AdminError>,
+    ) -> Result<ForwardAuthPolicy, AdminError> {
+        let mut wanted = None;
+        let decide = |before| {
+            let (audience, scopes) = change(before)?;
+            wanted = Some(audience.clone());
+            Ok::<_, AdminError>((audience, ForwardAuthPolicy::checked_scopes(scopes)?))
+        };
+        let tx = self.storage.begin().await?;
+        let changed = tx.tenant(tenant.id).forward_auth_policies().change(&policy.name, decide).await;
+        match changed {
+            Ok(policy) => {
+                self.commit(tx, Event::of(tenant.id, "policy.change", &policy.name)).await?;
+                Ok(policy)
+            }
+            Err(error) => {
+                drop(tx);
+                Err(self.not_owned(tenant, wanted.iter().map(Audience::as_str), error).await)
+            }
+        }
+    }
+
+    /// Removes a policy. Proxies that still name it are refused.
+    pub(crate) async fn remove_forward_auth_policy(&self, name: &PolicyName) -> Result<(), AdminError> {
+        let (tenant, policy) = self.forward_auth_policy(name).await?;
+        let tx = self.storage.begin().await?;
+        tx.tenant(tenant.id).forward_auth_policies().remove(&policy.name).await?;
+        self.commit(tx, Event::of(tenant.id, "policy.remove", &policy.name)).await
+    }
+
+    /// The policy of this name, if it exists for the caller.
+    pub(crate) async fn forward_auth_policy(
+        &self,
+        name: &PolicyName,
+    ) -> Result<(Tenant, ForwardAuthPolicy), AdminError> {
+        let found = self.storage.forward_auth_policies().find(name).await?;
+        let found = found.filter(|found| self.caller.sees(found.tenant.id));
+        found.map(|found| (found.tenant, found.policy)).ok_or_else(|| AdminError::NoPolicy(name.clone()))
     }
 }

@@ -32,6 +32,37 @@ impl Admin {
         }
     }
 
+    /// Changes a service client: `change` gets it as it is, locked.
+    pub(crate) async fn change_service_client(
+        &self,
+        (tenant, client): &(Tenant, ServiceClient),
+        change: impl FnOnce(ServiceClient) -> Result<(String, ServiceClientPolicy), AdminError>,
+    ) -> Result<ServiceClient, AdminError> {
+        let (mut wanted, mut named) = (String::new(), Vec::new());
+        let decide = |before| {
+            let (name, policy) = change(before)?;
+            let (name, policy) = (checked(name)?, policy.checked()?);
+            wanted.clone_from(&name);
+            named.extend(policy.named_audiences().cloned());
+            Ok::<_, AdminError>((name, policy))
+        };
+        let tx = self.storage.begin().await?;
+        let changed = tx.tenant(tenant.id).service_clients().change(&client.id, decide).await;
+        match changed {
+            Ok(client) => {
+                self.commit(tx, Event::of(tenant.id, "service-client.change", &client.id)).await?;
+                Ok(client)
+            }
+            Err(AdminError::Storage(error @ StorageError::NotUnique { .. })) => {
+                Err(taken(error, AdminError::ServiceClientTaken(tenant.slug.clone(), wanted)))
+            }
+            Err(error) => {
+                drop(tx);
+                Err(self.not_owned(tenant, named.iter().map(Audience::as_str), error).await)
+            }
+        }
+    }
+
     /// Makes a new secret for a service client; the one in use still counts for a while.
     pub(crate) async fn rotate_service_client(
         &self,
@@ -57,7 +88,8 @@ impl Admin {
         Ok((tenant, client))
     }
 
-    async fn service_client(&self, id: &ServiceClientId) -> Result<(Tenant, ServiceClient), AdminError> {
+    /// The service client of this id, if it exists for the caller.
+    pub(crate) async fn service_client(&self, id: &ServiceClientId) -> Result<(Tenant, ServiceClient), AdminError> {
         let found = self.storage.service_clients().find(id).await?.filter(|client| self.caller.sees(client.tenant));
         let client = found.ok_or_else(|| AdminError::NoServiceClient(id.clone()))?;
         Ok((self.storage.tenants().get(client.tenant).await?, client))

@@ -1,7 +1,7 @@
 //! Union groups.
 
-use wxgate_domain::Tenant;
-use wxgate_storage::UnionGroup;
+use wxgate_domain::{Tenant, UnionGroupId};
+use wxgate_storage::{GroupMembers, UnionGroup};
 
 use super::{Admin, AdminError, Event, checked, taken};
 
@@ -14,5 +14,60 @@ impl Admin {
         let group = group.map_err(|error| taken(error, AdminError::UnionGroupTaken(tenant.slug.clone(), name)))?;
         self.commit(tx, Event::of(tenant.id, "union-group.create", group.id)).await?;
         Ok(group)
+    }
+
+    /// Gives a union group another name, which `change` says of the group as it is, locked.
+    pub(crate) async fn rename_union_group(
+        &self,
+        (tenant, group): &(Tenant, UnionGroup),
+        change: impl FnOnce(&UnionGroup) -> Result<String, AdminError>,
+    ) -> Result<UnionGroup, AdminError> {
+        let mut wanted = String::new();
+        let decide = |group: &UnionGroup| {
+            wanted = checked(change(group)?)?;
+            Ok::<_, AdminError>(wanted.clone())
+        };
+        let tx = self.storage.begin().await?;
+        let renamed = tx.tenant(tenant.id).union_groups().rename(group.id, decide).await;
+        let group = renamed.map_err(|error| match error {
+            AdminError::Storage(error) => taken(error, AdminError::UnionGroupTaken(tenant.slug.clone(), wanted)),
+            error => error,
+        })?;
+        self.commit(tx, Event::of(tenant.id, "union-group.change", group.id)).await?;
+        Ok(group)
+    }
+
+    /// Removes a union group that nothing is in.
+    pub(crate) async fn remove_union_group(&self, (tenant, group): &(Tenant, UnionGroup)) -> Result<(), AdminError> {
+        let tx = self.storage.begin().await?;
+        let members = tx.tenant(tenant.id).union_groups().remove(group.id).await?;
+        if members != GroupMembers::default() {
+            return Err(AdminError::UnionGroupInUse(group.name.clone(), members));
+        }
+        self.commit(tx, Event::of(tenant.id, "union-group.remove", group.id)).await
+    }
+
+    /// The union group of this id; or of this name, where the tenant is known.
+    pub(crate) async fn union_group(
+        &self,
+        tenant: Option<&Tenant>,
+        named: &str,
+    ) -> Result<(Tenant, UnionGroup), AdminError> {
+        let by_id = match named.parse::<UnionGroupId>() {
+            Ok(id) => self.storage.union_groups().of_id(id).await?,
+            Err(_) => None,
+        };
+        let fits = |group: &UnionGroup| {
+            self.caller.sees(group.tenant) && tenant.is_none_or(|tenant| tenant.id == group.tenant)
+        };
+        match (by_id.filter(fits), tenant) {
+            (Some(group), _) => Ok((self.storage.tenants().get(group.tenant).await?, group)),
+            (None, Some(tenant)) => {
+                let found = self.storage.tenant(tenant.id).union_groups().find(named).await?;
+                let group = found.ok_or_else(|| AdminError::NoUnionGroup(tenant.slug.clone(), named.to_owned()))?;
+                Ok((tenant.clone(), group))
+            }
+            (None, None) => Err(AdminError::NoGroup(named.to_owned())),
+        }
     }
 }

@@ -170,10 +170,10 @@ impl Admin {
         let then = self.clock.now().minus(OVERDUE);
         loop {
             let page = self.storage.signing_keys().rings(after).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.tenant);
-            rings += page.len();
-            overdue += page.iter().filter(|ring| !key_rotation::due(&ring.keys, &ring.policy, then).is_empty()).count();
+            let Some(last) = page.last else { break };
+            after = Some(last);
+            rings += page.rings.len();
+            overdue += page.rings.iter().filter(|ring| !key_rotation::due(&ring.keys, &ring.policy, then).is_empty()).count();
         }
         if overdue == 0 {
             return Ok(Finding::ok("signing keys", format!("those of {rings} tenants turn in time")));

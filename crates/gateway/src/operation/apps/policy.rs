@@ -1,0 +1,60 @@
+//! What a mini-program tunes.
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use wxgate_domain::{AppPolicy, Audience, Scope};
+
+/// What is to be changed of what a mini-program tunes; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AppPolicyChange {
+    /// Whom its tokens are for, instead of all before: an audience of the tenant. Give it once for each, at most 20.
+    #[arg(long = "audience", value_name = "NAME")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub(crate) audiences: Option<Vec<Audience>>,
+    /// What its tokens allow, instead of all before. Give it once for each, at most 20.
+    #[arg(long = "scope", value_name = "NAME")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub(crate) scopes: Option<Vec<Scope>>,
+    /// Whether its tokens carry the openid.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) openid_claim: Option<bool>,
+    /// Whether its tokens carry the unionid.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) unionid_claim: Option<bool>,
+    /// Sessions that one openid may open in a minute, 1 to 1000.
+    #[arg(long, value_name = "N")]
+    pub(crate) logins_per_minute: Option<u32>,
+    /// Logins a second of the whole app, 1 to 100000.
+    #[arg(long, value_name = "N")]
+    pub(crate) requests_per_second: Option<u32>,
+    /// Logins at once of the whole app, 1 to 100000.
+    #[arg(long, value_name = "N")]
+    pub(crate) request_burst: Option<u32>,
+}
+
+impl AppPolicyChange {
+    /// The policy with what is to be changed.
+    pub(crate) fn apply(self, policy: &AppPolicy) -> AppPolicy {
+        AppPolicy {
+            version: policy.version,
+            audiences: texts(self.audiences).unwrap_or_else(|| policy.audiences.clone()),
+            scopes: texts(self.scopes).unwrap_or_else(|| policy.scopes.clone()),
+            openid_claim: self.openid_claim.unwrap_or(policy.openid_claim),
+            unionid_claim: self.unionid_claim.unwrap_or(policy.unionid_claim),
+            requests_per_second: self.requests_per_second.unwrap_or(policy.requests_per_second),
+            request_burst: self.request_burst.unwrap_or(policy.request_burst),
+            logins_per_minute: self.logins_per_minute.unwrap_or(policy.logins_per_minute),
+        }
+    }
+
+    /// Whether nothing is to be changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn texts<T: ToString>(list: Option<Vec<T>>) -> Option<Vec<String>> {
+    list.map(|list| list.iter().map(ToString::to_string).collect())
+}

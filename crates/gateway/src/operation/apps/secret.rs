@@ -1,0 +1,154 @@
+//! AppSecrets: they come in and never go out.
+
+use std::fmt;
+
+use clap::Args;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use utoipa::ToSchema;
+use wxgate_crypto::Secret;
+use wxgate_domain::{AdminScope, AppSecret, SecretState, SecretStatus, WechatAppid};
+
+use super::{AppReply, seconds};
+use crate::operation::{Method, Operation, Route};
+use crate::service::admin::{Admin, AdminError, Proof};
+
+/// What may be known of an AppSecret.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct SecretReply {
+    /// Tells it from others: 16 hexadecimal digits, equal for equal secrets of one tenant.
+    pub(crate) fingerprint: String,
+    /// `accepted` by WeChat; `pending`: new, and the one before still serves where WeChat wants it; `unverified`: the app
+    /// is new, and nobody has proved its secret yet.
+    #[schema(value_type = String)]
+    pub(crate) state: SecretState,
+    /// When it took the place of the one before, in seconds since 1970; absent for an app's first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) changed_at: Option<i64>,
+    /// The fingerprint of the one before, as long as that is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) previous_fingerprint: Option<String>,
+}
+
+impl From<SecretStatus> for SecretReply {
+    fn from(secret: SecretStatus) -> Self {
+        Self {
+            fingerprint: secret.fingerprint.as_str().to_owned(),
+            state: secret.state,
+            changed_at: seconds(secret.changed_at),
+            previous_fingerprint: secret.previous.map(|previous| previous.as_str().to_owned()),
+        }
+    }
+}
+
+/// An AppSecret on its way in. It cannot be printed; on the wire it is text.
+#[derive(Clone)]
+pub(crate) struct SecretText(Secret<String>);
+
+impl SecretText {
+    /// The AppSecret that it says.
+    ///
+    /// # Errors
+    /// [`AdminError::SecretShape`].
+    pub(crate) fn parse(&self) -> Result<AppSecret, AdminError> {
+        AppSecret::parse(&self.0).map_err(|_| AdminError::SecretShape)
+    }
+}
+
+impl Default for SecretText {
+    /// None: no AppSecret is empty.
+    fn default() -> Self {
+        Self(Secret::new(String::new()))
+    }
+}
+
+impl From<&AppSecret> for SecretText {
+    fn from(secret: &AppSecret) -> Self {
+        Self(Secret::new(secret.expose().to_owned()))
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl Serialize for SecretText {
+    /// For the request of a command line to a running gateway, and for nothing else.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    /// Errors quote nothing of what was given.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer) {
+            Ok(Value::String(text)) => Ok(Self(Secret::new(text))),
+            _ => Err(serde::de::Error::custom("the secret is no text")),
+        }
+    }
+}
+
+/// A new AppSecret of a mini-program. The one that works is kept beside it and serves where WeChat wants it.
+#[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetAppSecret {
+    /// WeChat's id of the mini-program, or ours.
+    #[schema(value_type = String)]
+    pub(crate) app: WechatAppid,
+    /// The new AppSecret: 1 to 128 visible ASCII characters. No answer ever shows it.
+    #[arg(skip)]
+    #[schema(value_type = String, format = Password, min_length = 1, max_length = 128)]
+    pub(crate) secret: SecretText,
+    /// Take it though WeChat refuses it: WeChat does not know it yet, and is about to.
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) ahead: bool,
+}
+
+impl Operation for SetAppSecret {
+    type Reply = AppReply;
+    const ROUTE: Route = Route {
+        id: "setAppSecret",
+        method: Method::Put,
+        path: "/apps/{app}/secret",
+        scope: AdminScope::Secrets,
+        summary: "Take a new AppSecret, unless WeChat refuses it.",
+    };
+
+    async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
+        let found = admin.app(&self.app).await?;
+        let proof = if self.ahead { Proof::Ahead } else { Proof::Ask };
+        let app = admin.rotate_secret(&found, self.secret.parse()?, proof).await?;
+        Ok(AppReply::of(&found.0.slug, app))
+    }
+}
+
+/// A mini-program whose AppSecret WeChat is to be asked about. If it is accepted, the one before is forgotten.
+#[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VerifyApp {
+    /// WeChat's id of it, or ours.
+    #[schema(value_type = String)]
+    pub(crate) app: WechatAppid,
+}
+
+impl Operation for VerifyApp {
+    type Reply = AppReply;
+    const ROUTE: Route = Route {
+        id: "verifyApp",
+        method: Method::Post,
+        path: "/apps/{app}/verify",
+        scope: AdminScope::Write,
+        summary: "Ask WeChat whether it accepts the AppSecret.",
+    };
+
+    async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
+        let (tenant, app) = admin.verify_secret(&self.app).await?;
+        Ok(AppReply::of(&tenant.slug, app))
+    }
+}

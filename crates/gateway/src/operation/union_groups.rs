@@ -1,0 +1,207 @@
+//! Union groups: Open Platform accounts, inside which a unionid means one person.
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use wxgate_domain::{AdminScope, Slug, Tenant};
+use wxgate_storage::UnionGroup;
+
+use super::{Limit, Method, Operation, Page, Route, Visitor};
+use crate::service::admin::{Admin, AdminError};
+
+/// Every operation of this file.
+pub(super) fn all(visitor: &mut impl Visitor) {
+    visitor.visit::<ListUnionGroups>();
+    visitor.visit::<AddUnionGroup>();
+    visitor.visit::<ShowUnionGroup>();
+    visitor.visit::<RenameUnionGroup>();
+    visitor.visit::<RemoveUnionGroup>();
+}
+
+/// A union group, as operators see it.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct UnionGroupReply {
+    /// Our id of it.
+    pub(crate) id: String,
+    /// Its name for people, unique in the tenant.
+    pub(crate) name: String,
+    /// The slug of the tenant that owns it.
+    #[schema(value_type = String)]
+    pub(crate) tenant: Slug,
+    /// Seconds since 1970.
+    pub(crate) created_at: i64,
+}
+
+impl UnionGroupReply {
+    fn of(tenant: &Slug, group: &UnionGroup) -> Self {
+        Self {
+            id: group.id.to_string(),
+            name: group.name.clone(),
+            tenant: tenant.clone(),
+            created_at: group.created_at.seconds(),
+        }
+    }
+}
+
+/// The union groups, oldest first.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListUnionGroups {
+    /// Of this tenant alone: its slug or id.
+    #[schema(value_type = Option<String>)]
+    pub(crate) tenant: Option<Slug>,
+    /// How many at most: 1 to 500, else 100.
+    #[serde(default)]
+    #[schema(value_type = u16, minimum = 1, maximum = 500)]
+    pub(crate) limit: Limit,
+    /// Where the page before ended: its `next_cursor`.
+    pub(crate) cursor: Option<String>,
+}
+
+impl Operation for ListUnionGroups {
+    type Reply = Page<UnionGroupReply>;
+    const ROUTE: Route = Route {
+        id: "listUnionGroups",
+        method: Method::Get,
+        path: "/union-groups",
+        scope: AdminScope::Read,
+        summary: "List the union groups.",
+    };
+
+    async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
+        let tenant = admin.within(self.tenant.as_ref()).await?;
+        let after = self.cursor.map(|cursor| cursor.parse()).transpose().map_err(|_| AdminError::Cursor)?;
+        let found = admin.storage.union_groups().page(tenant, after, self.limit.and_one()).await?;
+        let slugs = admin.slugs(found.iter().map(|group| group.tenant)).await?;
+        let told = |group: &UnionGroup| Some(UnionGroupReply::of(slugs.get(&group.tenant)?, group));
+        Ok(Page::begun(found.iter().filter_map(told), self.limit, |group| group.id.clone()))
+    }
+}
+
+/// A union group to be created. Users of its apps who share a unionid are one user.
+#[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AddUnionGroup {
+    /// The tenant that owns it: its slug or id.
+    #[arg(long)]
+    #[schema(value_type = String)]
+    pub(crate) tenant: Slug,
+    /// Its name, unique in the tenant.
+    pub(crate) name: String,
+}
+
+impl Operation for AddUnionGroup {
+    type Reply = UnionGroupReply;
+    const ROUTE: Route = Route {
+        id: "addUnionGroup",
+        method: Method::Create,
+        path: "/union-groups",
+        scope: AdminScope::Write,
+        summary: "Create a union group.",
+    };
+
+    async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
+        let tenant = admin.tenant(&self.tenant).await?;
+        Ok(UnionGroupReply::of(&tenant.slug, &admin.add_union_group(&tenant, &self.name).await?))
+    }
+}
+
+/// The group of a name or id, among those of a tenant or all.
+async fn found(admin: &Admin, tenant: Option<&Slug>, group: &str) -> Result<(Tenant, UnionGroup), AdminError> {
+    let tenant = match tenant {
+        Some(named) => Some(admin.tenant(named).await?),
+        None => None,
+    };
+    admin.union_group(tenant.as_ref(), group).await
+}
+
+/// One union group.
+#[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShowUnionGroup {
+    /// Its id; or its name, where the tenant is named too.
+    pub(crate) group: String,
+    /// The tenant that owns it: its slug or id.
+    #[arg(long)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) tenant: Option<Slug>,
+}
+
+impl Operation for ShowUnionGroup {
+    type Reply = UnionGroupReply;
+    const ROUTE: Route = Route {
+        id: "showUnionGroup",
+        method: Method::Get,
+        path: "/union-groups/{group}",
+        scope: AdminScope::Read,
+        summary: "Show a union group.",
+    };
+
+    async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
+        let (tenant, group) = found(admin, self.tenant.as_ref(), &self.group).await?;
+        Ok(UnionGroupReply::of(&tenant.slug, &group))
+    }
+}
+
+/// A union group that is to have another name.
+#[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RenameUnionGroup {
+    /// Its id; or its name, where the tenant is named too.
+    pub(crate) group: String,
+    /// Its new name, unique in the tenant.
+    pub(crate) name: String,
+    /// The tenant that owns it: its slug or id.
+    #[arg(long)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) tenant: Option<Slug>,
+}
+
+impl Operation for RenameUnionGroup {
+    type Reply = UnionGroupReply;
+    const ROUTE: Route = Route {
+        id: "renameUnionGroup",
+        method: Method::Patch,
+        path: "/union-groups/{group}",
+        scope: AdminScope::Write,
+        summary: "Give a union group another name.",
+    };
+
+    async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
+        let found = found(admin, self.tenant.as_ref(), &self.group).await?;
+        let slug = &found.0.slug;
+        let change = |before: &UnionGroup| {
+            admin.must_match(&UnionGroupReply::of(slug, before))?;
+            Ok(self.name)
+        };
+        Ok(UnionGroupReply::of(slug, &admin.rename_union_group(&found, change).await?))
+    }
+}
+
+/// A union group to be removed, once no app and nobody is in it.
+#[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoveUnionGroup {
+    /// Its id; or its name, where the tenant is named too.
+    pub(crate) group: String,
+    /// The tenant that owns it: its slug or id.
+    #[arg(long)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) tenant: Option<Slug>,
+}
+
+impl Operation for RemoveUnionGroup {
+    type Reply = ();
+    const ROUTE: Route = Route {
+        id: "removeUnionGroup",
+        method: Method::Delete,
+        path: "/union-groups/{group}",
+        scope: AdminScope::Write,
+        summary: "Remove a union group that nothing is in.",
+    };
+
+    async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
+        let found = found(admin, self.tenant.as_ref(), &self.group).await?;
+        admin.remove_union_group(&found).await
+    }
+}
