@@ -2,6 +2,7 @@
 
 mod admin;
 mod configuration;
+mod moving;
 mod policies;
 mod signing_keys;
 mod start;
@@ -21,7 +22,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 66] = [
+const COMMANDS: [&[&str]; 74] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -75,10 +76,18 @@ const COMMANDS: [&[&str]; 66] = [
     &["service-client", "change"],
     &["service-client", "rotate"],
     &["service-client", "remove"],
+    &["backup"],
     &["user"],
     &["user", "find"],
     &["user", "block"],
     &["user", "unblock"],
+    &["user", "list"],
+    &["user", "show"],
+    &["user", "erase"],
+    &["user", "sessions"],
+    &["user", "end-session"],
+    &["user", "import"],
+    &["user", "export"],
     &["signing-key"],
     &["signing-key", "list"],
     &["signing-key", "rotate"],

@@ -145,6 +145,43 @@ wechat_id! {
     UnionId,
 }
 
+/// What another system calls a user, such as the key of a users table of before: unique in a tenant.
+///
+/// 1 to 255 characters, none of them a control character, and no white space at either end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ExternalId(String);
+
+impl ExternalId {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ExternalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ExternalId {
+    type Err = MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedId> {
+        let fits =
+            (1..=255).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control);
+        fits.then(|| Self(text.to_owned()))
+            .ok_or(MalformedId("1 to 255 characters without control characters and without white space at the ends"))
+    }
+}
+
+impl<'de> Deserialize<'de> for ExternalId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer)
+    }
+}
+
 /// A tenant's name in addresses (`/t/{slug}`): immutable, never reused.
 ///
 /// `[a-z0-9][a-z0-9-]{0,61}`.

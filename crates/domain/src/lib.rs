@@ -26,8 +26,8 @@ pub use audience::{Audience, Scope};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
 pub use ids::{
-    AdminKeyId, AppId, JobId, LoginCode, NodeId, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId, UserId,
-    WechatAppid,
+    AdminKeyId, AppId, ExternalId, JobId, LoginCode, NodeId, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId,
+    UserId, WechatAppid,
 };
 pub use ids::{MalformedId, ServiceClientId};
 pub use job::{Job, JobState, Task};

@@ -144,6 +144,8 @@ pub struct AppPolicy {
     pub openid_claim: bool,
     /// Whether access tokens carry the unionid.
     pub unionid_claim: bool,
+    /// Whether access tokens carry what another system calls the user.
+    pub external_id_claim: bool,
     /// Requests a second of the whole app (1 to 100,000).
     pub requests_per_second: u32,
     /// Requests at once of the whole app (1 to 100,000).
@@ -160,6 +162,7 @@ impl Default for AppPolicy {
             scopes: vec!["user".to_owned()],
             openid_claim: false,
             unionid_claim: false,
+            external_id_claim: false,
             requests_per_second: 500,
             request_burst: 1_000,
             logins_per_minute: 10,

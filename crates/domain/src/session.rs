@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::identity::WechatIdentity;
-use crate::ids::{AppId, OpenId, SessionId, UnionGroupId, UnionId, UserId};
+use crate::ids::{AppId, ExternalId, OpenId, SessionId, UnionGroupId, UnionId, UserId};
 use crate::policy::TenantPolicy;
 use crate::tenant::Tenant;
 use crate::time::Timestamp;
@@ -91,6 +91,8 @@ pub struct RefreshedSession {
     pub openid: OpenId,
     /// The identity's unionid, if known.
     pub unionid: Option<UnionId>,
+    /// What another system calls the user, if known.
+    pub external_id: Option<ExternalId>,
     /// The number of the tenant's data key that MACs the token of the present turn.
     pub mac_key: u32,
     /// The present turn.

@@ -1,6 +1,6 @@
 //! A user: a person inside a tenant.
 
-use crate::ids::UserId;
+use crate::ids::{ExternalId, UserId};
 use crate::time::Timestamp;
 
 /// A person inside a tenant.
@@ -12,6 +12,8 @@ pub struct User {
     pub status: UserStatus,
     /// What the user says about themself.
     pub profile: Profile,
+    /// What another system calls the user, if an import said so.
+    pub external_id: Option<ExternalId>,
     /// Raised to end every session of the user at once; sessions carry the value they began with.
     pub sessions_epoch: u32,
     /// When the user first logged in.

@@ -5,6 +5,7 @@ mod admin_key;
 mod app;
 mod audience;
 mod audit;
+mod backup;
 mod completions;
 mod config;
 mod db;
@@ -47,6 +48,7 @@ enum Command {
     Completions(completions::Completions),
     Doctor(doctor::Doctor),
     Db(db::DbCommand),
+    Backup(backup::BackupCommand),
     Tenant(tenant::TenantCommand),
     App(app::AppCommand),
     UnionGroup(union_group::UnionGroupCommand),
@@ -84,6 +86,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Config(command) => command.run(),
             Command::Completions(command) => command.run(&mut Cli::command()),
             Command::Db(command) => command.run().await,
+            Command::Backup(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
             Command::App(command) => command.run().await,
             Command::UnionGroup(command) => command.run().await,

@@ -21,6 +21,8 @@ pub(crate) struct Config {
     /// Without a trailing slash.
     pub(crate) public_url: String,
     pub(crate) data_dir: Option<PathBuf>,
+    /// Where erasures are written down outside the database, if anywhere.
+    pub(crate) erasure_journal: Option<PathBuf>,
     pub(crate) listen: Listen,
     pub(crate) http: Http,
     pub(crate) database: Database,
@@ -138,9 +140,11 @@ impl Reader<'_> {
         if data_dir.as_ref().is_some_and(|path| !path.is_dir()) {
             self.0.reject("data_dir", "is not a folder; make it first");
         }
+        let erasure_journal = self.erasure_journal(data_dir.as_deref());
         Some(Config {
             public_url: public_url?,
             data_dir,
+            erasure_journal,
             listen: listen?,
             http,
             database: database?,
@@ -168,6 +172,20 @@ impl Reader<'_> {
             (bare && secure && url.username().is_empty() && url.password().is_none())
                 .then(|| url.origin().ascii_serialization())
         })
+    }
+
+    /// Beside what else is written, unless it has a place of its own.
+    fn erasure_journal(&mut self, data_dir: Option<&Path>) -> Option<PathBuf> {
+        let text = self.0.text("erasure_journal");
+        if text.is_empty() {
+            return data_dir.map(|folder| folder.join("erasures.jsonl"));
+        }
+        let path = self.0.path("erasure_journal", &text);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if !folder.is_none_or(Path::is_dir) {
+            self.0.reject("erasure_journal", "is not in a folder; make it first");
+        }
+        Some(path)
     }
 
     fn listen(&mut self) -> Option<Listen> {

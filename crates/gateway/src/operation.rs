@@ -13,9 +13,12 @@ pub(crate) mod doctor;
 pub(crate) mod jobs;
 pub(crate) mod policies;
 pub(crate) mod service_clients;
+pub(crate) mod sessions;
 pub(crate) mod signing_keys;
 pub(crate) mod tenants;
 pub(crate) mod union_groups;
+pub(crate) mod user_import;
+pub(crate) mod users;
 
 use std::future::Future;
 
@@ -33,6 +36,9 @@ pub(crate) trait Operation: Serialize + DeserializeOwned + ToSchema + Send + 'st
 
     /// How it is addressed.
     const ROUTE: Route;
+
+    /// The longest body that asks for it, in bytes.
+    const MAX_BODY: usize = 64 * 1024;
 
     /// Does it, as whoever `admin` acts for.
     fn run(self, admin: &Admin) -> impl Future<Output = Result<Self::Reply, AdminError>> + Send;
@@ -118,9 +124,12 @@ pub(crate) fn all(visitor: &mut impl Visitor) {
     jobs::all(visitor);
     policies::all(visitor);
     service_clients::all(visitor);
+    sessions::all(visitor);
     signing_keys::all(visitor);
     tenants::all(visitor);
     union_groups::all(visitor);
+    user_import::all(visitor);
+    users::all(visitor);
 }
 
 /// A part of a list, and how to go on.

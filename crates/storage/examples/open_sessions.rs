@@ -72,6 +72,7 @@ async fn connect(url: &str, batches: &Arc<Batches>) -> Storage {
         url: DatabaseUrl::parse(&Secret::new(url.to_owned())).unwrap(),
         master_keys: MasterKeyRing::new(master, vec![]),
         kind: InstanceKind::Dev,
+        erasure_journal: None,
         clock: Clock::System,
         random,
         observer,

@@ -108,12 +108,45 @@ impl DatabaseUrl {
         }
     }
 
+    /// The command that dumps a server's database into a file; `None` for SQLite. It asks for the password, or finds it where
+    /// the tool looks for it.
+    pub fn dump_command(&self, file: &Path) -> Option<String> {
+        let file = quoted(&file.display().to_string());
+        match &self.target {
+            Target::Sqlite(_) => None,
+            Target::Postgres(o) => Some(format!(
+                "pg_dump --format=custom --no-owner --no-privileges --host={} --port={} --username={} --file={file} {}",
+                quoted(o.get_host()),
+                o.get_port(),
+                quoted(o.get_username()),
+                quoted(o.get_database().unwrap_or_default())
+            )),
+            Target::MySql(o) => Some(format!(
+                "mariadb-dump --single-transaction --quick --hex-blob --host={} --port={} --user={} --password --result-file={file} {}",
+                quoted(o.get_host()),
+                o.get_port(),
+                quoted(o.get_username()),
+                quoted(o.get_database().unwrap_or_default())
+            )),
+        }
+    }
+
     /// The file of an SQLite database.
     pub fn file(&self) -> Option<&Path> {
         match &self.target {
             Target::Sqlite(path) => Some(path),
             _ => None,
         }
+    }
+}
+
+/// As one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -296,6 +329,21 @@ mod tests {
             assert!(shown.contains("db.example/wxgate"), "{shown}");
             assert!(!shown.contains("hunter2") && !shown.contains("ada"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_dump_is_asked_for_without_the_password() {
+        let file = Path::new("it's here.dump");
+        let postgres = parse("postgres://ada:hunter2@db.example:5433/wxgate").unwrap().dump_command(file).unwrap();
+        assert_eq!(
+            postgres,
+            "pg_dump --format=custom --no-owner --no-privileges --host=db.example --port=5433 --username=ada \
+             --file='it'\\''s here.dump' wxgate"
+        );
+        let mysql = parse("mysql://ada:hunter2@db.example/wxgate").unwrap().dump_command(Path::new("a.sql")).unwrap();
+        assert!(mysql.ends_with("--port=3306 --user=ada --password --result-file=a.sql wxgate"), "{mysql}");
+        assert!(!mysql.contains("hunter2"));
+        assert_eq!(parse("sqlite:a.db").unwrap().dump_command(file), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod instance_key;
 pub(crate) mod job;
 pub(crate) mod node;
 pub(crate) mod retired_slug;
+pub(crate) mod tombstone;
 pub(crate) mod union_member;
 
 /// The one row about the whole database.

@@ -22,6 +22,9 @@ pub enum StorageError {
         /// Which constraint was violated.
         constraint: String,
     },
+    /// The row that this one refers to is not there, or no longer; or others still refer to this one.
+    #[error("a reference leads nowhere")]
+    Dangling,
     /// No such row, or not one of this tenant.
     #[error("not found")]
     NotFound,
@@ -51,6 +54,14 @@ pub enum StorageError {
     /// A sealed value that does not open.
     #[error(transparent)]
     Sealed(#[from] SealError),
+    /// The erasure journal cannot be written or read, so nothing was erased.
+    #[error("the erasure journal {path}: {reason}", path = path.display())]
+    Journal {
+        /// Its file.
+        path: PathBuf,
+        /// The operating system's word for it.
+        reason: std::io::ErrorKind,
+    },
     /// Anything else that the database refused.
     #[error("the database refused: {code}")]
     Driver {
@@ -119,6 +130,9 @@ fn of_driver(error: &sqlx::Error) -> StorageError {
 fn of_database(error: &dyn sqlx::error::DatabaseError) -> StorageError {
     if error.is_unique_violation() {
         return StorageError::NotUnique { constraint: unique_constraint(error) };
+    }
+    if error.is_foreign_key_violation() {
+        return StorageError::Dangling;
     }
     let (code, busy, unavailable) = classify(error);
     if busy {

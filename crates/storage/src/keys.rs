@@ -53,6 +53,8 @@ pub(crate) struct TenantKeys {
     older_macs: Vec<(u32, MacKey)>,
     /// The newest that digests what is looked up or compared.
     pub(crate) digest: MacKey,
+    /// Those that digest, newest first: what an earlier one digested is still to be found.
+    pub(crate) digests: Arc<[(u32, MacKey)]>,
     /// Raised when a backup was restored; part of every refresh token's MAC.
     pub(crate) restore_epoch: u32,
 }
@@ -70,14 +72,14 @@ impl TenantKeys {
             .order_by_desc(data_key::Column::Number);
         let mut seals = Vec::new();
         let mut macs = Vec::new();
-        let mut digest = None;
+        let mut digests = Vec::new();
         for row in newest_first.all(db).await? {
             let number = repo::unsigned(row.number, "data_key", "number")?;
             let key = open_sealed(master_keys, "data_key", tenant.uuid(), number, row.sealed)?;
             if row.purpose == Purpose::Seal.as_str() {
                 seals.push(SealKey::new(KeyId::from(number), key));
             } else if row.purpose == Purpose::Digest.as_str() {
-                digest.get_or_insert(MacKey::new(KeyId::from(number), key));
+                digests.push((number, MacKey::new(KeyId::from(number), key)));
             } else {
                 macs.push((number, MacKey::new(KeyId::from(number), key)));
             }
@@ -89,7 +91,8 @@ impl TenantKeys {
             others: seals.collect(),
             refresh_mac: macs.next().ok_or(StorageError::NotFound)?,
             older_macs: macs.collect(),
-            digest: digest.ok_or(StorageError::NotFound)?,
+            digest: digests.first().map(|(_, key)| key.clone()).ok_or(StorageError::NotFound)?,
+            digests: digests.into(),
             restore_epoch: repo::instance::restore_epoch(db).await?,
         })
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod audit;
+mod backup;
 pub mod changes;
 pub mod condition;
 pub mod connect;
@@ -11,7 +12,10 @@ pub mod tx;
 
 mod end_sessions;
 mod entity;
+mod erase;
+mod erasure_journal;
 mod group_commit;
+mod import_users;
 mod job;
 mod keys;
 mod migrate;
@@ -27,10 +31,14 @@ pub use audit::{
     AuditChain, AuditEntry, AuditFilter, AuditFlaw, AuditLog, AuditVerdict, Checkpoint, Flaw, MalformedCheckpoint,
     NewAuditEntry, TxAudit,
 };
+pub use backup::{Backup, BackupError};
 pub use changes::{Change, ChangeKind};
 pub use condition::{DatabaseCondition, InstanceCondition};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};
+pub use erase::Erased;
+pub use erasure_journal::{ErasureJournal, Replayed};
 pub use error::{StartError, StorageError};
+pub use import_users::{Import, Imported, NewUser, NotImported};
 pub use job::{Outcome, Worker};
 pub use open_session::OpenSessionError;
 pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};

@@ -4,15 +4,19 @@
 //! a batch of them inside a transaction, `plan.rs` decides who is who, `statements.rs` has the statements.
 
 mod plan;
-mod read;
-mod statements;
+pub(crate) mod read;
+pub(crate) mod statements;
 mod write;
 
-use wxgate_crypto::{Place, Sealed};
+use std::sync::Arc;
+
+use wxgate_crypto::{Digest, MacKey, Place, Sealed};
 use wxgate_domain::{AppId, NewSession, OpenId, OpenedSession, SessionId, TenantId, Timestamp, UnionGroupId, UnionId};
 
 use crate::error::StorageError;
 use crate::group_commit::NotWritten;
+use crate::keys::TenantKeys;
+use crate::repo::tombstones::Called;
 use crate::scope::TenantScope;
 use crate::sessions::{Answer, Job};
 
@@ -62,6 +66,8 @@ pub(crate) struct OpenJob {
     now: Timestamp,
     access_until: Timestamp,
     max_sessions: u32,
+    /// The keys that may have made the tombstone of whoever logs in.
+    digest_keys: Arc<[(u32, MacKey)]>,
 }
 
 impl OpenJob {
@@ -72,6 +78,14 @@ impl OpenJob {
     /// `None` where the unionid means nothing: outside a union group.
     fn union_key(&self) -> Option<plan::UnionKey> {
         Some((self.tenant, self.union_group?, self.unionid.clone()?))
+    }
+
+    /// What a tombstone of whoever logs in would be known by.
+    fn digests(&self) -> impl Iterator<Item = Digest> {
+        let union = self.union_group.zip(self.unionid.as_ref());
+        let called = std::iter::once(Called::InApp(self.app, &self.openid))
+            .chain(union.map(|(group, unionid)| Called::InUnionGroup(group, unionid)));
+        called.flat_map(|called| self.digest_keys.iter().map(move |(_, key)| called.digest(key)))
     }
 }
 
@@ -84,27 +98,16 @@ impl TenantScope {
     /// [`OpenSessionError`]; after [`OpenSessionError::Storage`] with [`StorageError::Unavailable`] the session may exist,
     /// but nobody was told of it.
     pub async fn open_session(&self, new: NewSession) -> Result<OpenedSession, OpenSessionError> {
-        let core = &self.storage.core;
-        let keys = core.keys(self.tenant).await?;
-        let session = SessionId::new(new.now, &core.random);
-        let uuid = session.uuid();
-        // Sealed here, so that the callers' threads share the work and the lane only writes.
-        let place = session_key_place(self.tenant, uuid.as_bytes());
-        let job = OpenJob {
-            tenant: self.tenant,
-            app: new.app,
-            union_group: new.union_group,
-            openid: new.identity.openid,
-            unionid: new.identity.unionid,
-            session,
-            session_key: keys.seal.seal(&place, new.identity.session_key.bytes().expose(), &core.random),
-            mac_key: keys.refresh_mac.0,
-            tenant_epoch: new.tenant_epoch,
-            app_epoch: new.app_epoch,
-            now: new.now,
-            access_until: new.access_until,
-            max_sessions: new.max_sessions,
-        };
+        match self.written(&new).await {
+            // The user was erased between the read and the write: begin anew, as whoever comes next.
+            Err(OpenSessionError::Storage(StorageError::Dangling)) => self.written(&new).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn written(&self, new: &NewSession) -> Result<OpenedSession, OpenSessionError> {
+        let keys = self.storage.core.keys(self.tenant).await?;
+        let job = self.job(new, &keys);
         let batcher = self.storage.sessions().ok_or(OpenSessionError::Overloaded)?;
         // By union member where there is one, so that one person's first logins through two apps meet in one lane.
         let written = match job.union_key() {
@@ -114,6 +117,30 @@ impl TenantScope {
         match written? {
             Answer::Opened(opened) => opened.map_err(|UserBlocked| OpenSessionError::UserBlocked),
             _ => Err(StorageError::inconsistent("session", "id").into()),
+        }
+    }
+
+    fn job(&self, new: &NewSession, keys: &TenantKeys) -> OpenJob {
+        let core = &self.storage.core;
+        let session = SessionId::new(new.now, &core.random);
+        let uuid = session.uuid();
+        // Sealed here, so that the callers' threads share the work and the lane only writes.
+        let place = session_key_place(self.tenant, uuid.as_bytes());
+        OpenJob {
+            tenant: self.tenant,
+            app: new.app,
+            union_group: new.union_group,
+            openid: new.identity.openid.clone(),
+            unionid: new.identity.unionid.clone(),
+            session,
+            session_key: keys.seal.seal(&place, new.identity.session_key.bytes().expose(), &core.random),
+            mac_key: keys.refresh_mac.0,
+            tenant_epoch: new.tenant_epoch,
+            app_epoch: new.app_epoch,
+            now: new.now,
+            access_until: new.access_until,
+            max_sessions: new.max_sessions,
+            digest_keys: keys.digests.clone(),
         }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod service_clients;
 pub(crate) mod sessions;
 pub(crate) mod signing_keys;
 pub(crate) mod tenants;
+pub(crate) mod tombstones;
 pub(crate) mod union_groups;
 pub(crate) mod users;
 
@@ -24,6 +25,15 @@ use crate::error::StorageError;
 /// A number of ours that the engines keep as a signed one.
 pub(crate) fn unsigned(value: i32, table: &'static str, column: &'static str) -> Result<u32, StorageError> {
     u32::try_from(value).map_err(|_| StorageError::inconsistent(table, column))
+}
+
+/// An id that is kept as text, if there is one.
+pub(crate) fn parsed<T: FromStr>(
+    text: Option<String>,
+    table: &'static str,
+    column: &'static str,
+) -> Result<Option<T>, StorageError> {
+    text.map(|text| text.parse().map_err(|_| StorageError::inconsistent(table, column))).transpose()
 }
 
 /// An id that is kept as bytes.

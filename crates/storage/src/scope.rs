@@ -6,7 +6,7 @@ use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
     app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, released_appid, revocation,
-    revocation_counter, service_client, signing_key, union_group, union_member, user,
+    revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user,
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
@@ -46,6 +46,7 @@ tenant_owned!(
     revocation_counter,
     service_client,
     signing_key,
+    tombstone,
     union_group,
     union_member,
     user

@@ -15,6 +15,7 @@ use crate::audit::{self, AuditChain, AuditLog};
 use crate::changes::{self, Change, Heard};
 use crate::condition::{self, DatabaseCondition, InstanceCondition};
 use crate::connect::{self, DatabaseUrl, Engine};
+use crate::erasure_journal::ErasureJournal;
 use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
 use crate::repo::admin_keys::AdminKeys;
@@ -43,6 +44,8 @@ pub struct StorageConfig {
     pub master_keys: MasterKeyRing,
     /// What the database is for.
     pub kind: InstanceKind,
+    /// Where erasures are written down outside the database, if anywhere.
+    pub erasure_journal: Option<ErasureJournal>,
     /// The time.
     pub clock: Clock,
     /// Chance: ids, keys, nonces.
@@ -141,6 +144,7 @@ pub(crate) struct Core {
     pub(crate) reader: DatabaseConnection,
     pub(crate) master_keys: MasterKeyRing,
     pub(crate) kind: InstanceKind,
+    pub(crate) erasure_journal: Option<ErasureJournal>,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) observer: BatchObserver,
@@ -152,6 +156,17 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    /// Empties SQLite's write-ahead log into the file; what was overwritten there is gone then.
+    pub(crate) async fn empty_log(&self) {
+        if self.engine != Engine::Sqlite {
+            return;
+        }
+        if let Err(error) = self.writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await {
+            let error = StorageError::from(error);
+            tracing::warn!(%error, "the write-ahead log was not emptied; the next start reads it");
+        }
+    }
+
     /// Runs a read, on another connection if one turns out to be broken: connections are not pinged before use.
     pub(crate) async fn read<T, E, F, R>(&self, query: F) -> Result<T, StorageError>
     where
@@ -196,6 +211,7 @@ impl Storage {
             reader: pools.reader,
             master_keys: config.master_keys,
             kind: config.kind,
+            erasure_journal: config.erasure_journal,
             clock: config.clock,
             random: config.random,
             observer: config.observer,
@@ -272,10 +288,7 @@ impl Storage {
     async fn close(&self) {
         if self.core.engine == Engine::Sqlite {
             let _ = self.core.reader.close_by_ref().await;
-            if let Err(error) = self.core.writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await {
-                let error = StorageError::from(error);
-                tracing::warn!(%error, "the write-ahead log was not emptied; the next start reads it");
-            }
+            self.core.empty_log().await;
         }
         let _ = self.core.writer.close_by_ref().await;
     }

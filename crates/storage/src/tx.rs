@@ -1,6 +1,6 @@
 //! Transactions: how they begin, and the writes of administrators.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use wxgate_domain::TenantId;
@@ -8,6 +8,7 @@ use wxgate_domain::TenantId;
 use crate::audit::TxAudit;
 use crate::changes::ChangeKind;
 use crate::connect::Engine;
+use crate::erasure_journal::Entry;
 use crate::error::StorageError;
 use crate::repo::admin_keys::TxAdminKeys;
 use crate::repo::apps::TxApps;
@@ -49,15 +50,18 @@ pub(crate) async fn begin(core: &Core) -> Result<DatabaseTransaction, StorageErr
 ///
 /// Locks are taken in one order by everybody: rows first, by what belongs to what, then the counters: that of the tenant's
 /// feed, that of changes, and last the row of the audit chain. Of several chains, that of the lowest tenant id goes first.
+#[expect(clippy::struct_field_names, reason = "the database's transaction inside ours")]
 pub struct Tx {
     pub(crate) core: Arc<Core>,
     pub(crate) tx: DatabaseTransaction,
+    /// What is to stand in the erasure journal before anything of this is seen.
+    erasures: Mutex<Vec<Entry>>,
 }
 
 impl Tx {
     pub(crate) async fn begin(core: Arc<Core>) -> Result<Self, StorageError> {
         let tx = begin(&core).await?;
-        Ok(Self { core, tx })
+        Ok(Self { core, tx, erasures: Mutex::default() })
     }
 
     /// Writes about tenants themselves.
@@ -93,14 +97,28 @@ impl Tx {
         TxScope { tx: self, tenant: id }
     }
 
-    /// Makes it so. Other processes hear of it within 250 ms.
+    /// Makes it so. Other processes hear of it within 250 ms. Whoever was erased stands in the erasure journal before, and
+    /// on SQLite the write-ahead log holds nothing of them afterwards.
     ///
     /// # Errors
-    /// [`StorageError::Busy`] if the database could not; [`StorageError::Unavailable`] if nobody knows.
+    /// [`StorageError::Busy`] if the database could not; [`StorageError::Unavailable`] if nobody knows;
+    /// [`StorageError::Journal`] if the erasure journal could not be written.
     pub async fn commit(self) -> Result<(), StorageError> {
+        let erasures = self.erasures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !erasures.is_empty() {
+            self.core.write_journal(&erasures).await?;
+        }
         self.tx.commit().await?;
         self.core.news.notify_one();
+        if !erasures.is_empty() {
+            self.core.empty_log().await;
+        }
         Ok(())
+    }
+
+    /// Notes what is to stand in the erasure journal.
+    pub(crate) fn journal(&self, entry: Entry) {
+        self.erasures.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 
     /// Logs a change, to be seen with the transaction.

@@ -97,6 +97,7 @@ async fn child() {
         url: DatabaseUrl::parse(&Secret::new(url)).unwrap().pool_size(5),
         master_keys: MasterKeyRing::new(MasterKey::parse(&Secret::new(key)).unwrap(), vec![]),
         kind: InstanceKind::Live,
+        erasure_journal: None,
         clock: wxgate_domain::Clock::manual(support::START),
         random,
         observer: BatchObserver::silent(),

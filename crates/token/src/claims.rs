@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use wxgate_crypto::strict_json;
-use wxgate_domain::{Kid, OpenId, ServiceClientId, SessionId, Slug, Timestamp, UnionId, UserId, WechatAppid};
+use wxgate_domain::{
+    ExternalId, Kid, OpenId, ServiceClientId, SessionId, Slug, Timestamp, UnionId, UserId, WechatAppid,
+};
 
 use crate::actor::Actor;
 
@@ -20,7 +22,7 @@ pub const MAX_LENGTH: usize = 8 * 1024;
 pub(crate) const LAST_SECOND: i64 = 253_402_300_799;
 
 /// The names of all claims that a token can have.
-pub(crate) const NAMES: [&str; 14] = [
+pub(crate) const NAMES: [&str; 15] = [
     "iss",
     "sub",
     "aud",
@@ -33,6 +35,7 @@ pub(crate) const NAMES: [&str; 14] = [
     "tenant",
     "openid",
     "unionid",
+    "external_id",
     "app",
     "act",
 ];
@@ -76,6 +79,9 @@ pub struct Claims {
     /// The user's unionid, if the app opted in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unionid: Option<UnionId>,
+    /// What another system calls the user, if the app opted in and an import said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<ExternalId>,
     /// The mini-program that the user logged in to, in an exchanged token; else see [`Claims::app`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<WechatAppid>,
@@ -148,6 +154,7 @@ impl Claims {
             tenant: read.parsed("tenant")?,
             openid: read.optional("openid", Reader::parsed)?,
             unionid: read.optional("unionid", Reader::parsed)?,
+            external_id: read.optional("external_id", Reader::parsed)?,
             app: read.optional("app", Reader::parsed)?,
             act: read.optional("act", Reader::actor)?,
             kid: kid.clone(),

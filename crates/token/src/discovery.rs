@@ -88,7 +88,7 @@ mod tests {
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["ES256", "RS256"],
                 "claims_supported": [
-                    "iss", "sub", "aud", "client_id", "sid", "jti", "iat", "exp", "scope", "tenant", "openid", "unionid",
+                    "iss", "sub", "aud", "client_id", "sid", "jti", "iat", "exp", "scope", "tenant", "openid", "unionid", "external_id",
                     "app", "act",
                 ],
                 "token_endpoint": "https://auth.example.com/t/acme/oauth/token",

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use wxgate_crypto::{Random, Secret, encoding};
-use wxgate_domain::{Kid, OpenId, ServiceClientId, SessionId, Slug, Timestamp, UnionId, UserId, WechatAppid};
+use wxgate_domain::{
+    ExternalId, Kid, OpenId, ServiceClientId, SessionId, Slug, Timestamp, UnionId, UserId, WechatAppid,
+};
 
 use crate::actor::Actor;
 use crate::claims::{Claims, MAX_LENGTH, MAX_LIFE};
@@ -42,6 +44,8 @@ pub enum Subject<'a> {
         openid: Option<&'a OpenId>,
         /// The unionid, only if the app opted in.
         unionid: Option<&'a UnionId>,
+        /// What another system calls the user, only if the app opted in.
+        external_id: Option<&'a ExternalId>,
     },
     /// A service client for itself (RFC 6749 section 4.4).
     Client {
@@ -129,15 +133,17 @@ impl Grant<'_> {
             tenant: self.tenant.clone(),
             openid: None,
             unionid: None,
+            external_id: None,
             app: None,
             act: None,
             kid: kid.clone(),
         };
         Ok(match self.subject {
-            Subject::User { user, session, app, openid, unionid, .. } => Claims {
+            Subject::User { user, session, app, openid, unionid, external_id, .. } => Claims {
                 sid: Some(session),
                 openid: openid.cloned(),
                 unionid: unionid.cloned(),
+                external_id: external_id.cloned(),
                 ..claims(user.to_string(), app.to_string())
             },
             Subject::Client { client, .. } => claims(client.to_string(), client.to_string()),

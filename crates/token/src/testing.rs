@@ -61,7 +61,15 @@ pub(crate) fn grant() -> Grant<'static> {
 /// A user's token for these audiences.
 pub(crate) fn grant_for(audiences: &[String]) -> Grant<'_> {
     let (openid, unionid) = (None, None);
-    granted(Subject::User { user: user(), session: session(), app: &APP, audiences, openid, unionid })
+    granted(Subject::User {
+        user: user(),
+        session: session(),
+        app: &APP,
+        audiences,
+        openid,
+        unionid,
+        external_id: None,
+    })
 }
 
 /// A service client's own token, for the audience `orders`.

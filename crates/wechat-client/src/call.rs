@@ -3,18 +3,20 @@
 use std::future::Future;
 
 use reqwest::Response;
+use reqwest::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
-use wxgate_domain::WechatAppid;
+use wxgate_crypto::api_security::{ApiSecurity, Binding, SealedAnswer};
+use wxgate_domain::{Timestamp, WechatAppid};
 use zeroize::Zeroizing;
 
 use crate::access_token::AccessToken;
 use crate::answer::{errcode, object};
-use crate::client::Client;
-use crate::error::Rid;
+use crate::client::{Client, Inner};
+use crate::error::{BadResponse, Rid};
 use crate::refusal::{CallError, Proof, Refused};
-use crate::transport::{Lost, body};
+use crate::transport::{Budget, Lost, body};
 
 /// In whose name a call goes out.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +25,24 @@ pub struct Access<'a> {
     pub appid: &'a WechatAppid,
     /// Its access_token, or the authorizer_access_token that a third-party platform has for it.
     pub token: &'a AccessToken,
+    /// For an app whose calls WeChat wants signed and encrypted. Calls that WeChat does not take that way go out plain.
+    pub security: Option<Security<'a>>,
+}
+
+impl<'a> Access<'a> {
+    /// Plain calls, as most apps make them.
+    pub fn plain(appid: &'a WechatAppid, token: &'a AccessToken) -> Self {
+        Self { appid, token, security: None }
+    }
+}
+
+/// What signed and encrypted calls need.
+#[derive(Clone, Copy, Debug)]
+pub struct Security<'a> {
+    /// The app's keys, and WeChat's.
+    pub keys: &'a ApiSecurity,
+    /// Now: WeChat refuses a call that is too old, and we refuse such an answer.
+    pub now: Timestamp,
 }
 
 impl Client {
@@ -41,6 +61,55 @@ impl Client {
     }
 }
 
+impl Inner {
+    /// Sends a POST with an access_token, signed and encrypted if the app asks for it, and reads the answer.
+    pub(crate) async fn post_as(
+        &self,
+        access: &Access<'_>,
+        route: &str,
+        parameters: Map<String, Value>,
+        budget: &mut Budget,
+    ) -> Result<Map<String, Value>, CallError> {
+        let address = self.base_url.address(route, &[("access_token", access.token.expose())]);
+        let Some(Security { keys, now }) = access.security else {
+            return fields(self.post(&address, &json(&parameters), budget).await, Proof::Token).await;
+        };
+        let (url, appid) = (self.base_url.address(route, &[]), access.appid.as_str());
+        let now = now.seconds();
+        let binding = Binding { url: &url, appid, timestamp: now };
+        // The keys were checked when they were read; should they fail all the same, nothing was sent.
+        let call = keys.seal(&binding, parameters, &self.random).map_err(|_| CallError::Unavailable)?;
+        let request = |http: &reqwest::Client| {
+            http.post(address.as_str())
+                .header(CONTENT_TYPE, "application/json")
+                .header("Wechatmp-Appid", appid)
+                .header("Wechatmp-TimeStamp", now)
+                .header("Wechatmp-Signature", &call.signature)
+                .body(call.body.clone())
+        };
+        let response = self.send(budget, request).await?;
+        let headers = response.headers().clone();
+        let body = body(response).await?;
+        if !headers.contains_key("Wechatmp-Signature") {
+            // Refusals come in clear. A success in clear is not WeChat's.
+            read(&body, Proof::Token)?;
+            return Err(BadResponse::Unprotected.into());
+        }
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let answer = SealedAnswer {
+            appid: text("Wechatmp-Appid"),
+            timestamp: text("Wechatmp-TimeStamp").parse().map_err(|_| BadResponse::Field("Wechatmp-TimeStamp"))?,
+            // WeChat signs twice while it changes its certificate.
+            signatures: &[
+                (text("Wechatmp-Serial"), text("Wechatmp-Signature")),
+                (text("Wechatmp-Serial-Deprecated"), text("Wechatmp-Signature-Deprecated")),
+            ],
+            body: std::str::from_utf8(&body).map_err(|_| BadResponse::NotJson)?,
+        };
+        judge(keys.open(&url, appid, &answer, now).map_err(BadResponse::Protection)?, Proof::Token)
+    }
+}
+
 /// Reads an answer that is JSON: its fields, or WeChat's refusal.
 pub(crate) async fn fields(response: Result<Response, Lost>, proof: Proof) -> Result<Map<String, Value>, CallError> {
     read(&body(response?).await?, proof)
@@ -48,7 +117,10 @@ pub(crate) async fn fields(response: Result<Response, Lost>, proof: Proof) -> Re
 
 /// A refusal wins over whatever else is there.
 pub(crate) fn read(body: &[u8], proof: Proof) -> Result<Map<String, Value>, CallError> {
-    let answer = object(body)?;
+    judge(object(body)?, proof)
+}
+
+fn judge(answer: Map<String, Value>, proof: Proof) -> Result<Map<String, Value>, CallError> {
     match errcode(&answer)? {
         0 => Ok(answer),
         errcode => Err(Refused::read(errcode, &answer, proof).into()),

@@ -58,8 +58,9 @@ pub(crate) struct Inner {
     pub(crate) base_url: BaseUrl,
     pub(crate) connect_timeout: Duration,
     pub(crate) total_timeout: Duration,
+    pub(crate) random: Random,
     /// The lanes of logins.
-    logins: Lanes,
+    pub(crate) logins: Lanes,
     /// The lanes of everything else, so that nothing else gets into the way of a login.
     pub(crate) calls: Lanes,
 }
@@ -107,8 +108,8 @@ impl Client {
         let connections = Connections::new(base_url.is_https(), connect_timeout)?;
         let random = Random::system().map_err(|_| ConfigError::NoRandomness)?;
         let logins = Lanes::new(max_in_flight_per_app, breaker_threshold, random.clone());
-        let calls = Lanes::new(max_in_flight_per_app, breaker_threshold, random);
-        Ok(Self(Arc::new(Inner { connections, base_url, connect_timeout, total_timeout, logins, calls })))
+        let calls = Lanes::new(max_in_flight_per_app, breaker_threshold, random.clone());
+        Ok(Self(Arc::new(Inner { connections, base_url, connect_timeout, total_timeout, random, logins, calls })))
     }
 
     /// Exchanges the code of `wx.login` for who logged in (code2Session).

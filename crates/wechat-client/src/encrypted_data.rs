@@ -3,26 +3,20 @@
 //! Source: WeChat, "API: checkEncryptedData". Phone data of the last three days only. This is the only protection that
 //! phone data has: the cipher itself can be forged (see `wxgate_crypto::user_data`).
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 use wxgate_crypto::encoding::to_hex;
 use wxgate_crypto::user_data::EncryptedUserData;
 
-use crate::call::{Access, fields, json};
+use crate::call::Access;
 use crate::client::{Client, Inner};
 use crate::error::BadResponse;
-use crate::refusal::{CallError, Proof};
+use crate::refusal::CallError;
 use crate::transport::Budget;
 
 const ROUTE: &str = "/wxa/business/checkencryptedmsg";
 
 /// "data not exit": WeChat knows no such ciphertext of this app from the last three days.
 const UNKNOWN: i64 = 1;
-
-#[derive(Serialize)]
-struct Body<'a> {
-    encrypted_msg_hash: &'a str,
-}
 
 impl Client {
     /// Whether WeChat made this ciphertext of phone data for this app within the last three days; if so, when, in seconds
@@ -59,9 +53,8 @@ impl Inner {
         encrypted_msg_hash: &str,
         budget: &mut Budget,
     ) -> Result<Option<i64>, CallError> {
-        let url = self.base_url.address(ROUTE, &[("access_token", access.token.expose())]);
-        let response = self.post(&url, &json(&Body { encrypted_msg_hash }), budget).await;
-        match fields(response, Proof::Token).await {
+        let parameters = [("encrypted_msg_hash".to_owned(), encrypted_msg_hash.into())].into_iter().collect();
+        match self.post_as(access, ROUTE, parameters, budget).await {
             Ok(answer) => read(&answer).map_err(CallError::from),
             Err(CallError::Refused(refused)) if refused.errcode == UNKNOWN => Ok(None),
             Err(error) => Err(error),

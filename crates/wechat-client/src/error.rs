@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use wxgate_crypto::api_security::ApiSecurityFailure;
+
 use crate::errcode::{self, RejectedClass};
 use crate::lanes::Outcome;
 use crate::transport::Lost;
@@ -145,6 +147,12 @@ pub enum BadResponse {
     /// A success without a field that it must have, or with a malformed one. Of calls other than code2Session.
     #[error("no well-formed {0}")]
     Field(&'static str),
+    /// A success in clear of a call that was signed and encrypted.
+    #[error("a success in clear where a protected one is due")]
+    Unprotected,
+    /// An answer whose protection does not hold.
+    #[error("a protected answer: {0}")]
+    Protection(ApiSecurityFailure),
     /// A success for another app than the one that asked.
     #[error("an answer for another app")]
     OtherApp,
@@ -166,6 +174,8 @@ impl BadResponse {
             Self::SessionKey => "session_key",
             Self::UnionId => "unionid",
             Self::Field(name) => name,
+            Self::Unprotected => "unprotected",
+            Self::Protection(failure) => failure.stage(),
             Self::OtherApp => "other_app",
         }
     }

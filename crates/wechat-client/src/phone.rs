@@ -2,15 +2,14 @@
 //!
 //! Source: WeChat, "API: getPhoneNumber". Each success costs money, and a code works once.
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 use wxgate_crypto::Secret;
 use wxgate_domain::OpenId;
 
-use crate::call::{Access, fields, json};
+use crate::call::Access;
 use crate::client::{Client, Inner};
 use crate::error::BadResponse;
-use crate::refusal::{CallError, Proof, Refused, RefusedClass};
+use crate::refusal::{CallError, Refused, RefusedClass};
 use crate::transport::Budget;
 
 const ROUTE: &str = "/wxa/business/getuserphonenumber";
@@ -110,12 +109,6 @@ fn digits(text: &str) -> String {
     text.chars().filter(|c| !matches!(c, '+' | '-' | ' ')).collect()
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    code: &'a str,
-    openid: &'a str,
-}
-
 impl Client {
     /// Exchanges a phone code for the number of the user who pressed the button.
     ///
@@ -144,10 +137,10 @@ impl Inner {
         openid: &OpenId,
         budget: &mut Budget,
     ) -> Result<PhoneNumber, CallError> {
-        let url = self.base_url.address(ROUTE, &[("access_token", access.token.expose())]);
-        let body = json(&Body { code: code.expose(), openid: openid.as_str() });
-        let response = self.post(&url, &body, budget).await;
-        let answer = fields(response, Proof::Token).await.map_err(|error| name_kind(error, code))?;
+        let parameters = [("code", code.expose()), ("openid", openid.as_str())];
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
+        let answer = self.post_as(access, ROUTE, parameters, budget).await;
+        let answer = answer.map_err(|error| name_kind(error, code))?;
         read(&answer, access.appid.as_str()).map_err(CallError::from)
     }
 }

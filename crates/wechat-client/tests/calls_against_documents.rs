@@ -76,19 +76,19 @@ impl World {
     }
 
     async fn phone(&self, code: &PhoneCode) -> Result<PhoneNumber, CallError> {
-        self.client.phone_number(&Access { appid: &appid(), token: &self.token }, code, &openid()).await
+        self.client.phone_number(&Access::plain(&appid(), &self.token), code, &openid()).await
     }
 
     async fn check(&self) -> Result<(), CallError> {
-        self.client.check_session(&Access { appid: &appid(), token: &self.token }, &openid(), &session_key()).await
+        self.client.check_session(&Access::plain(&appid(), &self.token), &openid(), &session_key()).await
     }
 
     async fn reset(&self) -> Result<SessionKey, CallError> {
-        self.client.reset_session_key(&Access { appid: &appid(), token: &self.token }, &openid(), &session_key()).await
+        self.client.reset_session_key(&Access::plain(&appid(), &self.token), &openid(), &session_key()).await
     }
 
     async fn confirm(&self, data: &EncryptedUserData) -> Result<Option<i64>, CallError> {
-        self.client.confirm_phone_data(&Access { appid: &appid(), token: &self.token }, data).await
+        self.client.confirm_phone_data(&Access::plain(&appid(), &self.token), data).await
     }
 
     /// The first line of a request, and its body.

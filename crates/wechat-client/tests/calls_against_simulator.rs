@@ -76,11 +76,11 @@ impl World {
     }
 
     async fn phone(&self, token: &AccessToken, code: &PhoneCode) -> Result<PhoneNumber, CallError> {
-        self.client.phone_number(&Access { appid: &self.appid, token }, code, &self.openid).await
+        self.client.phone_number(&Access::plain(&self.appid, token), code, &self.openid).await
     }
 
     async fn check(&self, token: &AccessToken, key: &SessionKey) -> Result<(), CallError> {
-        self.client.check_session(&Access { appid: &self.appid, token }, &self.openid, key).await
+        self.client.check_session(&Access::plain(&self.appid, token), &self.openid, key).await
     }
 }
 
@@ -173,7 +173,7 @@ async fn a_session_key_is_checked_and_replaced() {
     let old = world.login().await;
     let key = world.login().await;
     assert_eq!(refused(world.check(&token, &old).await).class, RefusedClass::SessionKeyStale);
-    let access = Access { appid: &world.appid, token: &token };
+    let access = Access::plain(&world.appid, &token);
     let new = world.client.reset_session_key(&access, &world.openid, &key).await.unwrap();
     assert_eq!(refused(world.check(&token, &key).await).class, RefusedClass::SessionKeyStale);
     assert_eq!(world.check(&token, &new).await, Ok(()));
@@ -184,7 +184,7 @@ async fn only_phone_data_of_wechats_own_is_confirmed() {
     let world = World::start().await;
     world.login().await;
     let token = world.token().await;
-    let access = Access { appid: &world.appid, token: &token };
+    let access = Access::plain(&world.appid, &token);
     let seal = async |body: Value| {
         let sealed = world.steer("encrypt", body).await;
         EncryptedUserData::parse(sealed["encryptedData"].as_str().unwrap(), sealed["iv"].as_str().unwrap()).unwrap()

@@ -76,7 +76,7 @@ async fn errors_debug_texts_and_logs_tell_no_secret() {
     let token = AccessToken::parse(TOKEN.to_owned()).unwrap();
     let code = PhoneCode::parse(CODE).unwrap();
     let key = SessionKey::parse(Secret::new(SESSION_KEY.to_owned())).unwrap();
-    let access = Access { appid: &appid, token: &token };
+    let access = Access::plain(&appid, &token);
 
     let issued = json!({"access_token": TOKEN, "expires_in": 7200}).to_string();
     let phone = json!({"phone_info": {"phoneNumber": NUMBER, "purePhoneNumber": NUMBER, "countryCode": "86",

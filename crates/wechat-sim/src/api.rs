@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::faults::Stage;
 use crate::state::{Met, Outcome, Refusal, Success, World};
-use crate::{business, token_routes};
+use crate::tokens::Kind;
+use crate::{business, component, token_routes};
 
 /// The answer of an interface: the fields of a success, or an errcode.
 pub(crate) type Answer = Result<Map<String, Value>, Refusal>;
@@ -20,6 +21,10 @@ pub(crate) enum Proof {
     Secret,
     /// An access_token of an app, in the query.
     Token,
+    /// The token of a third-party platform, in the query.
+    Component,
+    /// The interface looks for itself.
+    Open,
 }
 
 /// One interface.
@@ -29,7 +34,7 @@ pub(crate) struct Api {
     pub(crate) proof: Proof,
     /// What the fault `missing_field` leaves out.
     pub(crate) main_field: &'static str,
-    /// What it does once all checks have passed. The text is the appid that was proved.
+    /// What it does once all checks have passed. The text is the appid that was proved, empty for [`Proof::Open`].
     pub(crate) run: fn(&mut World, &str, &Asked, u64) -> Answer,
 }
 
@@ -41,6 +46,12 @@ pub(crate) const APIS: &[&Api] = &[
     &business::CHECK_SESSION,
     &business::RESET_SESSION_KEY,
     &business::CHECK_ENCRYPTED,
+    &component::TOKEN,
+    &component::START_TICKETS,
+    &component::PRE_AUTH_CODE,
+    &component::QUERY_AUTH,
+    &component::AUTHORIZER_TOKEN,
+    &component::LOGIN,
 ];
 
 /// What was asked.
@@ -92,8 +103,10 @@ impl World {
     /// Whom a call is about, for the journal and for faults: the app it names, or that of its token.
     pub(crate) fn caller(&self, api: &Api, asked: &Asked) -> Option<String> {
         match api.proof {
-            Proof::Secret => asked.text("appid").map(str::to_owned),
-            Proof::Token => asked.token().and_then(|token| self.tokens.owner(token)).map(|owner| owner.to_string()),
+            Proof::Secret | Proof::Open => asked.text("appid").or(asked.text("component_appid")).map(str::to_owned),
+            Proof::Token | Proof::Component => {
+                asked.token().and_then(|token| self.tokens.owner(token)).map(|owner| owner.to_string())
+            }
         }
     }
 
@@ -121,20 +134,26 @@ impl World {
                 asked.checked_body()?;
                 self.proved_by_secret(asked)?
             }
-            Proof::Token => {
+            Proof::Token | Proof::Component => {
                 let appid = self.proved_by_token(api, asked, now_ms, met)?;
                 asked.checked_body()?;
                 appid
             }
+            Proof::Open => {
+                asked.checked_body()?;
+                String::new()
+            }
         };
-        self.meet_faults(api.path, &appid, &[Stage::Address, Stage::Rate, Stage::Inside], met)?;
+        let about = self.caller(api, asked).unwrap_or_default();
+        self.meet_faults(api.path, &about, &[Stage::Address, Stage::Rate, Stage::Inside], met)?;
         (api.run)(self, &appid, asked, now_ms)
     }
 
     /// Parameters, appid, grant_type, secret.
-    fn proved_by_secret(&self, asked: &Asked) -> Result<String, Refusal> {
+    fn proved_by_secret(&mut self, asked: &Asked) -> Result<String, Refusal> {
         let appid = asked.required("appid", 41002)?;
         let secret = asked.required("secret", 41004)?;
+        self.adopt(appid, secret);
         let app = self.apps.get(appid).ok_or(Refusal::new(40013))?;
         if asked.text("grant_type") != Some("client_credential") {
             return Err(Refusal::new(40002));
@@ -145,9 +164,15 @@ impl World {
     /// Token present, well-formed, known and latest, not expired, of an app.
     fn proved_by_token(&mut self, api: &Api, asked: &Asked, now_ms: u64, met: &mut Met) -> Result<String, Refusal> {
         let token = asked.token().ok_or(Refusal::new(41001))?;
-        let owner = self.tokens.check(token, now_ms).map_err(Refusal::new)?;
+        let (owner, kind) = self.tokens.check(token, now_ms).map_err(Refusal::new)?;
         self.meet_faults(api.path, &owner, &[Stage::Token], met)?;
-        if self.apps.contains_key(&*owner) { Ok(owner.to_string()) } else { Err(Refusal::new(40001)) }
+        let of_component = kind == Kind::Component;
+        match (api.proof == Proof::Component, of_component) {
+            (true, false) => Err(Refusal::new(61014)),
+            (false, true) => Err(Refusal::new(61015)),
+            (false, false) if !self.apps.contains_key(&*owner) => Err(Refusal::new(40001)),
+            _ => Ok(owner.to_string()),
+        }
     }
 
     /// Lets the faults of these stages happen.

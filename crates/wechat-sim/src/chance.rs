@@ -45,6 +45,11 @@ impl Chance {
         format!("89_{}", self.letters(136))
     }
 
+    /// So many decimal digits.
+    pub(crate) fn digits(&mut self, count: usize) -> String {
+        (0..count).map(|_| char::from(b'0' + u8::try_from(self.0.next_u32() % 10).unwrap_or_default())).collect()
+    }
+
     /// A mainland mobile number that no one has: 199 and eight digits.
     pub(crate) fn phone(&mut self) -> String {
         format!("199{:08}", self.0.next_u32() % 100_000_000)

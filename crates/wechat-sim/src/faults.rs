@@ -134,7 +134,8 @@ impl Faults {
             .chain(APIS.iter().map(|api| api.path))
             .find(named)
             .ok_or(InvalidFault("route is none of WeChat's that the simulator knows"))?;
-        let has_token = APIS.iter().any(|api| api.path == route && api.proof == Proof::Token);
+        let has_token =
+            APIS.iter().any(|api| api.path == route && matches!(api.proof, Proof::Token | Proof::Component));
         if body.kind == FaultKind::TokenExpired && !has_token {
             return Err(InvalidFault("no access_token is sent to this route"));
         }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::chance::Chance;
 use crate::codes::{Codes, CountryCode, MAX_CODES, Meaning, Phone, Rejected, Session};
+use crate::component::Component;
 use crate::faults::{Fault, FaultKind, Faults, JSCODE2SESSION, Stage};
 use crate::genuine::Genuine;
 use crate::simulator::SimulatedApp;
@@ -130,6 +131,7 @@ pub(crate) struct World {
     people_oldest_first: VecDeque<(String, String)>,
     pub(crate) codes: Codes,
     pub(crate) tokens: Tokens,
+    pub(crate) components: HashMap<String, Component>,
     pub(crate) genuine: Genuine,
     pub(crate) faults: Faults,
     pub(crate) chance: Chance,
@@ -145,6 +147,7 @@ impl World {
             people_oldest_first: VecDeque::new(),
             codes: Codes::new(MAX_CODES),
             tokens: Tokens::default(),
+            components: HashMap::new(),
             genuine: Genuine::default(),
             faults: Faults::default(),
             chance: Chance::from_system()?,
@@ -314,7 +317,7 @@ impl World {
         })
     }
 
-    fn adopt(&mut self, appid: &str, secret: &str) {
+    pub(crate) fn adopt(&mut self, appid: &str, secret: &str) {
         if self.adopts && !self.apps.contains_key(appid) && !self.removed.contains(appid) {
             let app = SimulatedApp { appid: appid.to_owned(), secret: secret.to_owned(), union_group: None };
             // What cannot be an app stays unknown.
@@ -394,7 +397,7 @@ impl Met {
     }
 }
 
-fn check_identifier(name: &'static str, text: &str) -> Result<(), SteeringError> {
+pub(crate) fn check_identifier(name: &'static str, text: &str) -> Result<(), SteeringError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
         Ok(())

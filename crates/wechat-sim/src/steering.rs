@@ -1,5 +1,7 @@
 //! The routes under `/sim`.
 
+mod platforms;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route};
@@ -29,11 +31,12 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         .service(resource("/journal", [web::get().to(read_journal), web::delete().to(clear_journal)]))
         .service(resource("/apps", [web::post().to(put_app)]))
         .service(resource("/apps/{appid}", [web::delete().to(remove_app)]))
+        .configure(platforms::configure)
         .service(resource("/health", [web::get().to(health)]))
         .default_service(web::to(no_such_route));
 }
 
-fn resource<const N: usize>(path: &str, routes: [Route; N]) -> Resource {
+pub(crate) fn resource<const N: usize>(path: &str, routes: [Route; N]) -> Resource {
     routes.into_iter().fold(web::resource(path), Resource::route).default_service(web::to(wrong_method))
 }
 
@@ -48,7 +51,7 @@ async fn wrong_method() -> Result<HttpResponse, Refused> {
 /// A refusal of a steering request: `{"error": "..."}`.
 #[derive(Debug, thiserror::Error)]
 #[error("{1}")]
-struct Refused(StatusCode, String);
+pub(crate) struct Refused(pub(crate) StatusCode, pub(crate) String);
 
 impl ResponseError for Refused {
     fn status_code(&self) -> StatusCode {
@@ -83,10 +86,10 @@ impl From<SealError> for Refused {
 }
 
 /// The body of a request as it came; a refusal stands for one that is too long or broke off.
-type Body = Result<Bytes, actix_web::Error>;
+pub(crate) type Body = Result<Bytes, actix_web::Error>;
 
 /// Reads a body as JSON, whatever its label: it may come from `curl -d`.
-fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
+pub(crate) fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
     let body = body.map_err(|error| {
         Refused(error.as_response_error().status_code(), format!("the body must be whole and at most {MAX_BODY} bytes"))
     })?;

@@ -27,10 +27,15 @@ pub(crate) enum Kind {
     Stable,
     /// `cgi-bin/token`.
     Legacy,
+    /// `api_component_token`: a third-party platform's own.
+    Component,
+    /// `api_query_auth` and `api_authorizer_token`: for an app, given to a third-party platform.
+    Authorizer,
 }
 
 struct Token {
     owner: Arc<str>,
+    kind: Kind,
     expires_ms: u64,
     /// When it stops being one of the latest two of its line.
     superseded_ms: u64,
@@ -108,7 +113,7 @@ impl Tokens {
             self.by_text.remove(&oldest);
         }
         self.oldest_first.push_back(Arc::clone(&text));
-        let token = Token { owner, expires_ms: now_ms + LIFE_MS, superseded_ms: u64::MAX };
+        let token = Token { owner, kind, expires_ms: now_ms + LIFE_MS, superseded_ms: u64::MAX };
         self.by_text.insert(Arc::clone(&text), token);
         Issued { text, expires_in: LIFE_MS / 1000 }
     }
@@ -122,7 +127,7 @@ impl Tokens {
     }
 
     /// Whose a token is, if it works; else the errcode, in WeChat's order: malformed, unknown or superseded, expired.
-    pub(crate) fn check(&self, text: &str, now_ms: u64) -> Result<Arc<str>, i64> {
+    pub(crate) fn check(&self, text: &str, now_ms: u64) -> Result<(Arc<str>, Kind), i64> {
         let plausible = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         if text.len() < 20 || !text.bytes().all(plausible) {
             return Err(40014);
@@ -134,7 +139,7 @@ impl Tokens {
         if now_ms >= token.expires_ms {
             return Err(42001);
         }
-        Ok(Arc::clone(&token.owner))
+        Ok((Arc::clone(&token.owner), token.kind))
     }
 
     /// Whose a token is or was.

@@ -1,13 +1,13 @@
 //! What the commands on the database share: where it is, and how secrets come in.
 
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 use wxgate_crypto::{Random, Secret};
 use wxgate_domain::{AppSecret, Clock};
-use wxgate_storage::{BatchObserver, InstanceKind, Storage, StorageConfig};
+use wxgate_storage::{BatchObserver, ErasureJournal, InstanceKind, Storage, StorageConfig};
 use wxgate_wechat_client::BaseUrl;
 
 use super::door::{Door, Remote};
@@ -58,6 +58,17 @@ impl AdminArgs {
     /// Whether a running gateway was named.
     pub(super) fn gateway(&self) -> bool {
         self.url.is_some()
+    }
+
+    /// The configuration of a command that works on the database alone.
+    ///
+    /// # Errors
+    /// A running gateway was named instead.
+    pub(super) fn database_alone(&self) -> Result<&Path, Failure> {
+        if self.url.is_some() {
+            return Err("this works on the database alone: give --config instead of --url".into());
+        }
+        Ok(&self.config)
     }
 
     /// Asks whoever sits at the terminal to type a name before something of it is destroyed.
@@ -138,6 +149,7 @@ pub(super) async fn connect(
         url: config.database.url.clone().pool_size(config.database.connections),
         master_keys: config.database.master_keys.clone(),
         kind,
+        erasure_journal: config.erasure_journal.clone().map(ErasureJournal::at),
         clock: Clock::System,
         random,
         observer,

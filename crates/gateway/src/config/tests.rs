@@ -30,6 +30,19 @@ fn a_small_file_is_enough() {
 }
 
 #[test]
+fn the_erasure_journal_is_in_the_data_folder_unless_it_has_a_place_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = |line: &str| format!("data_dir = {:?}\n{line}{GOOD}", folder.path());
+    let journal = |text: &str| check(text, &key()).unwrap().erasure_journal;
+    assert_eq!(journal(GOOD), None);
+    assert_eq!(journal(&inside("")), Some(folder.path().join("erasures.jsonl")));
+    let own = format!("erasure_journal = {:?}\n", folder.path().join("gone.jsonl"));
+    assert_eq!(journal(&inside(&own)), Some(folder.path().join("gone.jsonl")));
+    let nowhere = check(&format!("erasure_journal = \"/no/such/folder/gone.jsonl\"\n{GOOD}"), &key()).unwrap_err();
+    assert!(nowhere.contains("erasure_journal"), "{nowhere}");
+}
+
+#[test]
 fn all_problems_come_at_once() {
     let told = check(
         "public_url = \"http://login.example.com\"\n[listen]\nadmin = \"0.0.0.0:1\"\n[wechat]\nurl = \"http://evil.example\"\n[log]\nformat = \"xml\"\n",

@@ -27,7 +27,7 @@ pub(super) async fn operate<O: Operation>(
         gateway.desk.serve(caller).refused(O::ROUTE.id, &error).await;
         return Err(error.into());
     }
-    let fields = fields::of(&request, payload, &O::ROUTE).await?;
+    let fields = fields::of(&request, payload, &O::ROUTE, O::MAX_BODY).await?;
     caller.if_match = authority::if_match(&request)?;
     if O::ROUTE.method == Method::Create {
         caller.creation = authority::creation(&request, &caller, O::ROUTE.id, &fields)?;
@@ -100,8 +100,8 @@ impl From<AdminError> for ApiError {
             AdminError::NoTenant(_)
             | AdminError::NoApp(_)
             | AdminError::NoServiceClient(_)
-            | AdminError::NoSuchUser(_)
             | AdminError::NoUser(..)
+            | AdminError::NoSession(..)
             | AdminError::NoUnionGroup(..)
             | AdminError::NoAudience(_)
             | AdminError::NoGroup(_)
@@ -132,6 +132,9 @@ impl From<AdminError> for ApiError {
             AdminError::Changed => Code::PreconditionFailed,
             AdminError::AudienceNotOwned(..)
             | AdminError::Name
+            | AdminError::WhichTenant
+            | AdminError::WhichUser
+            | AdminError::TooManyRows
             | AdminError::KeyShape
             | AdminError::Cursor
             | AdminError::SecretShape

@@ -13,6 +13,7 @@ mod service_clients;
 mod signing_keys;
 mod tenants;
 mod union_groups;
+mod user_import;
 mod users;
 
 use std::collections::HashMap;
@@ -21,8 +22,8 @@ use std::sync::atomic::AtomicBool;
 
 use wxgate_crypto::Random;
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, JobId, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId, Slug, TenantId,
-    UserId, WechatAppid,
+    AdminKeyId, AdminScope, Clock, JobId, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId, SessionId, Slug,
+    TenantId, UserId, WechatAppid,
 };
 use wxgate_storage::{AudienceUse, GroupMembers, Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
@@ -32,7 +33,8 @@ pub(crate) use apps::{AppToAdd, Proof};
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use doctor::{Finding, Level};
-pub(crate) use users::WhichUser;
+pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
+pub(crate) use users::{Person, WhichUser};
 
 use super::signing_keys::SigningKeys;
 
@@ -84,10 +86,16 @@ pub(crate) enum AdminError {
     NoApp(WechatAppid),
     #[error("there is no service client {0}; `wxgate service-client list` shows them")]
     NoServiceClient(ServiceClientId),
-    #[error("the tenant {0} has no such user")]
-    NoSuchUser(Slug),
+    #[error("name the tenant: an operator's key sees all of them")]
+    WhichTenant,
     #[error("the tenant {0} has no user {1}")]
     NoUser(Slug, UserId),
+    #[error("name a user in one way: id, appid with openid, unionid, or external_id")]
+    WhichUser,
+    #[error("at most {MOST_ROWS} rows come in at once")]
+    TooManyRows,
+    #[error("the tenant {0} has no live session {1}")]
+    NoSession(Slug, SessionId),
     #[error("the tenant {0} has no union group {1:?}; `wxgate union-group list --tenant {0}` shows them")]
     NoUnionGroup(Slug, String),
     #[error(
@@ -188,8 +196,8 @@ impl AdminError {
                 | Self::NoTenant(_)
                 | Self::NoApp(_)
                 | Self::NoServiceClient(_)
-                | Self::NoSuchUser(_)
                 | Self::NoUser(..)
+                | Self::NoSession(..)
                 | Self::NoUnionGroup(..)
                 | Self::NoAdminKey(_)
         )

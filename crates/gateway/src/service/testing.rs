@@ -82,6 +82,7 @@ impl House {
             audiences: &[],
             openid: None,
             unionid: None,
+            external_id: None,
         }
     }
 
@@ -122,6 +123,7 @@ async fn connect(folder: &TempDir, clock: &Clock, random: &Random, master_keys: 
         url: DatabaseUrl::parse(&url).unwrap(),
         master_keys: master_keys.clone(),
         kind: InstanceKind::Live,
+        erasure_journal: None,
         clock: clock.clone(),
         random: random.clone(),
         observer: BatchObserver::silent(),

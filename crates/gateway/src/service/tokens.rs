@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use wxgate_crypto::{Random, Secret};
-use wxgate_domain::{OpenId, OpenedSession, RefreshToken, RefreshedSession, SessionId, Timestamp, UnionId, UserId};
+use wxgate_domain::{
+    ExternalId, OpenId, OpenedSession, RefreshToken, RefreshedSession, SessionId, Timestamp, UnionId, UserId,
+};
 use wxgate_storage::{Storage, StorageError};
 use wxgate_token::{Grant, IssueError, Subject, issue};
 
@@ -36,6 +38,7 @@ pub(crate) struct Turn<'a> {
     user: UserId,
     openid: &'a OpenId,
     unionid: Option<&'a UnionId>,
+    external_id: Option<&'a ExternalId>,
     mac_key: u32,
     generation: u32,
     /// When the session ends if it is not refreshed again.
@@ -61,6 +64,7 @@ impl<'a> Turn<'a> {
             user: user.id,
             openid,
             unionid: unionid.as_ref(),
+            external_id: user.external_id.as_ref(),
             mac_key: *mac_key,
             generation: 0,
             expires_at: opened_at.plus(policy.refresh_idle().min(policy.refresh_absolute())),
@@ -69,12 +73,13 @@ impl<'a> Turn<'a> {
 
     /// The present turn of a session that moved on.
     pub(crate) fn next(session: &'a RefreshedSession) -> Self {
-        let RefreshedSession { id, user, openid, unionid, mac_key, generation, expires_at, .. } = session;
+        let RefreshedSession { id, user, openid, unionid, external_id, mac_key, generation, expires_at, .. } = session;
         Self {
             session: *id,
             user: *user,
             openid,
             unionid: unionid.as_ref(),
+            external_id: external_id.as_ref(),
             mac_key: *mac_key,
             generation: *generation,
             expires_at: *expires_at,
@@ -95,6 +100,7 @@ impl Tokens {
             audiences: &policy.audiences,
             openid: policy.openid_claim.then_some(turn.openid),
             unionid: turn.unionid.filter(|_| policy.unionid_claim),
+            external_id: turn.external_id.filter(|_| policy.external_id_claim),
         };
         let life = tenant.policy.access_token_life();
         let grant = Grant { tenant: &tenant.slug, subject, scope: &scope, life };

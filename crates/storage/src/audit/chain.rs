@@ -97,7 +97,7 @@ impl<'a> TxAudit<'a> {
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant is gone.
     pub async fn record(&self, new: &NewAuditEntry) -> Result<u64, StorageError> {
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         let chain = id_of(self.tenant);
         let (mut row, sound, keys) = self.lock().await?;
         let (number, key) = keys.newest()?;
@@ -114,7 +114,7 @@ impl<'a> TxAudit<'a> {
 
     /// The chain's row, locked; whether it is as we left it; and the keys.
     async fn lock(&self) -> Result<(audit_chain::Model, bool, AuditKeys), StorageError> {
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         let chain = id_of(self.tenant);
         if let Some(row) = locked(tx, chain).await? {
             let keys = AuditKeys::to_write(tx, core, chain).await?;

@@ -4,7 +4,7 @@
 //! two first logins of one person in a batch come out as they would in two transactions.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use uuid::Uuid;
 use wxgate_crypto::Random;
@@ -57,6 +57,8 @@ pub(super) struct Plan {
     pub(super) identities: BTreeMap<IdentityKey, Identity>,
     /// Likewise.
     pub(super) members: BTreeMap<UnionKey, Member>,
+    /// The new identities of people who were erased while they were blocked.
+    pub(super) banned: BTreeSet<IdentityKey>,
     /// Every user that an identity or a member names.
     pub(super) users: HashMap<UserId, User>,
     /// The users that this batch makes.
@@ -97,6 +99,9 @@ impl Plan {
             // Nothing is written: a fresh identity of a blocked user must not be a way around the block.
             return Some(Err(UserBlocked));
         }
+        if known.is_none() && self.banned.contains(&key) {
+            return Some(Err(UserBlocked));
+        }
         let user = found.unwrap_or_else(|| self.new_user(job, random));
         let identity = match known {
             Some(_) => self.returning(&key, job)?,
@@ -121,7 +126,8 @@ impl Plan {
     fn new_user(&mut self, job: &OpenJob, random: &Random) -> UserId {
         let id = UserId::new(job.now, random);
         let profile = Profile::default();
-        let user = User { id, status: UserStatus::Active, profile, sessions_epoch: 0, created_at: job.now };
+        let user =
+            User { id, status: UserStatus::Active, profile, external_id: None, sessions_epoch: 0, created_at: job.now };
         self.users.insert(id, user);
         self.new_users.push((job.tenant, id));
         id

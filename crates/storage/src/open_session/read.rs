@@ -9,10 +9,10 @@ use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{AppId, OpenId, OpenedSession, Profile, SessionId, Timestamp, User, UserStatus};
 
 use super::session_key_place;
-use super::statements::USER;
+use super::statements::{AFTER_USER, USER};
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
-use crate::repo::{ascii, unsigned};
+use crate::repo::{ascii, parsed, unsigned};
 use crate::scope::TenantScope;
 use crate::sql::{bytes, get, id, statement};
 
@@ -114,28 +114,29 @@ impl TenantScope {
 
 fn opened_of(session: SessionId, row: &QueryResult) -> Result<OpenedSession, StorageError> {
     let user = user_of(row)?;
-    let opened_at = Timestamp::from_millis(get(row, 10)?);
-    let identity_since = Timestamp::from_millis(get(row, 11)?);
-    let unionid: Option<Vec<u8>> = get(row, 8)?;
+    let opened_at = Timestamp::from_millis(get(row, AFTER_USER + 4)?);
+    let identity_since = Timestamp::from_millis(get(row, AFTER_USER + 5)?);
+    let unionid: Option<Vec<u8>> = get(row, AFTER_USER + 2)?;
     Ok(OpenedSession {
         id: session,
-        app: get::<Uuid>(row, 6)?.into(),
-        openid: ascii(get(row, 7)?, "identity", "openid")?,
+        app: get::<Uuid>(row, AFTER_USER)?.into(),
+        openid: ascii(get(row, AFTER_USER + 1)?, "identity", "openid")?,
         unionid: unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?,
         is_new: user.created_at == opened_at && identity_since == opened_at,
-        mac_key: unsigned(get(row, 9)?, "session", "mac_key")?,
+        mac_key: unsigned(get(row, AFTER_USER + 3)?, "session", "mac_key")?,
         opened_at,
         user,
     })
 }
 
 /// A user from the columns of [`USER`], which come first.
-pub(super) fn user_of(row: &QueryResult) -> Result<User, StorageError> {
+pub(crate) fn user_of(row: &QueryResult) -> Result<User, StorageError> {
     let status: String = get(row, 1)?;
     Ok(User {
         id: get::<Uuid>(row, 0)?.into(),
         status: UserStatus::from_word(&status).ok_or_else(|| StorageError::inconsistent("user", "status"))?,
         profile: Profile { nickname: get(row, 2)?, avatar_url: get(row, 3)? },
+        external_id: parsed(get(row, 6)?, "user", "external_id")?,
         sessions_epoch: unsigned(get(row, 4)?, "user", "sessions_epoch")?,
         created_at: Timestamp::from_millis(get(row, 5)?),
     })

@@ -12,6 +12,8 @@ pub(super) struct Statements {
     pub(super) lock_members: Sized,
     /// Rows (id): [`USER`].
     pub(super) read_users: Sized,
+    /// Rows (tenant, digest): those of tombstones of people who were blocked.
+    pub(super) read_bans: Sized,
     /// Rows (id, tenant, status, sessions epoch, created at).
     pub(super) insert_users: Sized,
     /// Rows (tenant, union group, unionid, user, created at).
@@ -32,6 +34,10 @@ impl Statements {
             read_identities: sized(read_identities),
             lock_members: sized(lock_members),
             read_users: sized(|_, rows| format!(r#"SELECT {USER} FROM "user" u WHERE u.id IN ({})"#, list("?", rows))),
+            read_bans: sized(|backend, rows| {
+                let key = ["t.tenant_id", "t.digest"];
+                select(backend, &key.join(", "), "tombstone t", &key, rows) + " AND t.blocked = 1"
+            }),
             insert_users: sized(|backend, rows| {
                 let into = r#""user" (id, tenant_id, status, sessions_epoch, created_at)"#;
                 insert_into(backend, into, "(?, ?, ?, ?, ?)", rows)
@@ -58,7 +64,10 @@ impl Statements {
 }
 
 /// What is read of a user, by the alias `u`.
-pub(super) const USER: &str = "u.id, u.status, u.nickname, u.avatar_url, u.sessions_epoch, u.created_at";
+pub(crate) const USER: &str = "u.id, u.status, u.nickname, u.avatar_url, u.sessions_epoch, u.created_at, u.external_id";
+
+/// How many columns that is.
+pub(crate) const AFTER_USER: usize = 7;
 
 /// What is read of an identity, by the alias `i`. Its sessions are counted in the index alone.
 const IDENTITY: &str = "i.tenant_id, i.app_id, i.openid, i.id, i.unionid, \
@@ -67,13 +76,13 @@ const IDENTITY: &str = "i.tenant_id, i.app_id, i.openid, i.id, i.unionid, \
 fn read_identities(backend: DbBackend, rows: usize) -> String {
     let what = format!("{USER}, {IDENTITY}");
     let from = r#"identity i JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id"#;
-    select(backend, &what, from, ["i.tenant_id", "i.app_id", "i.openid"], rows)
+    select(backend, &what, from, &["i.tenant_id", "i.app_id", "i.openid"], rows)
 }
 
 fn lock_members(backend: DbBackend, rows: usize) -> String {
     let key = ["m.tenant_id", "m.union_group_id", "m.unionid"];
     let what = format!("{}, m.user_id", key.join(", "));
-    let read = select(backend, &what, "union_member m", key, rows);
+    let read = select(backend, &what, "union_member m", &key, rows);
     match backend {
         // The transaction holds the one write lock already.
         DbBackend::Sqlite => read,
@@ -82,14 +91,16 @@ fn lock_members(backend: DbBackend, rows: usize) -> String {
     }
 }
 
-/// Reads by many keys of three columns, in the form that each engine answers from the index.
-fn select(backend: DbBackend, what: &str, from: &str, [a, b, c]: [&str; 3], rows: usize) -> String {
-    let keys = list("(?, ?, ?)", rows);
+/// Reads by many keys of several columns, in the form that each engine answers from the index.
+pub(crate) fn select(backend: DbBackend, what: &str, from: &str, columns: &[&str], rows: usize) -> String {
+    let keys = list(&format!("({})", list("?", columns.len())), rows);
     if backend == DbBackend::MySql {
         // Read as ranges of the index; a join with VALUES is written differently by MySQL and by MariaDB.
-        return format!("SELECT {what} FROM {from} WHERE ({a}, {b}, {c}) IN ({keys})");
+        return format!("SELECT {what} FROM {from} WHERE ({}) IN ({keys})", columns.join(", "));
     }
     // SQLite would scan the whole table for the other form, and CROSS JOIN keeps it from turning the join around.
-    let with = format!("WITH k (a, b, c) AS (VALUES {keys})");
-    format!("{with} SELECT {what} FROM k CROSS JOIN {from} WHERE {a} = k.a AND {b} = k.b AND {c} = k.c")
+    let names: Vec<_> = (1..=columns.len()).map(|number| format!("c{number}")).collect();
+    let same = columns.iter().zip(&names).map(|(column, name)| format!("{column} = k.{name}")).collect::<Vec<_>>();
+    let with = format!("WITH k ({}) AS (VALUES {keys})", names.join(", "));
+    format!("{with} SELECT {what} FROM k CROSS JOIN {from} WHERE {}", same.join(" AND "))
 }

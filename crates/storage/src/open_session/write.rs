@@ -1,14 +1,15 @@
 //! Writes a batch of logins inside a transaction: read, decide, write.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 use uuid::Uuid;
+use wxgate_crypto::Digest;
 use wxgate_domain::{OpenedSession, UserId};
 
 use super::plan::{Change, Identity, Member, Plan};
 use super::read::user_of;
-use super::statements::Statements;
+use super::statements::{AFTER_USER, Statements};
 use super::{OpenJob, UserBlocked};
 use crate::error::StorageError;
 use crate::repo::{ascii, sessions};
@@ -37,6 +38,7 @@ impl Openings {
         let mut plan = Plan::default();
         self.read_identities(tx, jobs, &mut plan).await?;
         self.read_members(tx, jobs, &mut plan).await?;
+        self.read_tombstones(tx, jobs, &mut plan).await?;
         let dangling = || StorageError::inconsistent("identity", "user_id");
         let answers = plan.decide(jobs, &core.random).ok_or_else(dangling)?;
         self.write_users(tx, &plan).await?;
@@ -61,12 +63,13 @@ impl Openings {
             .map(|(tenant, app, openid)| [id(tenant.uuid()), id(app.uuid()), bytes(openid.as_str().as_bytes())]);
         for row in self.statements.read_identities.read(tx, keys).await? {
             let user = user_of(&row)?;
-            let (tenant, app): (Uuid, Uuid) = (get(&row, 6)?, get(&row, 7)?);
-            let openid = ascii(get(&row, 8)?, "identity", "openid")?;
-            let unionid: Option<Vec<u8>> = get(&row, 10)?;
+            let (tenant, app): (Uuid, Uuid) = (get(&row, AFTER_USER)?, get(&row, AFTER_USER + 1)?);
+            let openid = ascii(get(&row, AFTER_USER + 2)?, "identity", "openid")?;
+            let unionid: Option<Vec<u8>> = get(&row, AFTER_USER + 4)?;
             let unionid = unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?;
-            let sessions = u32::try_from(get::<i64>(&row, 11)?).unwrap_or(u32::MAX);
-            let identity = Identity { id: get(&row, 9)?, user: user.id, unionid, sessions, change: Change::None };
+            let sessions = u32::try_from(get::<i64>(&row, AFTER_USER + 5)?).unwrap_or(u32::MAX);
+            let identity =
+                Identity { id: get(&row, AFTER_USER + 3)?, user: user.id, unionid, sessions, change: Change::None };
             plan.identities.insert((tenant.into(), app.into(), openid), identity);
             plan.users.insert(user.id, user);
         }
@@ -95,6 +98,32 @@ impl Openings {
         for row in self.statements.read_users.read(tx, users).await? {
             let user = user_of(&row)?;
             plan.users.insert(user.id, user);
+        }
+        Ok(())
+    }
+
+    /// Only of identities that are new: a returning login pays nothing for it.
+    async fn read_tombstones(
+        &self,
+        tx: &DatabaseTransaction,
+        jobs: &[&OpenJob],
+        plan: &mut Plan,
+    ) -> Result<(), StorageError> {
+        let mut new = BTreeMap::new();
+        for job in jobs {
+            let key = job.identity_key();
+            if !plan.identities.contains_key(&key) {
+                let tenant = job.tenant;
+                new.extend(job.digests().map(|digest| ((tenant, *digest.as_bytes()), key.clone())));
+            }
+        }
+        let keys = new.keys().map(|(tenant, digest)| [id(tenant.uuid()), bytes(digest)]);
+        for row in self.statements.read_bans.read(tx, keys).await? {
+            let digest: Vec<u8> = get(&row, 1)?;
+            let digest =
+                Digest::from_slice(&digest).ok_or_else(|| StorageError::inconsistent("tombstone", "digest"))?;
+            let identity = new.get(&(get::<Uuid>(&row, 0)?.into(), *digest.as_bytes()));
+            plan.banned.extend(identity.cloned());
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use wxgate_domain::session::access_until;
 use wxgate_domain::{
-    AppId, Decision, EndReason, OpenId, Presented, RefreshedSession, Refusal, SessionId, SessionState, TenantId,
-    Timestamp, UnionId, UserId,
+    AppId, Decision, EndReason, ExternalId, OpenId, Presented, RefreshedSession, Refusal, SessionId, SessionState,
+    TenantId, Timestamp, UnionId, UserId,
 };
 
 use super::{NotRefreshed, RefreshJob};
@@ -22,6 +22,7 @@ pub(super) struct Row {
     pub(super) user: UserId,
     pub(super) openid: OpenId,
     pub(super) unionid: Option<UnionId>,
+    pub(super) external_id: Option<ExternalId>,
     pub(super) mac_key: u32,
     pub(super) access_until: Timestamp,
     pub(super) state: SessionState,
@@ -85,6 +86,7 @@ impl Plan {
             user: row.user,
             openid: row.openid.clone(),
             unionid: row.unionid.clone(),
+            external_id: row.external_id.clone(),
             mac_key: row.mac_key,
             generation: row.state.generation,
             repeated,

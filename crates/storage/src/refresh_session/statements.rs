@@ -92,7 +92,7 @@ fn read_sessions(backend: DbBackend, rows: usize) -> String {
     };
     format!(
         r#"{with}SELECT s.id, s.tenant_id, s.app_id, u.id, s.generation, s.mac_key, s.opened_at, s.refreshed_at, s.end_reason,
-        s.access_until, s.client, s.contested_generation, s.contested, i.openid, i.unionid,
+        s.access_until, s.client, s.contested_generation, s.contested, i.openid, i.unionid, u.external_id,
         CASE WHEN t.status <> 'active' OR a.status <> 'enabled' THEN 2 WHEN u.status <> 'active' THEN 1
             WHEN s.user_epoch <> u.sessions_epoch OR s.app_epoch <> a.sessions_epoch OR s.tenant_epoch <> t.sessions_epoch
             THEN 3 ELSE 0 END

@@ -114,7 +114,7 @@ impl<'a> TxAdminKeys<'a> {
     /// # Errors
     /// [`StorageError::Full`] with a thousand keys of the same tenant.
     pub async fn add(&self, new: NewAdminKey) -> Result<(AdminKey, AdminKeySecret), StorageError> {
-        let Tx { core, tx } = self.0;
+        let Tx { core, tx, .. } = self.0;
         #[expect(clippy::disallowed_methods, reason = "counts those of the same tenant, or of operators")]
         let others = admin_key::Entity::find();
         let others = match new.tenant {

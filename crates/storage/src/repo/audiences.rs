@@ -236,7 +236,7 @@ impl<'a> TxAudiences<'a> {
     /// [`StorageError::NotUnique`] if a tenant, this one or another, has the audience, or another one has an app of this
     /// appid. The transaction is then of no more use.
     pub async fn add(&self, name: &Audience) -> Result<OwnedAudience, StorageError> {
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         must_be_free(self.tx, self.tenant, name.as_str()).await?;
         let added = OwnedAudience { tenant: self.tenant, name: name.clone(), created_at: core.clock.now() };
         let row = audience::ActiveModel {

@@ -156,7 +156,7 @@ impl<'a> TxForwardAuthPolicies<'a> {
     /// [`StorageError::NotUnique`] if any tenant has one of this name, [`StorageError::NotFound`] if the tenant does not
     /// own the audience.
     pub async fn add(&self, new: NewForwardAuthPolicy) -> Result<ForwardAuthPolicy, StorageError> {
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         audiences::must_be_owned(self.tx, self.tenant, &[new.audience.as_str()]).await?;
         let NewForwardAuthPolicy { name, audience, scopes } = new;
         let added = ForwardAuthPolicy { name, tenant: self.tenant, audience, scopes, created_at: core.clock.now() };

@@ -1,7 +1,9 @@
-//! Who is who: users by what WeChat calls them, for operators who look for somebody.
+//! Who is who: users by what WeChat and others call them, for operators who look for somebody.
+
+use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
-use wxgate_domain::{OpenId, TenantId, Timestamp, UnionId, User, UserId, WechatAppid};
+use wxgate_domain::{ExternalId, OpenId, TenantId, Timestamp, UnionId, User, UserId, WechatAppid};
 
 use super::{apps, ascii, users};
 use crate::entity::{app, identity, union_group, union_member, user};
@@ -9,7 +11,7 @@ use crate::error::StorageError;
 use crate::scope::of_tenant;
 use crate::storage::Storage;
 
-/// Most users or identities that one question is answered with.
+/// Most union groups that are looked through, and most identities that are told of one user.
 const MOST: u64 = 1_000;
 
 /// A user as one mini-program knows them.
@@ -75,31 +77,62 @@ impl TenantUsers {
         found.into_iter().map(users::of_row).collect()
     }
 
-    /// The identities of a user, oldest first; empty if the tenant has no such user.
+    /// The user whom another system calls so.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn identities(&self, user: UserId) -> Result<Vec<KnownIdentity>, StorageError> {
+    pub async fn of_external_id(&self, external_id: &ExternalId) -> Result<Option<User>, StorageError> {
         let tenant = self.tenant;
+        let query = || of_tenant::<user::Entity>(tenant).filter(user::Column::ExternalId.eq(external_id.as_str()));
+        let found = self.storage.core.read(|db| async move { query().one(&db).await }).await?;
+        found.map(users::of_row).transpose()
+    }
+
+    /// The users in the order of their ids, which is that of their making: at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn page(&self, after: Option<UserId>, limit: u64) -> Result<Vec<User>, StorageError> {
+        let tenant = self.tenant;
+        let query = || {
+            let mut users = of_tenant::<user::Entity>(tenant).order_by_asc(user::Column::Id).limit(limit);
+            if let Some(after) = after {
+                users = users.filter(user::Column::Id.gt(after.uuid()));
+            }
+            users
+        };
+        let rows = self.storage.core.read(|db| async move { query().all(&db).await }).await?;
+        rows.into_iter().map(users::of_row).collect()
+    }
+
+    /// The identities of users, oldest first; of none that the tenant does not have.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn identities(&self, users: &[UserId]) -> Result<HashMap<UserId, Vec<KnownIdentity>>, StorageError> {
+        let tenant = self.tenant;
+        let ids = || users.iter().map(|user| user.uuid());
         let found = self.storage.core.read(|db| async move {
-            let known = of_tenant::<identity::Entity>(tenant).filter(identity::Column::UserId.eq(user.uuid()));
-            let known = known.order_by_asc(identity::Column::CreatedAt).limit(MOST).all(&db).await?;
-            let ids: Vec<_> = known.iter().map(|identity| identity.app_id).collect();
-            let apps = of_tenant::<app::Entity>(tenant).filter(app::Column::Id.is_in(ids)).all(&db).await?;
+            let known = of_tenant::<identity::Entity>(tenant).filter(identity::Column::UserId.is_in(ids()));
+            let most = MOST.saturating_mul(users.len() as u64);
+            let known = known.order_by_asc(identity::Column::CreatedAt).limit(most).all(&db).await?;
+            let apps: BTreeSet<_> = known.iter().map(|identity| identity.app_id).collect();
+            let apps = of_tenant::<app::Entity>(tenant).filter(app::Column::Id.is_in(apps)).all(&db).await?;
             Ok::<_, sea_orm::DbErr>((known, apps))
         });
         let (known, apps) = found.await?;
-        let identity = |row: identity::Model| {
+        let mut of_users: HashMap<UserId, Vec<KnownIdentity>> = HashMap::new();
+        for row in known {
             let app = apps.iter().find(|app| app.id == row.app_id);
             let appid = app.ok_or_else(|| StorageError::inconsistent("identity", "app_id"))?.appid.clone();
             let unionid = row.unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?;
-            Ok(KnownIdentity {
+            of_users.entry(row.user_id.into()).or_default().push(KnownIdentity {
                 appid: ascii(appid, "app", "appid")?,
                 openid: ascii(row.openid, "identity", "openid")?,
                 unionid,
                 created_at: Timestamp::from_millis(row.created_at),
-            })
-        };
-        known.into_iter().map(identity).collect()
+            });
+        }
+        Ok(of_users)
     }
 }

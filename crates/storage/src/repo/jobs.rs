@@ -204,7 +204,7 @@ impl<'a> TxJobs<'a> {
     /// # Errors
     /// The database fails.
     pub async fn add(&self, tenant: Option<TenantId>, task: Task) -> Result<Job, StorageError> {
-        let Tx { core, tx } = self.0;
+        let Tx { core, tx, .. } = self.0;
         let parameters = serde_json::to_string(&task).map_err(|_| StorageError::inconsistent("job", "parameters"))?;
         let owned = match tenant {
             Some(tenant) => job::Column::TenantId.eq(tenant.uuid()),

@@ -146,7 +146,7 @@ impl<'a> TxServiceClients<'a> {
         name: &str,
         policy: ServiceClientPolicy,
     ) -> Result<(ServiceClient, ClientSecret), StorageError> {
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         if of_tenant::<service_client::Entity>(self.tenant).count(tx).await? >= MOST {
             return Err(StorageError::Full { table: "service_client" });
         }
@@ -186,7 +186,7 @@ impl<'a> TxServiceClients<'a> {
         id: &ServiceClientId,
         overlap: Duration,
     ) -> Result<(ServiceClient, ClientSecret), StorageError> {
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         let row = self.of_id(id).lock_exclusive().one(tx).await?.ok_or(StorageError::NotFound)?;
         let secret = ClientSecret::generate(&core.random);
         let until = core.clock.now().plus(overlap.min(MAX_OVERLAP));

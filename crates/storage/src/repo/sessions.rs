@@ -98,6 +98,39 @@ pub(crate) async fn end_all_of_user(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<Vec<NewRevocation>, StorageError> {
+    let live = lock_live_of_user(tx, tenant, user).await?;
+    end(tx, &live, reason, now).await
+}
+
+/// Sessions that are no more.
+pub(crate) struct Deleted {
+    /// How many of them were live.
+    pub(crate) sessions: usize,
+    /// What to tell the feed of them.
+    pub(crate) news: Vec<NewRevocation>,
+}
+
+/// Deletes all sessions of a user whose row and identities are locked.
+pub(crate) async fn delete_all_of_user(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Deleted, StorageError> {
+    let live = lock_live_of_user(tx, tenant, user).await?;
+    let delete = "DELETE FROM session WHERE tenant_id = ? AND identity_id IN
+        (SELECT id FROM identity WHERE tenant_id = ? AND user_id = ?)";
+    let owner = vec![id(tenant.uuid()), id(tenant.uuid()), id(user.uuid())];
+    tx.execute_raw(statement(tx.get_database_backend(), delete, owner)).await?;
+    Ok(Deleted { sessions: live.len(), news: told_of(&live, now)? })
+}
+
+/// The live sessions of a user: id and the end of their access tokens.
+async fn lock_live_of_user(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    user: UserId,
+) -> Result<Vec<QueryResult>, StorageError> {
     let backend = tx.get_database_backend();
     let lock = match backend {
         DbBackend::Sqlite => "",
@@ -110,8 +143,23 @@ pub(crate) async fn end_all_of_user(
         WHERE i.tenant_id = ? AND i.user_id = ? AND s.ended_at IS NULL ORDER BY s.id {lock}"
     );
     let owner = vec![id(tenant.uuid()), id(user.uuid())];
-    let rows = tx.query_all_raw(statement(backend, &read, owner)).await?;
-    end(tx, &rows, reason, now).await
+    Ok(tx.query_all_raw(statement(backend, &read, owner)).await?)
+}
+
+/// Ends one session, if it is live; what to tell the feed of it.
+pub(crate) async fn end_one(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    session: SessionId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<Option<Vec<NewRevocation>>, StorageError> {
+    let backend = tx.get_database_backend();
+    let lock = if backend == DbBackend::Sqlite { "" } else { "FOR UPDATE" };
+    let read =
+        format!("SELECT id, access_until FROM session WHERE id = ? AND tenant_id = ? AND ended_at IS NULL {lock}");
+    let rows = tx.query_all_raw(statement(backend, &read, vec![id(session.uuid()), id(tenant.uuid())])).await?;
+    if rows.is_empty() { Ok(None) } else { end(tx, &rows, reason, now).await.map(Some) }
 }
 
 /// Ends the live sessions of an identity beyond its newest `keep`; what to tell the feed of them.
@@ -149,6 +197,11 @@ async fn end(
         let values = [vec![time(now), reason.as_str().into()], ids].concat();
         tx.execute_raw(statement(backend, &end, values)).await?;
     }
+    told_of(rows, now)
+}
+
+/// What to tell the feed of sessions that are over before their access tokens are.
+fn told_of(rows: &[QueryResult], now: Timestamp) -> Result<Vec<NewRevocation>, StorageError> {
     let mut news = Vec::with_capacity(rows.len());
     for row in rows {
         let until = Timestamp::from_millis(get(row, 1)?);

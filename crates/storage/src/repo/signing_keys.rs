@@ -215,7 +215,7 @@ impl<'a> TxSigningKeys<'a> {
     /// # Errors
     /// [`StorageError::NotUnique`] if any tenant has a key of this id.
     pub async fn publish(&self, key: StoredSigningKey) -> Result<(), StorageError> {
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         let keys = TenantKeys::load(tx, &core.master_keys, self.tenant).await?;
         let (state, created_at) = (SigningKeyState::Next, core.clock.now());
         let key = StoredSigningKey { state, created_at, activated_at: None, retired_at: None, ..key };

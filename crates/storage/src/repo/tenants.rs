@@ -158,7 +158,7 @@ impl<'a> TxTenants<'a> {
     /// # Errors
     /// [`StorageError::NotUnique`] (`uq_tenant_slug`) if the slug was ever used.
     pub async fn create(&self, new: NewTenant) -> Result<Tenant, StorageError> {
-        let Tx { core, tx } = self.0;
+        let Tx { core, tx, .. } = self.0;
         let now = core.clock.now();
         let created = Tenant {
             id: TenantId::new(now, &core.random),
@@ -248,7 +248,7 @@ impl<'a> TxTenants<'a> {
     }
 
     async fn destroy(&self, tenant: Tenant) -> Result<Job, StorageError> {
-        let Tx { core, tx } = self.0;
+        let Tx { core, tx, .. } = self.0;
         delete_of_tenant::<data_key::Entity>(tenant.id).exec(tx).await?;
         delete_of_tenant::<signing_key::Entity>(tenant.id).exec(tx).await?;
         self.0.admin_keys().remove_of(tenant.id).await?;

@@ -130,7 +130,7 @@ impl<'a> TxUnionGroups<'a> {
     /// # Errors
     /// [`StorageError::NotUnique`] (`uq_union_group_tenant_id_name`) if the tenant has one of this name.
     pub async fn add(&self, name: &str) -> Result<UnionGroup, StorageError> {
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         let now = core.clock.now();
         let id = UnionGroupId::new(now, &core.random);
         let group = UnionGroup { id, tenant: self.tenant, name: name.to_owned(), created_at: now };

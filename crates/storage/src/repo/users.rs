@@ -3,11 +3,11 @@
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, Set};
 use wxgate_domain::{
-    EndReason, Profile, RevocationEffect, RevokedSubject, TenantId, Timestamp, User, UserId, UserStatus,
+    EndReason, Profile, RevocationEffect, RevokedSubject, SessionId, TenantId, Timestamp, User, UserId, UserStatus,
 };
 
 use super::revocations::NewRevocation;
-use super::{sessions, unsigned};
+use super::{parsed, sessions, unsigned};
 use crate::changes::ChangeKind;
 use crate::entity::user;
 use crate::error::StorageError;
@@ -20,6 +20,7 @@ pub(crate) fn of_row(row: user::Model) -> Result<User, StorageError> {
         id: row.id.into(),
         status: UserStatus::from_word(&row.status).ok_or_else(|| StorageError::inconsistent("user", "status"))?,
         profile: Profile { nickname: row.nickname, avatar_url: row.avatar_url },
+        external_id: parsed(row.external_id, "user", "external_id")?,
         sessions_epoch: unsigned(row.sessions_epoch, "user", "sessions_epoch")?,
         created_at: Timestamp::from_millis(row.created_at),
     })
@@ -56,8 +57,8 @@ pub(crate) async fn update_profile(
 /// Writes about the users of one tenant.
 #[derive(Clone, Copy, Debug)]
 pub struct TxUsers<'a> {
-    tx: &'a Tx,
-    tenant: TenantId,
+    pub(crate) tx: &'a Tx,
+    pub(crate) tenant: TenantId,
 }
 
 impl<'a> TxUsers<'a> {
@@ -65,13 +66,24 @@ impl<'a> TxUsers<'a> {
         Self { tx, tenant }
     }
 
-    /// Blocks or unblocks a user, and tells the feed. Blocking ends every session for good: unblocking does not revive
-    /// them.
+    /// Ends a live session, and tells the feed.
     ///
     /// # Errors
-    /// [`StorageError::NotFound`] if the tenant has no such user.
+    /// [`StorageError::NotFound`] if the tenant has no such session, or it is over.
+    pub async fn end_session(&self, session: SessionId) -> Result<(), StorageError> {
+        let Tx { core, tx, .. } = self.tx;
+        let now = core.clock.now();
+        let ended = sessions::end_one(tx, self.tenant, session, EndReason::Revoked, now).await?;
+        self.tx.tenant(self.tenant).revocations().record(&ended.ok_or(StorageError::NotFound)?).await
+    }
+
+    /// Blocks or unblocks a user, and tells the feed. Blocking ends every session for good: unblocking does not revive
+    /// them. Of somebody who was erased the tombstones change: whether the same person may log in anew.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such user and never had.
     pub async fn set_status(&self, id: UserId, status: UserStatus) -> Result<(), StorageError> {
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         let mut update = update_of_tenant::<user::Entity>(self.tenant)
             .filter(user::Column::Id.eq(id.uuid()))
             .set(user::ActiveModel { status: Set(status.as_str().to_owned()), ..Default::default() });
@@ -80,7 +92,7 @@ impl<'a> TxUsers<'a> {
             update = update.col_expr(user::Column::SessionsEpoch, next);
         }
         if update.exec(tx).await?.rows_affected == 0 {
-            return Err(StorageError::NotFound);
+            return self.set_erased_status(id, status).await;
         }
         let subject = RevokedSubject::User(id);
         let news = match status {

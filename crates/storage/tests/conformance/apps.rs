@@ -133,7 +133,7 @@ pub(crate) async fn a_removed_app_leaves_its_users_and_the_memory_of_its_appid(d
     assert_eq!(remove(&storage, &acme, &shop.appid).await, []);
     assert!(storage.apps().find(&shop.appid).await.unwrap().is_none());
     assert!(storage.tenant(acme.id).user(ada.id).await.unwrap().is_some());
-    assert!(storage.tenant(acme.id).users().identities(ada.id).await.unwrap().is_empty());
+    assert!(storage.tenant(acme.id).users().identities(&[ada.id]).await.unwrap().is_empty());
     let feed = storage.tenant(acme.id).revocations().page(None, 10).await.unwrap();
     let [ended] = &feed.entries[..] else { panic!("{feed:?}") };
     assert_eq!((&ended.subject, ended.effect), (&RevokedSubject::App(shop.appid.clone()), RevocationEffect::Ended));

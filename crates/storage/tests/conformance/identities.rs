@@ -54,14 +54,14 @@ pub(crate) async fn a_user_is_found_by_what_wechat_calls_them(database: TestData
     assert_eq!(found, both);
     assert!(users.of_unionid(&"uNobody".parse().unwrap()).await.unwrap().is_empty());
 
-    let known = users.identities(ada.id).await.unwrap();
-    let known: Vec<_> = known.iter().map(|known| (known.appid.as_str(), known.openid.as_str())).collect();
+    let of_both = users.identities(&[ada.id, eve.id]).await.unwrap();
+    let known: Vec<_> = of_both[&ada.id].iter().map(|known| (known.appid.as_str(), known.openid.as_str())).collect();
     assert_eq!(known, [("wx1", "oAda"), ("wx2", "oAda2")]);
-    assert_eq!(users.identities(eve.id).await.unwrap()[0].unionid, Some("uAda".parse().unwrap()));
+    assert_eq!(of_both[&eve.id][0].unionid, Some("uAda".parse().unwrap()));
 
     let theirs = storage.tenant(umbrella.id).users();
     assert!(theirs.of_openid(&first.appid, &"oAda".parse().unwrap()).await.unwrap().is_none());
     assert!(theirs.of_unionid(&"uAda".parse().unwrap()).await.unwrap().is_empty());
-    assert!(theirs.identities(ada.id).await.unwrap().is_empty());
+    assert!(theirs.identities(&[ada.id]).await.unwrap().is_empty());
     storage.stop().await;
 }

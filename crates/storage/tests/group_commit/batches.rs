@@ -103,14 +103,12 @@ pub(crate) async fn a_bad_row_fails_only_its_own_caller(database: TestDatabase) 
     let logins = queued(&storage, logins).await;
     barrier.lower().await;
     let (opened, bad): (Vec<_>, Vec<_>) = logins.await.into_iter().partition(Result::is_ok);
-    assert!(
-        bad.iter().all(|bad| matches!(bad, Err(OpenSessionError::Storage(StorageError::Driver { .. })))),
-        "{bad:?}"
-    );
+    assert!(bad.iter().all(|bad| matches!(bad, Err(OpenSessionError::Storage(StorageError::Dangling)))), "{bad:?}");
     let users: HashSet<_> = opened.into_iter().map(|opened| opened.unwrap().user.id).collect();
     assert_eq!((users.len(), bad.len()), (75, 5));
     assert!(outcomes.of(BatchOutcome::Split) > 0);
-    assert_eq!(outcomes.of(BatchOutcome::Failed), 5);
+    // Each was tried once more: somebody might have been erased meanwhile.
+    assert_eq!(outcomes.of(BatchOutcome::Failed), 10);
     assert_eq!((count(&database, "session").await, orphans(&database).await), (75, 0));
     storage.stop().await;
 }

@@ -60,6 +60,7 @@ impl TestDatabase {
             url: DatabaseUrl::parse(&self.url).unwrap().pool_size(5),
             master_keys: self.master_keys.clone(),
             kind: InstanceKind::Live,
+            erasure_journal: None,
             clock: self.clock.clone(),
             random: self.random.clone(),
             observer: BatchObserver::silent(),

@@ -74,3 +74,27 @@ pub(crate) async fn count(database: &TestDatabase, from: &str) -> i64 {
 pub(crate) async fn orphans(database: &TestDatabase) -> i64 {
     count(database, r#""user" u WHERE NOT EXISTS (SELECT 1 FROM identity i WHERE i.user_id = u.id)"#).await
 }
+
+/// Writes a user and an identity as a restored backup would have them.
+pub(crate) async fn bring_back(raw: &DatabaseConnection, place: &Place, user: &wxgate_domain::User, openid: &str) {
+    let tenant = place.tenant.id.uuid();
+    let insert = |text: &str, values: Vec<sea_orm::Value>| {
+        let backend = raw.get_database_backend();
+        let text = if backend == sea_orm::DbBackend::Postgres {
+            (1..=values.len()).fold(text.to_owned(), |text, number| text.replacen('?', &format!("${number}"), 1))
+        } else {
+            text.to_owned()
+        };
+        #[expect(clippy::disallowed_methods, reason = "rows that no use case writes")]
+        Statement::from_sql_and_values(backend, text, values)
+    };
+    let text = r#"INSERT INTO "user" (id, tenant_id, status, sessions_epoch, created_at) VALUES (?, ?, ?, ?, ?)"#;
+    let status = user.status.as_str().into();
+    let values = vec![user.id.uuid().into(), tenant.into(), status, 0_i32.into(), 0_i64.into()];
+    raw.execute_raw(insert(text, values)).await.unwrap();
+    let text = "INSERT INTO identity (id, tenant_id, app_id, openid, user_id, created_at) VALUES (?, ?, ?, ?, ?, ?)";
+    let openid = sea_orm::Value::Bytes(Some(openid.as_bytes().to_vec()));
+    let app = place.app.id.uuid().into();
+    let values = vec![user.id.uuid().into(), tenant.into(), app, openid, user.id.uuid().into(), 0_i64.into()];
+    raw.execute_raw(insert(text, values)).await.unwrap();
+}

@@ -31,6 +31,7 @@ fn names(claims: &Value) -> HashSet<&str> {
 fn a_users_token_says_what_the_grant_says() {
     let ring = ring(SigningAlgorithm::ES256);
     let (openid, unionid) = ("oABC".parse().unwrap(), "uDEF".parse().unwrap());
+    let external_id = "built-in/ada".parse().unwrap();
     let grant = granted(Subject::User {
         user: user(),
         session: session(),
@@ -38,6 +39,7 @@ fn a_users_token_says_what_the_grant_says() {
         audiences: &[],
         openid: Some(&openid),
         unionid: Some(&unionid),
+        external_id: Some(&external_id),
     });
     let token = issued(&ring, &grant);
 
@@ -52,6 +54,7 @@ fn a_users_token_says_what_the_grant_says() {
     assert_eq!((claims["iat"].as_i64(), claims["scope"].as_str()), (Some(1_700_000_000), Some("user")));
     assert_eq!((claims["tenant"].as_str(), claims["openid"].as_str()), (Some("acme"), Some("oABC")));
     assert_eq!(claims["unionid"], "uDEF");
+    assert_eq!(claims["external_id"], "built-in/ada");
     assert_eq!(encoding::base64url(claims["jti"].as_str().unwrap()).unwrap().len(), 16);
     // Every claim that a token can have stands in the list that discovery publishes.
     let exchanged = payload(&issued(&ring, &exchanged_grant(None, NOW.plus(MAX_LIFE))));
@@ -122,9 +125,9 @@ fn a_service_clients_token_is_refused_without_an_audience_or_for_the_issuer() {
 }
 
 #[test]
-fn openid_and_unionid_are_absent_unless_the_app_opted_in() {
+fn what_others_call_a_user_is_absent_unless_the_app_opted_in() {
     let token = issue(&ring(SigningAlgorithm::EdDSA), &issuer(), &grant(), NOW, &Random::seeded(1)).unwrap();
-    assert!(payload(&token).get("openid").is_none() && payload(&token).get("unionid").is_none());
+    assert!(["openid", "unionid", "external_id"].iter().all(|name| payload(&token).get(name).is_none()));
 }
 
 #[test]

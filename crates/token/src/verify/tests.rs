@@ -224,7 +224,15 @@ fn a_missing_audience_or_that_of_another_is_refused() {
 fn a_token_of_another_app_is_refused() {
     let (ring, other) = (&*RING, "wxother".parse().unwrap());
     let (openid, unionid) = (None, None);
-    let subject = Subject::User { user: user(), session: session(), app: &other, audiences: &[], openid, unionid };
+    let subject = Subject::User {
+        user: user(),
+        session: session(),
+        app: &other,
+        audiences: &[],
+        openid,
+        unionid,
+        external_id: None,
+    };
     let token = issue(ring, &issuer(), &granted(subject), NOW, &Random::seeded(1)).unwrap();
     assert_eq!(refused(token.token.expose()), VerifyError::Audience);
 }
@@ -288,7 +296,9 @@ fn a_missing_or_malformed_claim_is_refused() {
             assert_eq!(refused(&with_claim(name, value.clone())), VerifyError::Claims, "{name} {value}");
         }
     }
-    for (name, value) in [("sid", "no-uuid"), ("tenant", "A/B"), ("openid", "a b"), ("unionid", "")] {
+    for (name, value) in
+        [("sid", "no-uuid"), ("tenant", "A/B"), ("openid", "a b"), ("unionid", ""), ("external_id", " a")]
+    {
         assert_eq!(refused(&with_claim(name, value)), VerifyError::Claims, "{name}");
     }
     assert_eq!(refused(&with_claim("scope", json!(["user"]))), VerifyError::Claims);

@@ -46,11 +46,21 @@ pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     seen: watch::Sender<Seen>,
     closed: Arc<Notify>,
+    door: Arc<Door>,
 }
 
 impl Upstream {
     pub(crate) async fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
         Self::start(Door::Open(Mutex::new(answers.into_iter().collect()))).await
+    }
+
+    /// For answers that depend on where they come from.
+    pub(crate) async fn answering_at(answers: impl FnOnce(&str) -> Vec<Answer>) -> Self {
+        let upstream = Self::start(Door::Open(Mutex::default())).await;
+        if let Door::Open(waiting) = &*upstream.door {
+            *waiting.lock().unwrap() = answers(&upstream.url()).into();
+        }
+        upstream
     }
 
     pub(crate) async fn slamming() -> Self {
@@ -65,8 +75,8 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, closed, door) = (watch::Sender::default(), Arc::new(Notify::new()), Arc::new(door));
-        tokio::spawn(accept(listener, door, seen.clone(), closed.clone()));
-        Self { address, seen, closed }
+        tokio::spawn(accept(listener, door.clone(), seen.clone(), closed.clone()));
+        Self { address, seen, closed, door }
     }
 
     pub(crate) fn url(&self) -> String {

@@ -92,7 +92,8 @@ fn configuration(public: SocketAddr) -> String {
     let issuer = SocketAddr::new(host, public.port());
     format!(
         "# Written by `wxgate dev` at its first start. For every key see `wxgate config print`.\n\
-         public_url = \"http://{issuer}\"\n\n\
+         public_url = \"http://{issuer}\"\n\
+         erasure_journal = \"erasures.jsonl\"\n\n\
          [database]\n\
          url = \"sqlite:wxgate.db\"\n\n\
          [master_key]\n\

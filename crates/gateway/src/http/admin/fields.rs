@@ -13,6 +13,7 @@ pub(super) async fn of(
     request: &HttpRequest,
     payload: web::Payload,
     route: &Route,
+    max_body: usize,
 ) -> Result<Map<String, Value>, ApiError> {
     let mut fields = query(request)?;
     if !route.method.has_query() {
@@ -20,7 +21,7 @@ pub(super) async fn of(
         if !fields.is_empty() {
             return Err(ApiError::from(Code::RequestInvalid).detailed("fields belong in the body".to_owned()));
         }
-        fields = body::object(request, payload).await?;
+        fields = body::object(request, payload, max_body).await?;
     }
     // Whatever a name holds, escaped: slashes too.
     let values = web::Path::<Vec<String>>::extract(request).await.map_err(|_| Code::NotFound)?.into_inner();

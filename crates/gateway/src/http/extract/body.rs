@@ -52,10 +52,14 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for JsonBody<T
 
 /// The JSON object of a request, under the same rules, for whoever knows its fields only later.
 /// No body is an empty object.
-pub(crate) async fn object(request: &HttpRequest, payload: web::Payload) -> Result<Map<String, Value>, ApiError> {
+pub(crate) async fn object(
+    request: &HttpRequest,
+    payload: web::Payload,
+    max: usize,
+) -> Result<Map<String, Value>, ApiError> {
     refuse_secrets_in_query(request)?;
-    announced(request, MAX_BODY)?;
-    let bytes = read_in_time(payload, MAX_BODY).await?;
+    announced(request, max)?;
+    let bytes = read_in_time(payload, max).await?;
     if bytes.is_empty() {
         return Ok(Map::new());
     }

@@ -23,6 +23,9 @@ pub(crate) struct AppPolicyChange {
     /// Whether its tokens carry the unionid.
     #[arg(long, value_name = "BOOL")]
     pub(crate) unionid_claim: Option<bool>,
+    /// Whether its tokens carry what another system calls the user.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) external_id_claim: Option<bool>,
     /// Sessions that one openid may open in a minute, 1 to 1000.
     #[arg(long, value_name = "N")]
     pub(crate) logins_per_minute: Option<u32>,
@@ -43,6 +46,7 @@ impl AppPolicyChange {
             scopes: texts(self.scopes).unwrap_or_else(|| policy.scopes.clone()),
             openid_claim: self.openid_claim.unwrap_or(policy.openid_claim),
             unionid_claim: self.unionid_claim.unwrap_or(policy.unionid_claim),
+            external_id_claim: self.external_id_claim.unwrap_or(policy.external_id_claim),
             requests_per_second: self.requests_per_second.unwrap_or(policy.requests_per_second),
             request_burst: self.request_burst.unwrap_or(policy.request_burst),
             logins_per_minute: self.logins_per_minute.unwrap_or(policy.logins_per_minute),

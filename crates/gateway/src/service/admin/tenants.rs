@@ -1,7 +1,7 @@
 //! Tenants.
 
 use wxgate_domain::{Job, Slug, Tenant, TenantId, TenantPolicy, TenantStatus};
-use wxgate_storage::NewTenant;
+use wxgate_storage::{NewTenant, StorageError};
 use wxgate_token::SigningKey;
 
 use super::{Admin, AdminError, Event, checked, taken};
@@ -15,6 +15,18 @@ impl Admin {
         }
         let found = found.filter(|tenant| self.caller.sees(tenant.id));
         found.ok_or_else(|| AdminError::NoTenant(named.clone()))
+    }
+
+    /// The tenant of this slug or id; unnamed, the caller's own.
+    pub(crate) async fn tenant_or_own(&self, named: Option<&Slug>) -> Result<Tenant, AdminError> {
+        match (named, self.caller.tenant) {
+            (Some(named), _) => self.tenant(named).await,
+            (None, Some(own)) => {
+                let found = self.storage.tenants().of_id(own).await?;
+                Ok(found.ok_or(StorageError::NotFound)?)
+            }
+            (None, None) => Err(AdminError::WhichTenant),
+        }
     }
 
     /// The tenant of this name, or all that exist for the caller.

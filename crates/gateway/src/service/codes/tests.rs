@@ -33,6 +33,7 @@ fn opened(seed: u64) -> Arc<OpenedSession> {
         id: UserId::new(START, &random),
         status: UserStatus::Active,
         profile: wxgate_domain::Profile::default(),
+        external_id: None,
         sessions_epoch: 0,
         created_at: START,
     };

@@ -84,7 +84,7 @@ impl TxApps<'_> {
         if self.has_identities(self.tenant, app.id.uuid()).await? {
             return Err(StorageError::Busy);
         }
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         let remove = delete_of_tenant::<app::Entity>(self.tenant).filter(app::Column::Id.eq(app.id.uuid()));
         remove.exec(tx).await?;
         let released = released_appid::ActiveModel {

@@ -75,7 +75,7 @@ impl<'a> TxApps<'a> {
     /// [`StorageError::NotFound`] if the tenant has no such union group, does not own an audience of the policy, or does
     /// not exist.
     pub async fn add(&self, new: NewApp) -> Result<App, StorageError> {
-        let Tx { core, tx } = self.tx;
+        let Tx { core, tx, .. } = self.tx;
         let keys = self.keys().await?;
         self.owns_group(new.union_group).await?;
         self.take_up(&new.appid, new.may_move).await?;

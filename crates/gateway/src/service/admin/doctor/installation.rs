@@ -173,7 +173,8 @@ impl Admin {
             let Some(last) = page.last else { break };
             after = Some(last);
             rings += page.rings.len();
-            overdue += page.rings.iter().filter(|ring| !key_rotation::due(&ring.keys, &ring.policy, then).is_empty()).count();
+            overdue +=
+                page.rings.iter().filter(|ring| !key_rotation::due(&ring.keys, &ring.policy, then).is_empty()).count();
         }
         if overdue == 0 {
             return Ok(Finding::ok("signing keys", format!("those of {rings} tenants turn in time")));

@@ -1,0 +1,167 @@
+//! Bringing users in from elsewhere: what a row must be, and one transaction for many of them.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use wxgate_domain::{App, MalformedId, Profile, Tenant, WechatAppid};
+use wxgate_storage::{Import, Imported, NewUser, NotImported, StorageError};
+
+use super::{Admin, AdminError, Event};
+
+/// Most rows at once.
+pub(crate) const MOST_ROWS: usize = 1_000;
+
+/// How often a transaction is tried again that logins were in the way of.
+const ATTEMPTS: u32 = 8;
+
+/// A row as it came.
+#[derive(Debug)]
+pub(crate) struct ForeignUser {
+    pub(crate) appid: String,
+    pub(crate) openid: String,
+    pub(crate) unionid: Option<String>,
+    pub(crate) external_id: Option<String>,
+    pub(crate) nickname: Option<String>,
+}
+
+/// What became of many rows.
+#[derive(Debug, Default)]
+pub(crate) struct ImportedUsers {
+    pub(crate) created: usize,
+    pub(crate) changed: usize,
+    pub(crate) unchanged: usize,
+    /// Those that were left out, by their places.
+    pub(crate) errors: Vec<(usize, RowError)>,
+}
+
+/// Why a row was left out. It repeats no value of the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RowError {
+    #[error("{0} must be {1}")]
+    Malformed(&'static str, MalformedId),
+    #[error("nickname must be 1 to 64 characters without control characters")]
+    Nickname,
+    #[error("the tenant has no such app")]
+    NoApp,
+    #[error("{0}")]
+    Refused(NotImported),
+}
+
+impl RowError {
+    /// A word for scripts.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Malformed(..) | Self::Nickname => "malformed",
+            Self::NoApp => "app_unknown",
+            Self::Refused(NotImported::OtherUnionid) => "other_unionid",
+            Self::Refused(NotImported::UnionidTaken) => "unionid_taken",
+            Self::Refused(NotImported::OtherExternalId) => "other_external_id",
+            Self::Refused(NotImported::ExternalIdTaken) => "external_id_taken",
+            Self::Refused(NotImported::Erased) => "erased",
+        }
+    }
+}
+
+impl Admin {
+    /// Brings users in, at most [`MOST_ROWS`]. Nothing is written down of rows that change nothing.
+    pub(crate) async fn import_users(
+        &self,
+        tenant: &Tenant,
+        rows: Vec<ForeignUser>,
+    ) -> Result<ImportedUsers, AdminError> {
+        if rows.len() > MOST_ROWS {
+            return Err(AdminError::TooManyRows);
+        }
+        let apps = self.apps_of(tenant, &rows).await?;
+        let mut imported = ImportedUsers::default();
+        let (mut places, mut users) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for (place, row) in rows.into_iter().enumerate() {
+            match row.checked(&apps) {
+                Ok(user) => {
+                    places.push(place);
+                    users.push(user);
+                }
+                Err(error) => imported.errors.push((place, error)),
+            }
+        }
+        let outcome = self.write_import(tenant, &users).await?;
+        for (place, row) in places.into_iter().zip(outcome.rows) {
+            match row {
+                Ok(Imported::Created) => imported.created += 1,
+                Ok(Imported::Changed) => imported.changed += 1,
+                Ok(Imported::Unchanged) => imported.unchanged += 1,
+                Err(refused) => imported.errors.push((place, RowError::Refused(refused))),
+            }
+        }
+        imported.errors.sort_by_key(|(place, _)| *place);
+        Ok(imported)
+    }
+
+    async fn apps_of(&self, tenant: &Tenant, rows: &[ForeignUser]) -> Result<HashMap<String, App>, AdminError> {
+        let apps = self.storage.tenant(tenant.id).apps();
+        let mut found = HashMap::new();
+        let mut before = None;
+        for row in rows.iter().filter(|row| row.appid.len() <= 64) {
+            // Most rows name the app of the row before.
+            if before == Some(&row.appid) || found.contains_key(&row.appid) {
+                continue;
+            }
+            before = Some(&row.appid);
+            let Ok(appid) = row.appid.parse::<WechatAppid>() else { continue };
+            found.extend(apps.find(&appid).await?.map(|app| (row.appid.clone(), app)));
+        }
+        Ok(found)
+    }
+
+    async fn write_import(&self, tenant: &Tenant, users: &[NewUser]) -> Result<Import, AdminError> {
+        let mut attempt = 1;
+        loop {
+            let in_the_way = match self.try_to_import(tenant, users).await {
+                Err(AdminError::Storage(error)) => error,
+                outcome => return outcome,
+            };
+            let again =
+                matches!(in_the_way, StorageError::Busy | StorageError::NotUnique { .. } | StorageError::Dangling);
+            if !again || attempt == ATTEMPTS {
+                return Err(in_the_way.into());
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn try_to_import(&self, tenant: &Tenant, users: &[NewUser]) -> Result<Import, AdminError> {
+        let tx = self.storage.begin().await?;
+        let imported = tx.tenant(tenant.id).users().import(users).await?;
+        if imported.wrote {
+            let written = imported.rows.iter().filter(|row| matches!(row, Ok(Imported::Created | Imported::Changed)));
+            let event = Event::of(tenant.id, "user.import", format!("{} rows", written.count()));
+            self.commit(tx, event).await?;
+        }
+        Ok(imported)
+    }
+}
+
+impl ForeignUser {
+    fn checked(self, apps: &HashMap<String, App>) -> Result<NewUser, RowError> {
+        let _: WechatAppid = parsed("appid", &self.appid)?;
+        let app = apps.get(&self.appid).ok_or(RowError::NoApp)?;
+        let shown = Profile::asserted(filled(self.nickname.as_ref()), None).map_err(|_| RowError::Nickname)?;
+        Ok(NewUser {
+            app: app.id,
+            union_group: app.union_group,
+            openid: parsed("openid", &self.openid)?,
+            unionid: filled(self.unionid.as_ref()).map(|text| parsed("unionid", text)).transpose()?,
+            external_id: filled(self.external_id.as_ref()).map(|text| parsed("external_id", text)).transpose()?,
+            nickname: shown.nickname,
+        })
+    }
+}
+
+/// A cell of a table is often empty where there is nothing.
+fn filled(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+fn parsed<T: FromStr<Err = MalformedId>>(name: &'static str, text: &str) -> Result<T, RowError> {
+    text.parse().map_err(|malformed| RowError::Malformed(name, malformed))
+}
