@@ -85,7 +85,7 @@ impl Dev {
         let addresses = sockets.addresses(simulator.as_ref().map(Simulator::address))?;
         if let Some(simulator) = simulator {
             let mut told = HashMap::new();
-            seed::introduce(&storage, &simulator, &mut told).await?;
+            seed::introduce(&storage, &simulator, &mut told, true).await?;
             tokio::spawn(seed::keep_introducing(storage.clone(), simulator, told));
         }
         let app = App::start(&config, Parts { clock: Clock::System, random, metrics, storage }, sockets).await?;

@@ -79,15 +79,21 @@ async fn add(admin: &Admin, tenant: &Tenant, appid: &str, secret: AppSecret, pro
 type Told = HashMap<WechatAppid, Option<UnionGroupId>>;
 
 /// Tells the simulated WeChat every app with its AppSecret, as far as it was not told yet: a secret that is reset there
-/// stays so.
-pub(super) async fn introduce(storage: &Storage, simulator: &Simulator, told: &mut Told) -> Result<(), Failure> {
+/// stays so. What nobody has proved is told at the start alone: while it runs, the simulator itself is asked about it.
+pub(super) async fn introduce(
+    storage: &Storage,
+    simulator: &Simulator,
+    told: &mut Told,
+    at_start: bool,
+) -> Result<(), Failure> {
     let mut after: Option<String> = None;
     loop {
         let page = storage.apps().page(None, after.as_deref(), PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.app.appid.to_string());
         for StoredApp { app, credential: Credential::AppSecret { current, .. }, .. } in page {
-            if told.insert(app.appid.clone(), app.union_group) == Some(app.union_group) {
+            let is_settled = at_start || app.secret.is_proved();
+            if !is_settled || told.insert(app.appid.clone(), app.union_group) == Some(app.union_group) {
                 continue;
             }
             simulator.put_app(SimulatedApp {
@@ -106,7 +112,7 @@ pub(super) async fn keep_introducing(storage: Storage, simulator: Simulator, mut
         if let Err(RecvError::Closed) = changes.recv().await {
             return;
         }
-        if let Err(error) = introduce(&storage, &simulator, &mut told).await {
+        if let Err(error) = introduce(&storage, &simulator, &mut told, false).await {
             tracing::warn!(error.source = %error, "the simulated WeChat was not told of a change");
         }
     }

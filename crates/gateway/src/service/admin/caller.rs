@@ -96,7 +96,9 @@ pub(crate) struct ETag(String);
 impl ETag {
     /// Of whatever was, or would be, told.
     pub(crate) fn of(told: &impl serde::Serialize) -> Self {
-        let digest = Digest::sha256(&serde_json::to_vec(told).unwrap_or_default());
+        // By way of a value, whose fields are in one order whatever it was made from.
+        let value = serde_json::to_value(told).unwrap_or_default();
+        let digest = Digest::sha256(&serde_json::to_vec(&value).unwrap_or_default());
         let (head, _) = digest.as_bytes().split_at(16);
         Self(format!("\"{}\"", wxgate_crypto::encoding::to_base64url(head)))
     }
