@@ -22,8 +22,8 @@ pub(super) struct Export {
     /// The tenant; a tenant's key may leave it out.
     #[arg(long)]
     tenant: Option<Slug>,
-    /// How to write it; else as the file's name says, or CSV.
-    #[arg(long)]
+    /// How to write it, csv or jsonl; else as the file's name says, or CSV.
+    #[arg(long, hide_possible_values = true)]
     format: Option<Format>,
 }
 

@@ -35,8 +35,8 @@ pub(super) struct Import {
     /// Begin at this line of the file.
     #[arg(long, value_name = "N", default_value_t = 1)]
     from_line: u64,
-    /// How the file is written, if its name does not say.
-    #[arg(long)]
+    /// How the file is written, if its name does not say: csv or jsonl.
+    #[arg(long, hide_possible_values = true)]
     format: Option<Format>,
 }
 
