@@ -22,7 +22,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 83] = [
+const COMMANDS: [&[&str]; 0] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -106,6 +106,7 @@ const COMMANDS: [&[&str]; 83] = [
     &["audit", "list"],
     &["audit", "verify"],
     &["completions"],
+    &["doctor"],
 ];
 
 /// A folder with a configuration and a master key, as an operator would write them.

@@ -14,6 +14,7 @@ mod backup;
 mod cli;
 mod codes;
 mod decryption;
+mod doctor;
 mod document;
 mod erasure;
 mod errors;

@@ -147,28 +147,63 @@ impl AppSecret {
         self.0.expose()
     }
 
-    /// Reads an AppSecret; white space around it is ignored, because files end with a newline.
+    /// Reads an AppSecret that somebody gives; white space around it is ignored, because files end with a newline.
     ///
     /// # Errors
-    /// Empty, too long, or with characters that no AppSecret has.
+    /// Empty, too long, with characters that no AppSecret has, or what stands in documents in the place of one.
     pub fn parse(text: &Secret<String>) -> Result<Self, MalformedSecret> {
-        text.expose().trim().parse()
+        let text = text.expose().trim();
+        if is_placeholder(text) { Err(MalformedSecret::Placeholder) } else { text.parse() }
     }
 }
 
+/// Texts that stand in documents and templates in the place of a secret, without regard to case, `-`, `_`, `<` and `>`.
+const PLACEHOLDERS: [&str; 14] = [
+    "secret",
+    "appsecret",
+    "yoursecret",
+    "yourappsecret",
+    "mysecret",
+    "myappsecret",
+    "wxsecret",
+    "wechatsecret",
+    "changeme",
+    "password",
+    "example",
+    "placeholder",
+    "todo",
+    "0123456789abcdef0123456789abcdef",
+];
+
+/// Whether nobody can have got this from WeChat: one of those texts, or one character again and again.
+fn is_placeholder(text: &str) -> bool {
+    let bare: String = text.chars().filter(|c| !"-_<>{}$".contains(*c)).map(|c| c.to_ascii_lowercase()).collect();
+    let mut characters = bare.chars();
+    let first = characters.next();
+    let one_only = first.is_some() && characters.all(|character| Some(character) == first);
+    one_only || PLACEHOLDERS.contains(&bare.as_str())
+}
+
+/// As it is stored: what was taken once is not judged again.
 impl FromStr for AppSecret {
     type Err = MalformedSecret;
 
     fn from_str(text: &str) -> Result<Self, MalformedSecret> {
         let fits = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        fits.then(|| Self(Secret::new(text.to_owned()))).ok_or(MalformedSecret)
+        fits.then(|| Self(Secret::new(text.to_owned()))).ok_or(MalformedSecret::Shape)
     }
 }
 
 /// Text that is no AppSecret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an AppSecret is 1 to 128 visible ASCII characters")]
-pub struct MalformedSecret;
+pub enum MalformedSecret {
+    /// The shape is not that of one.
+    #[error("an AppSecret is 1 to 128 visible ASCII characters")]
+    Shape,
+    /// A text that stands in documents in the place of one.
+    #[error("this is what stands in documents in the place of an AppSecret; give the one from WeChat's console")]
+    Placeholder,
+}
 
 /// What proves to WeChat that we act for an app.
 #[derive(Clone)]
@@ -188,6 +223,27 @@ impl fmt::Debug for Credential {
             Self::AppSecret { previous, .. } => {
                 write!(f, "AppSecret({})", if previous.is_some() { "two slots" } else { "one slot" })
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_documents_is_no_secret() {
+        let parse = |text: &str| AppSecret::parse(&Secret::new(text.to_owned())).map(|_| ());
+        for placeholder in
+            ["secret", "APPSECRET\n", "<your-app-secret>", "00000000000000000000000000000000", "xxxx", "x"]
+        {
+            assert_eq!(parse(placeholder), Err(MalformedSecret::Placeholder), "{placeholder}");
+        }
+        for shape in ["", " ", "two words", "ünïcode"] {
+            assert_eq!(parse(shape), Err(MalformedSecret::Shape), "{shape}");
+        }
+        for secret in ["c0ffee5ec2e7c0ffee5ec2e7c0ffee42", "5ec2e7a1", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"] {
+            assert_eq!(parse(secret), Ok(()), "{secret}");
         }
     }
 }

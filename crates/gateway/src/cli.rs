@@ -11,6 +11,7 @@ mod config;
 mod data_key;
 mod db;
 mod dev;
+mod doctor;
 mod door;
 mod job;
 mod master_key;
@@ -48,6 +49,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Config(config::ConfigCommand),
     Completions(completions::Completions),
+    Doctor(doctor::Doctor),
     Db(db::DbCommand),
     Backup(backup::BackupCommand),
     Tenant(tenant::TenantCommand),
@@ -83,6 +85,7 @@ pub(crate) fn run() -> ExitCode {
         match cli.command {
             // These say more than whether they failed.
             Command::Audit(command) => return command.run().await,
+            Command::Doctor(command) => return Ok(command.run().await),
             Command::Dev(command) => command.run().await,
             Command::Serve(command) => command.run().await,
             Command::Sim(command) => command.run().await,

@@ -10,6 +10,7 @@ pub(crate) mod apps;
 pub(crate) mod audiences;
 pub(crate) mod audit;
 pub(crate) mod data_keys;
+pub(crate) mod doctor;
 pub(crate) mod jobs;
 pub(crate) mod master_keys;
 pub(crate) mod policies;
@@ -123,6 +124,7 @@ pub(crate) fn all(visitor: &mut impl Visitor) {
     audiences::all(visitor);
     audit::all(visitor);
     data_keys::all(visitor);
+    doctor::all(visitor);
     jobs::all(visitor);
     master_keys::all(visitor);
     policies::all(visitor);

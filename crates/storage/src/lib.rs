@@ -3,6 +3,7 @@
 pub mod audit;
 mod backup;
 pub mod changes;
+pub mod condition;
 pub mod connect;
 pub mod error;
 pub mod scope;
@@ -32,6 +33,7 @@ pub use audit::{
 };
 pub use backup::{Backup, BackupError};
 pub use changes::{Change, ChangeKind};
+pub use condition::{DatabaseCondition, InstanceCondition};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};
 pub use erase::Erased;
 pub use erasure_journal::{ErasureJournal, Replayed};

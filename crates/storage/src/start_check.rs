@@ -53,7 +53,7 @@ async fn master_keys(core: &Core) -> Result<(), StartError> {
 }
 
 /// The ids of the master keys that seal data keys: the eight bytes after the version of a sealed value.
-async fn sealing(core: &Core) -> Result<BTreeSet<KeyId>, StorageError> {
+pub(crate) async fn sealing(core: &Core) -> Result<BTreeSet<KeyId>, StorageError> {
     let rows = core
         .read(|db| async move {
             #[expect(clippy::disallowed_methods, reason = "all tenants' keys at once, and only their seals' names")]

@@ -13,6 +13,7 @@ use wxgate_domain::{Clock, Revocation, TenantId};
 
 use crate::audit::{self, AuditChain, AuditLog};
 use crate::changes::{self, Change, Heard};
+use crate::condition::{self, DatabaseCondition, InstanceCondition};
 use crate::connect::{self, DatabaseUrl, Engine};
 use crate::erasure_journal::ErasureJournal;
 use crate::error::{StartError, StorageError};
@@ -295,6 +296,27 @@ impl Storage {
             self.core.empty_log().await;
         }
         let _ = self.core.writer.close_by_ref().await;
+    }
+
+    /// How the database is, schema or not.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn condition(&self) -> Result<DatabaseCondition, StorageError> {
+        condition::of_database(&self.core).await
+    }
+
+    /// What it says of itself.
+    ///
+    /// # Errors
+    /// The database fails, or has no schema.
+    pub async fn instance(&self) -> Result<InstanceCondition, StorageError> {
+        condition::of_instance(&self.core).await
+    }
+
+    /// The ids of the master keys at hand; the first one seals.
+    pub fn master_keys(&self) -> Vec<wxgate_crypto::KeyId> {
+        self.core.master_keys.ids().collect()
     }
 
     /// Whether the database answers.

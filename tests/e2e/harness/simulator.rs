@@ -91,10 +91,12 @@ impl Simulator {
         self.encrypt(&json!({ "appid": appid, "openid": openid, "kind": "user_info" })).await
     }
 
-    /// Adds a fault on code2Session: `{kind, appid?, times?, delay_ms?, errcode?}`.
+    /// Adds a fault on code2Session, unless it names another route: `{kind, appid?, times?, delay_ms?, errcode?}`.
     pub(crate) async fn fault(&self, fault: Value) {
         let mut fault = fault;
-        fault["route"] = json!("jscode2session");
+        if fault["route"].is_null() {
+            fault["route"] = json!("jscode2session");
+        }
         self.steer("/sim/faults", &fault).await;
     }
 

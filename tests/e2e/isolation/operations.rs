@@ -37,6 +37,7 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
         known("addAdminKey", json!({"name": "second", "tenant": of.slug, "scopes": ["read"]}), 201),
         known("listAudit", json!({"tenant": of.slug}), 200),
         known("verifyAudit", json!({"tenant": of.slug}), 200),
+        known("examine", json!({}), 403),
         known("listJobs", json!({"tenant": of.slug}), 200),
         known("showJob", json!({"job": NO_JOB}), 404),
         known("listDataKeys", json!({"tenant": of.slug}), 200),

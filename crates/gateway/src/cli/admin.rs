@@ -22,7 +22,7 @@ use crate::telemetry;
 pub(super) struct AdminArgs {
     /// The configuration file; a trial's is wxgate-data/wxgate.toml.
     #[arg(long, default_value = "wxgate.toml", global = true)]
-    config: PathBuf,
+    pub(super) config: PathBuf,
     /// Ask a running gateway instead of the database: the address of its admin listener, with --key-file.
     #[arg(long, value_name = "URL", global = true, requires = "key_file")]
     url: Option<url::Url>,
@@ -53,6 +53,11 @@ impl AdminArgs {
         let wechat = app::wechat(&config.wechat)?;
         let desk = app::desk(&config, Clock::System, random, storage, wechat);
         Ok(desk.serve(Caller::console()))
+    }
+
+    /// Whether a running gateway was named.
+    pub(super) fn gateway(&self) -> bool {
+        self.url.is_some()
     }
 
     /// The configuration of a command that works on the database alone.

@@ -75,7 +75,7 @@ fn credential(row: &app::Model, keys: &TenantKeys) -> Result<Credential, Storage
     let open = |column, sealed: &Vec<u8>| {
         let opened = keys.open(&place(row.tenant_id, column, &row.id), &Sealed::parse(sealed.clone())?)?;
         let text = String::from_utf8(opened.expose().clone()).map(Secret::new);
-        let secret = text.ok().and_then(|text| AppSecret::parse(&text).ok());
+        let secret = text.ok().and_then(|text| text.expose().parse::<AppSecret>().ok());
         secret.ok_or_else(|| StorageError::inconsistent("app", column))
     };
     let previous = row.previous_secret.as_ref().map(|sealed| open(PREVIOUS, sealed)).transpose()?;

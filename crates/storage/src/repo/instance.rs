@@ -36,6 +36,11 @@ pub(crate) async fn kind(core: &Core) -> Result<String, StorageError> {
     find(&core.writer).await?.map(|row| row.kind).ok_or_else(|| StorageError::inconsistent("instance", "kind"))
 }
 
+/// What the database is for, if that stands written.
+pub(crate) async fn known_kind(core: &Core) -> Result<Option<String>, StorageError> {
+    Ok(find(&core.reader).await?.map(|row| row.kind))
+}
+
 /// How often a backup of this database was restored. A database that never served has no row yet: never.
 pub(crate) async fn restore_epoch<C: ConnectionTrait>(db: &C) -> Result<u32, StorageError> {
     let epoch = find(db).await?.map_or(0, |row| row.restore_epoch);
