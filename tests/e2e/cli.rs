@@ -22,7 +22,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 0] = [
+const COMMANDS: [&[&str]; 84] = [
     &["dev"],
     &["serve"],
     &["sim"],

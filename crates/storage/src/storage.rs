@@ -314,11 +314,6 @@ impl Storage {
         condition::of_instance(&self.core).await
     }
 
-    /// The ids of the master keys at hand; the first one seals.
-    pub fn master_keys(&self) -> Vec<wxgate_crypto::KeyId> {
-        self.core.master_keys.ids().collect()
-    }
-
     /// Whether the database answers.
     ///
     /// # Errors

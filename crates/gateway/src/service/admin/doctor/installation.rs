@@ -26,7 +26,7 @@ impl Admin {
         let mut findings = vec![self.address()];
         findings.extend(self.database().await?);
         findings.push(self.clock_of_wechat().await);
-        findings.extend(self.master_keys().await?);
+        findings.extend(self.keys_that_seal().await?);
         findings.extend(self.keys_of_admins().await?);
         findings.extend(self.audit_logs().await?);
         findings.push(self.keys_that_sign().await?);
@@ -100,24 +100,28 @@ impl Admin {
         }
     }
 
-    async fn master_keys(&self) -> Result<Vec<Finding>, AdminError> {
-        let at_hand = self.storage.master_keys();
+    async fn keys_that_seal(&self) -> Result<Vec<Finding>, AdminError> {
+        let at_hand: Vec<_> = self.master_keys.ring().ids().collect();
         let sealing = self.storage.instance().await?.sealing;
-        let Some(active) = at_hand.first() else { return Ok(Vec::new()) };
-        let mut findings =
-            vec![Finding::ok("master key", format!("{active} seals what is new, and is not a known or weak one"))];
-        for id in sealing.iter().filter(|id| *id != active) {
-            findings.push(if at_hand.contains(id) {
+        let known = self.storage.master_keys().list().await?;
+        let mut findings: Vec<_> = sealing
+            .iter()
+            .filter(|id| !at_hand.contains(id))
+            .map(|id| {
+                let what = format!("{id} seals keys in the database and is not at hand");
+                Finding::problem("master key", what, "add its file to master_key.folder or master_key.old_files")
+            })
+            .collect();
+        let Some(active) = known.iter().find(|key| key.active).map(|key| key.id) else { return Ok(findings) };
+        findings.push(Finding::ok("master key", format!("{active} seals what is new, and is not a known or weak one")));
+        for id in at_hand.iter().filter(|id| **id != active) {
+            findings.push(if sealing.contains(id) {
                 let what = format!("{id} still seals keys in the database");
                 Finding::advice("master key", what, "`wxgate master-key rewrap` lets the present one seal them")
             } else {
-                let what = format!("{id} seals keys in the database and is not at hand");
-                Finding::problem("master key", what, "add its file to master_key.old_files")
+                let what = format!("{id} is at hand and seals nothing any more");
+                Finding::advice("master key", what, "`wxgate master-key remove` it once no backup needs it")
             });
-        }
-        for id in at_hand.iter().skip(1).filter(|id| !sealing.contains(id)) {
-            let what = format!("{id} is at hand and seals nothing any more");
-            findings.push(Finding::advice("master key", what, "remove it once no backup needs it"));
         }
         Ok(findings)
     }
