@@ -150,7 +150,7 @@ pub(crate) async fn what_a_seal_key_sealed_is_sealed_anew(database: TestDatabase
     let (acme, umbrella) = (tenant(&storage, "acme").await, tenant(&storage, "umbrella").await);
     let (shop, rival) = (app(&storage, &acme, "wx1").await, app(&storage, &umbrella, "wx2").await);
     let tx = storage.begin().await.unwrap();
-    tx.tenant(acme.id).apps().rotate_secret(&shop.appid, &"another".parse().unwrap()).await.unwrap();
+    tx.tenant(acme.id).apps().rotate_secret(&shop.appid, &"another".parse().unwrap(), true).await.unwrap();
     tx.commit().await.unwrap();
     let now = database.clock.now();
     log_in(&storage, &acme, &shop, now).await;
@@ -161,7 +161,7 @@ pub(crate) async fn what_a_seal_key_sealed_is_sealed_anew(database: TestDatabase
     let (key, job) = rotate(&storage, &acme, DataKeyPurpose::Seal).await;
     assert_eq!(key.number, 5);
     let tx = storage.begin().await.unwrap();
-    tx.tenant(acme.id).apps().rotate_secret(&shop.appid, &"newest".parse().unwrap()).await.unwrap();
+    tx.tenant(acme.id).apps().rotate_secret(&shop.appid, &"newest".parse().unwrap(), true).await.unwrap();
     tx.commit().await.unwrap();
     // It may not have heard of the new one, and opens what that one sealed all the same.
     assert_eq!(secrets(&other, &shop.appid).await.0.expose(), "newest");
