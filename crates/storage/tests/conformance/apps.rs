@@ -6,7 +6,7 @@ use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{
     App, AppStatus, NewSession, RevocationEffect, RevokedSubject, SecretState, Tenant, WechatAppid, WechatIdentity,
 };
-use wxgate_storage::{AppChange, AudienceUse, NewApp, NewForwardAuthPolicy, Storage, StorageError};
+use wxgate_storage::{AppChange, AudienceUse, GroupMembers, NewApp, NewForwardAuthPolicy, Storage, StorageError};
 
 use crate::support::{TestDatabase, app, audience, new_app, service_client, tenant, union_group};
 
@@ -190,7 +190,7 @@ pub(crate) async fn what_is_named_or_lived_in_is_not_removed(database: TestDatab
     assert_eq!((members.apps, members.people), (1, 0));
     let free = |app: App| Ok::<_, StorageError>(AppChange { union_group: None, ..app.into() });
     tx.tenant(acme.id).apps().change(&bound.appid, free).await.unwrap();
-    assert_eq!(tx.tenant(acme.id).union_groups().remove(group.id).await.unwrap(), Default::default());
+    assert_eq!(tx.tenant(acme.id).union_groups().remove(group.id).await.unwrap(), GroupMembers::default());
     tx.commit().await.unwrap();
     assert!(storage.union_groups().of_id(group.id).await.unwrap().is_none());
     storage.stop().await;
