@@ -30,7 +30,7 @@ async fn the_admin_of_one_tenant_reaches_nothing_of_another_by_any_operation() {
     let operator = gateway.operator();
     let (mine, theirs) = (Estate::mine(&gateway).await, Estate::theirs(&gateway).await);
     let table = operations::known(&mine);
-    document.is_known(document.operations(), table.iter().map(|known| known.id), "isolation/operations.rs");
+    Document::are_known(&document.operations(), table.iter().map(|known| known.id), "isolation/operations.rs");
 
     let admin = operator.admin_of(&mine.slug).await;
     let before = seen(&operator, &document, &theirs).await;
@@ -113,7 +113,7 @@ async fn no_token_and_no_client_of_one_tenant_counts_at_another() {
     let document = Document::of(&gateway).await;
     let operator = gateway.operator();
     let (mine, theirs) = (Estate::mine(&gateway).await, Estate::theirs(&gateway).await);
-    document.is_known(document.public(), public::KNOWN.iter().copied(), "isolation/public.rs");
+    Document::are_known(&document.public(), public::KNOWN.iter().copied(), "isolation/public.rs");
     let before = seen(&operator, &document, &theirs).await;
     for id in public::KNOWN {
         for reply in public::try_everything(&gateway, id, &mine, &theirs).await {

@@ -27,7 +27,9 @@ use std::future::Future;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 use wxgate_domain::AdminScope;
 
 use crate::service::admin::{Admin, AdminError};
@@ -139,13 +141,33 @@ pub(crate) fn all(visitor: &mut impl Visitor) {
 }
 
 /// A part of a list, and how to go on.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Page<T: ToSchema> {
     pub(crate) items: Vec<T>,
     /// What `cursor` says to get what comes next; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub(crate) next_cursor: Option<String>,
+}
+
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let cursor = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("What `cursor` says to get what comes next; absent at the end."));
+        ObjectBuilder::new()
+            .property("items", ArrayBuilder::new().items(Ref::from_schema_name(T::name())))
+            .required("items")
+            .property("next_cursor", cursor)
+            .into()
+    }
+}
+
+/// By hand, because the derived one forgets to name its own items.
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 impl<T: ToSchema> Page<T> {

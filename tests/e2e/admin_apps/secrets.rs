@@ -52,7 +52,7 @@ async fn a_secret_is_rotated_under_logins_and_nobody_is_refused() {
         }
     };
     let new = json!({ "secret": SECRET, "ahead": true });
-    let (_, pending) = tokio::join!(logins(10), put_secret(&operator, &new));
+    let ((), pending) = tokio::join!(logins(10), put_secret(&operator, &new));
     let pending = pending.ok()["secret"].clone();
     assert_eq!((&pending["state"], &pending["previous_fingerprint"]), (&json!("pending"), &first["fingerprint"]));
     assert!(pending["changed_at"].is_i64() && pending["fingerprint"] != first["fingerprint"], "{pending}");

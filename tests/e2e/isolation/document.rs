@@ -64,7 +64,7 @@ impl Document {
 
     /// Fails unless each operation has its line in a table, and each line its operation.
     #[track_caller]
-    pub(super) fn is_known<'a>(&self, operations: Vec<Operation>, table: impl Iterator<Item = &'a str>, file: &str) {
+    pub(super) fn are_known<'a>(operations: &[Operation], table: impl Iterator<Item = &'a str>, file: &str) {
         let written = operations.iter().map(|operation| operation.id.as_str()).collect();
         let known = table.collect();
         let (new, gone) = (lacking(&written, &known), lacking(&known, &written));
@@ -92,7 +92,7 @@ impl Document {
             found.push(at.to_vec());
         }
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-            self.leaves(field, &[at, &[name.clone()]].concat(), found);
+            self.leaves(field, &[at, std::slice::from_ref(name)].concat(), found);
         }
     }
 }

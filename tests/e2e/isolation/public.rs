@@ -43,7 +43,7 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
     match id {
         // A user sees and changes themself, whatever else the request says.
         "showMe" => {
-            replies.push(sent(gateway, mine_asks(Method::GET, "/v1/me").header("X-App-Id", &theirs.appid), 200).await)
+            replies.push(sent(gateway, mine_asks(Method::GET, "/v1/me").header("X-App-Id", &theirs.appid), 200).await);
         }
         "changeMe" => {
             let body = json!({"nickname": "me", "id": theirs.login["user"]["id"], "tenant": theirs.slug});
