@@ -31,6 +31,12 @@ class Listen:
         reply.raise_for_status()
         return reply.json()
 
+    def remove_app(self, appid):
+        """An app that the simulator knew, and knows no more."""
+        app = {"appid": appid, "secret": "0123456789abcdef0123456789abcdef"}
+        requests.post(f"{self.simulator}/sim/apps", json=app, timeout=10).raise_for_status()
+        requests.delete(f"{self.simulator}/sim/apps/{appid}", timeout=10).raise_for_status()
+
     def login(self, appid):
         """A login of somebody new."""
         code = self.sim("codes", appid=appid)["code"]
