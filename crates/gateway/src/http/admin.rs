@@ -6,41 +6,78 @@ mod fields;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::Value;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
 use wxgate_domain::MalformedPolicy;
 use wxgate_storage::StorageError;
 
 use super::code::Code;
 use super::error::ApiError;
 use crate::app::Gateway;
-use crate::operation::{Method, Operation};
+use crate::operation::{self, Method, Operation};
 use crate::service::admin::{Admin, AdminError, ETag};
 
+/// An operation without its type: one handler serves them all, as one for each would take minutes to compile.
+#[derive(Clone, Copy)]
+struct Served {
+    route: operation::Route,
+    max_body: usize,
+    read: fn(Map<String, Value>) -> Result<Box<dyn Ready>, ApiError>,
+}
+
+/// An operation with its arguments.
+trait Ready: Send {
+    /// Does it; what is told of it.
+    fn done<'a>(self: Box<Self>, admin: &'a Admin) -> BoxFuture<'a, Result<Value, AdminError>>;
+}
+
+impl<O: Operation> Ready for O {
+    fn done<'a>(self: Box<Self>, admin: &'a Admin) -> BoxFuture<'a, Result<Value, AdminError>> {
+        Box::pin(async move { self.run(admin).await.map(|reply| serde_json::to_value(&reply).unwrap_or_default()) })
+    }
+}
+
+fn read<O: Operation>(fields: Map<String, Value>) -> Result<Box<dyn Ready>, ApiError> {
+    let operation: O = serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| malformed(&error))?;
+    Ok(Box::new(operation))
+}
+
 /// Serves one operation.
-pub(super) async fn operate<O: Operation>(
+pub(super) fn serving<O: Operation>() -> actix_web::Route {
+    serve(Served { route: O::ROUTE, max_body: O::MAX_BODY, read: read::<O> })
+}
+
+fn serve(served: Served) -> actix_web::Route {
+    web::to(move |request, gateway, payload| operate(served, request, gateway, payload))
+}
+
+async fn operate(
+    served: Served,
     request: HttpRequest,
     gateway: web::Data<Gateway>,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
+    let Served { route, max_body, read } = served;
     let mut caller = authority::caller(&request, &gateway).await?;
-    if let Err(error) = caller.may(O::ROUTE.scope) {
-        gateway.desk.serve(caller).refused(O::ROUTE.id, &error).await;
+    if let Err(error) = caller.may(route.scope) {
+        gateway.desk.serve(caller).refused(route.id, &error).await;
         return Err(error.into());
     }
-    let fields = fields::of(&request, payload, &O::ROUTE, O::MAX_BODY).await?;
+    let fields = fields::of(&request, payload, &route, max_body).await?;
     caller.if_match = authority::if_match(&request)?;
-    if O::ROUTE.method == Method::Create {
-        caller.creation = authority::creation(&request, &caller, O::ROUTE.id, &fields)?;
+    if route.method == Method::Create {
+        caller.creation = authority::creation(&request, &caller, route.id, &fields)?;
     }
-    let operation: O = serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| malformed(&error))?;
+    let operation = read(fields)?;
     let admin = gateway.desk.serve(caller);
     let (reply, replayed) = if admin.caller.creation.is_some() {
         // What was begun is remembered to its end, also for a client that hangs up and asks again.
-        tokio::spawn(create(admin, operation)).await.map_err(|error| ApiError::caused(Code::Internal, error))??
+        let created = tokio::spawn(create(admin, route.id, operation)).await;
+        created.map_err(|error| ApiError::caused(Code::Internal, error))??
     } else {
-        (told(&admin, operation).await?, false)
+        (told(&admin, route.id, operation).await?, false)
     };
-    let mut response = answer(O::ROUTE.method, &reply);
+    let mut response = answer(route.method, &reply);
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
@@ -51,22 +88,20 @@ pub(super) async fn operate<O: Operation>(
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Does an operation, and writes down a refusal.
-async fn told<O: Operation>(admin: &Admin, operation: O) -> Result<Value, AdminError> {
-    match operation.run(admin).await {
-        Ok(reply) => Ok(serde_json::to_value(&reply).unwrap_or_default()),
-        Err(error) => {
-            admin.refused(O::ROUTE.id, &error).await;
-            Err(error)
-        }
+async fn told(admin: &Admin, id: &'static str, operation: Box<dyn Ready>) -> Result<Value, AdminError> {
+    let done = operation.done(admin).await;
+    if let Err(error) = &done {
+        admin.refused(id, error).await;
     }
+    done
 }
 
 /// Creates something once: the answer, and whether it was given before.
-async fn create<O: Operation>(admin: Admin, operation: O) -> Result<(Value, bool), AdminError> {
+async fn create(admin: Admin, id: &'static str, operation: Box<dyn Ready>) -> Result<(Value, bool), AdminError> {
     if let Some(reply) = admin.replay().await? {
         return Ok((reply, true));
     }
-    match told(&admin, operation).await {
+    match told(&admin, id, operation).await {
         Ok(reply) => {
             admin.remember(&reply).await;
             Ok((reply, false))

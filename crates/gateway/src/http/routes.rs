@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actix_web::{HttpResponse, Route, web};
+use actix_web::{HttpResponse, web};
 
 use super::code::Code;
 use super::endpoint::Endpoint;
@@ -81,8 +81,8 @@ impl operation::Visitor for Operations {
     fn visit<O: Operation>(&mut self) {
         let at = || Endpoint::at(format!("{}{}", operation::BASE, O::ROUTE.path));
         let known = self.0.remove(O::ROUTE.path).unwrap_or_else(at);
-        let route: Route = web::to(admin::operate::<O>);
-        self.0.insert(O::ROUTE.path, known.on(methods(O::ROUTE.method), route, About::operation::<O>));
+        let endpoint = known.on(methods(O::ROUTE.method), admin::serving::<O>(), About::operation::<O>);
+        self.0.insert(O::ROUTE.path, endpoint);
     }
 }
 
