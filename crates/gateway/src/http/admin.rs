@@ -22,22 +22,25 @@ use crate::service::admin::{Admin, AdminError, ETag};
 struct Served {
     route: operation::Route,
     max_body: usize,
-    read: fn(Map<String, Value>) -> Result<Box<dyn Ready>, ApiError>,
+    read: fn(Map<String, Value>) -> Read,
 }
+
+/// The arguments of an operation, or what is wrong with them.
+type Read = Result<Box<dyn Ready>, ApiError>;
 
 /// An operation with its arguments.
 trait Ready: Send {
     /// Does it; what is told of it.
-    fn done<'a>(self: Box<Self>, admin: &'a Admin) -> BoxFuture<'a, Result<Value, AdminError>>;
+    fn done(self: Box<Self>, admin: &Admin) -> BoxFuture<'_, Result<Value, AdminError>>;
 }
 
 impl<O: Operation> Ready for O {
-    fn done<'a>(self: Box<Self>, admin: &'a Admin) -> BoxFuture<'a, Result<Value, AdminError>> {
+    fn done(self: Box<Self>, admin: &Admin) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { self.run(admin).await.map(|reply| serde_json::to_value(&reply).unwrap_or_default()) })
     }
 }
 
-fn read<O: Operation>(fields: Map<String, Value>) -> Result<Box<dyn Ready>, ApiError> {
+fn read<O: Operation>(fields: Map<String, Value>) -> Read {
     let operation: O = serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| malformed(&error))?;
     Ok(Box::new(operation))
 }
