@@ -16,7 +16,7 @@ use crate::simulator::SimulatedApp;
 use crate::tokens::Tokens;
 
 /// Apps known at once.
-const MAX_APPS: usize = 10_000;
+const MAX_APPS: usize = 20_000;
 /// People remembered, each per app; beyond that the one met first is forgotten.
 const MAX_PEOPLE: usize = 262_144;
 

@@ -15,7 +15,7 @@ use crate::process::{Server, address_in};
 pub(crate) const APPS: usize = 40;
 
 /// The AppSecret of all of them.
-pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const SECRET: &str = "5ad0c4e1b7f2963885a0d1c2e3f4b596";
 
 /// Connections to fetch codes over.
 const CONNECTIONS: usize = 32;
