@@ -1,4 +1,5 @@
 //! Users as operators deal with them: erased, found, brought in from elsewhere. On every engine.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used, reason = "a test may")]
 
 #[path = "users/erasure.rs"]
 mod erasure;
