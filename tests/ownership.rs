@@ -21,6 +21,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("sha2", &["crypto", "wechat-sim"]),
     ("aes-gcm-siv", &["crypto"]),
     ("hmac", &["crypto", "wechat-sim"]),
+    ("quick-xml", &["crypto"]),
     ("subtle", &["crypto"]),
     // In crypto for WeChat's signed calls, which need RSA-PSS.
     ("aws-lc-rs", &["crypto", "token"]),

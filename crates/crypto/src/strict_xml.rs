@@ -3,6 +3,8 @@
 //! No document type, so no entities of its own and nothing fetched from elsewhere; no attributes, comments or processing
 //! instructions but the declaration at the start. Depth is bounded. What two parsers could read in two ways is refused.
 
+use quick_xml::Reader;
+use quick_xml::events::{BytesRef, BytesStart, Event};
 use serde_json::{Map, Value};
 
 /// Deepest nesting of elements that is read, the root included.
@@ -29,72 +31,89 @@ pub struct Document {
 /// Not UTF-8, not XML, anything that is not read here, nesting beyond [`MAX_DEPTH`], a name twice in the root.
 pub fn parse(bytes: &[u8]) -> Result<Document, NotStrictXml> {
     let text = std::str::from_utf8(bytes).map_err(|_| NotStrictXml)?;
-    let mut reader = Reader { rest: text.trim_start() };
-    if reader.rest.starts_with("<?xml") {
-        reader.until("?>")?;
-        reader.rest = reader.rest.trim_start();
-    }
-    let (root, empty) = reader.open_tag()?;
-    let content = if empty { Value::Object(Map::new()) } else { reader.content(root, MAX_DEPTH, true)? };
+    let mut reader = Reader::from_str(text.trim_start());
+    let (root, content) = root(&mut reader)?;
     let children = match content {
         Value::Object(children) => children,
         // `<xml></xml>` holds nothing; a root that is text is no document here.
         Value::String(text) if text.trim().is_empty() => Map::new(),
         _ => return Err(NotStrictXml),
     };
-    reader.rest.trim().is_empty().then(|| Document { root: root.to_owned(), children }).ok_or(NotStrictXml)
+    loop {
+        match next(&mut reader)? {
+            Event::Eof => return Ok(Document { root, children }),
+            Event::Text(text) if is_blank(&text) => {}
+            _ => return Err(NotStrictXml),
+        }
+    }
 }
 
-struct Reader<'a> {
-    rest: &'a str,
+/// The one element that everything is in; before it a declaration may stand, at the very start.
+fn root(reader: &mut Reader<&[u8]>) -> Result<(String, Value), NotStrictXml> {
+    let mut event = next(reader)?;
+    if let Event::Decl(_) = event {
+        event = next(reader)?;
+    }
+    while let Event::Text(text) = &event
+        && is_blank(text)
+    {
+        event = next(reader)?;
+    }
+    match event {
+        Event::Start(tag) => Ok((name(&tag)?, content(reader, MAX_DEPTH, true)?)),
+        Event::Empty(tag) => Ok((name(&tag)?, Value::Object(Map::new()))),
+        _ => Err(NotStrictXml),
+    }
 }
 
-impl<'a> Reader<'a> {
-    /// Takes what comes before `end`, and `end` itself.
-    fn until(&mut self, end: &str) -> Result<&'a str, NotStrictXml> {
-        let (before, after) = self.rest.split_once(end).ok_or(NotStrictXml)?;
-        self.rest = after;
-        Ok(before)
-    }
+fn next<'a>(reader: &mut Reader<&'a [u8]>) -> Result<Event<'a>, NotStrictXml> {
+    reader.read_event().map_err(|_| NotStrictXml)
+}
 
-    /// Takes `<name>` or `<name/>`: the name, and whether the element ends here.
-    fn open_tag(&mut self) -> Result<(&'a str, bool), NotStrictXml> {
-        self.rest = self.rest.strip_prefix('<').ok_or(NotStrictXml)?;
-        let tag = self.until(">")?;
-        let (name, empty) = tag.strip_suffix('/').map_or((tag, false), |name| (name, true));
-        let name = name.trim_end_matches(is_blank);
-        is_name(name).then_some((name, empty)).ok_or(NotStrictXml)
-    }
-
-    /// Takes the content of an element and its end tag.
-    fn content(&mut self, name: &str, depth: usize, unique: bool) -> Result<Value, NotStrictXml> {
-        let inner = depth.checked_sub(1).ok_or(NotStrictXml)?;
-        let (mut text, mut quoted, mut children) = (String::new(), None::<String>, Map::new());
-        loop {
-            let (plain, _) = self.rest.split_once('<').ok_or(NotStrictXml)?;
-            self.rest = self.rest.get(plain.len()..).ok_or(NotStrictXml)?;
-            unescape(plain, &mut text)?;
-            if let Some(rest) = self.rest.strip_prefix("<![CDATA[") {
-                self.rest = rest;
-                quoted.get_or_insert_default().push_str(self.until("]]>")?);
-            } else if let Some(rest) = self.rest.strip_prefix("</") {
-                self.rest = rest;
-                if self.until(">")?.trim_end_matches(is_blank) != name {
-                    return Err(NotStrictXml);
-                }
-                return value(text, quoted, children);
-            } else {
-                let (child, empty) = self.open_tag()?;
-                let value = if empty { Value::String(String::new()) } else { self.content(child, inner, false)? };
-                add(&mut children, child, value, unique)?;
+/// What an element holds, to its end tag, whose name the reader checks.
+fn content(reader: &mut Reader<&[u8]>, depth: usize, unique: bool) -> Result<Value, NotStrictXml> {
+    let inner = depth.checked_sub(1).ok_or(NotStrictXml)?;
+    let (mut text, mut quoted, mut children) = (String::new(), None::<String>, Map::new());
+    loop {
+        match next(reader)? {
+            Event::Text(plain) => text.push_str(&plain),
+            Event::GeneralRef(entity) => text.push(character(&entity)?),
+            Event::CData(plain) => quoted.get_or_insert_default().push_str(&plain),
+            Event::Start(tag) => {
+                let name = name(&tag)?;
+                add(&mut children, &name, content(reader, inner, false)?, unique)?;
+            }
+            Event::Empty(tag) => add(&mut children, &name(&tag)?, Value::String(String::new()), unique)?,
+            Event::End(_) => return value(text, quoted, children),
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) | Event::Eof => {
+                return Err(NotStrictXml);
             }
         }
     }
 }
 
+/// The name of an element without attributes.
+fn name(tag: &BytesStart<'_>) -> Result<String, NotStrictXml> {
+    let bare = is_blank(tag.attributes_raw());
+    let name = tag.name().into_inner();
+    (bare && is_name(name)).then(|| name.to_owned()).ok_or(NotStrictXml)
+}
+
+/// One of the five entities that XML has without a document type, or a character by its number.
+fn character(entity: &BytesRef<'_>) -> Result<char, NotStrictXml> {
+    match &**entity {
+        "lt" => Ok('<'),
+        "gt" => Ok('>'),
+        "amp" => Ok('&'),
+        "quot" => Ok('"'),
+        "apos" => Ok('\''),
+        _ => entity.resolve_char_ref().ok().flatten().ok_or(NotStrictXml),
+    }
+}
+
 /// What an element holds: elements, or a quoted text with blanks around it, or a plain text; never two of them.
 fn value(text: String, quoted: Option<String>, children: Map<String, Value>) -> Result<Value, NotStrictXml> {
-    let blank = text.trim_matches(is_blank).is_empty();
+    let blank = is_blank(&text);
     match (quoted, children.is_empty()) {
         (None, true) => Ok(Value::String(text)),
         (Some(quoted), true) if blank => Ok(Value::String(quoted)),
@@ -115,42 +134,14 @@ fn add(children: &mut Map<String, Value>, name: &str, value: Value, unique: bool
     Ok(())
 }
 
-/// Resolves the five entities that XML has without a document type, and characters by number.
-fn unescape(plain: &str, text: &mut String) -> Result<(), NotStrictXml> {
-    let mut rest = plain;
-    while let Some((before, after)) = rest.split_once('&') {
-        let (entity, after) = after.split_once(';').ok_or(NotStrictXml)?;
-        text.push_str(before);
-        text.push(match entity {
-            "lt" => '<',
-            "gt" => '>',
-            "amp" => '&',
-            "quot" => '"',
-            "apos" => '\'',
-            _ => numbered(entity).ok_or(NotStrictXml)?,
-        });
-        rest = after;
-    }
-    text.push_str(rest);
-    Ok(())
-}
-
-fn numbered(entity: &str) -> Option<char> {
-    let number = entity.strip_prefix('#')?;
-    let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |hex| (hex, 16));
-    let all_digits = digits.chars().all(|digit| digit.is_digit(radix));
-    // U+0000 is no character of XML.
-    u32::from_str_radix(digits, radix).ok().filter(|code| all_digits && *code > 0).and_then(char::from_u32)
-}
-
 fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
-fn is_blank(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\n')
+fn is_blank(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
 #[cfg(test)]
