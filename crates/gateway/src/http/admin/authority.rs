@@ -50,7 +50,10 @@ pub(super) fn creation(
         let rule = "Idempotency-Key must be 1 to 255 visible ASCII characters, once";
         return Err(ApiError::from(Code::RequestInvalid).detailed(rule.to_owned()));
     }
-    let asked = serde_json::to_vec(&(operation, fields)).unwrap_or_default();
+    // What was asked for may hold an AppSecret, and a digest of that alone could be tried out by whoever reads the row. Of
+    // the caller's key the database has a digest only, so it stands last: nothing can be appended to that.
+    let mut asked = serde_json::to_vec(&(operation, fields)).unwrap_or_default();
+    asked.extend_from_slice(bearer(request).unwrap_or_default().as_bytes());
     Ok(Some(Creation { owner: *owner, key: Digest::sha256(key), request: Digest::sha256(&asked) }))
 }
 
