@@ -307,13 +307,17 @@ impl Directory {
         let Some(stored) = stored else { return Ok(None) };
         let Some(tenant) = self.tenant(&stored.tenant.slug).await? else { return Ok(None) };
         let enabled = stored.app.status == AppStatus::Enabled && stored.tenant.status == TenantStatus::Active;
+        let id = (stored.app.tenant, stored.app.id);
         let active = Arc::new(ActiveApp {
             app: stored.app,
             tenant,
             credential: stored.credential,
             secret_noted: AtomicBool::new(false),
         });
-        Ok(Some(Arc::new(FoundApp { active, enabled, as_of })))
+        let found = Arc::new(FoundApp { active, enabled, as_of });
+        // A refresh asks by our id, soon after a login that asked by name.
+        self.apps_by_id.insert(id, Known::There(found.clone())).await;
+        Ok(Some(found))
     }
 
     async fn load_tenant(&self, slug: &Slug) -> Result<Option<Arc<KnownTenant>>, DirectoryError> {
@@ -329,7 +333,9 @@ impl Directory {
         let keys = self.storage.tenant(tenant.id).signing_keys().await?;
         let ring = KeyRing::new(&keys).map_err(|error| unavailable(&error))?;
         let issuer = Issuer::new(&self.public_url, &tenant.slug);
-        Ok(Some(Arc::new(KnownTenant { tenant, issuer, ring, as_of, changes })))
+        let found = Arc::new(KnownTenant { tenant, issuer, ring, as_of, changes });
+        self.tenants_by_id.insert(found.id(), Known::There(found.clone())).await;
+        Ok(Some(found))
     }
 
     /// What happens when changes were missed.
