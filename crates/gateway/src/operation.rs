@@ -14,6 +14,7 @@ pub(crate) mod doctor;
 pub(crate) mod jobs;
 pub(crate) mod master_keys;
 pub(crate) mod policies;
+pub(crate) mod secret_text;
 pub(crate) mod service_clients;
 pub(crate) mod sessions;
 pub(crate) mod signing_keys;

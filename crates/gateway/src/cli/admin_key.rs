@@ -46,7 +46,7 @@ impl AdminKeyCommand {
                     print::json(&made);
                 } else {
                     print::line(format!("admin key {} ({}) made; it is not shown again:", made.key.id, made.key.name));
-                    print::line(made.secret.unwrap_or_default());
+                    print::line(made.secret.unwrap_or_default().expose());
                 }
             }
             Action::List { tenant } => {

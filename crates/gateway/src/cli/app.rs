@@ -7,9 +7,9 @@ use super::admin::{AdminArgs, SecretArgs};
 use super::{Failure, print};
 use crate::operation::Limit;
 use crate::operation::apps::{
-    AddApp, AppReply, ChangeApp, DisableApp, EnableApp, ListApps, RemoveApp, SecretText, SetAppSecret, ShowApp,
-    VerifyApp,
+    AddApp, AppReply, ChangeApp, DisableApp, EnableApp, ListApps, RemoveApp, SetAppSecret, ShowApp, VerifyApp,
 };
+use crate::operation::secret_text::SecretText;
 
 /// Apps: one for each mini-program.
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use wxgate_domain::{Audience, ServiceClientPolicy, Slug};
 use super::admin::AdminArgs;
 use super::{Failure, print};
 use crate::operation::Limit;
+use crate::operation::secret_text::SecretText;
 use crate::operation::service_clients::{
     AddServiceClient, ChangeServiceClient, ListServiceClients, MadeServiceClient, RemoveServiceClient,
     RotateServiceClient, ServiceClientReply, ShowServiceClient,
@@ -90,7 +91,7 @@ impl AdminArgs {
             let client = &made.client;
             print::line(format!("service client {:?} of tenant {}: {what}", client.name, client.tenant));
             print::line(format!("id      {}", client.id));
-            print::line(format!("secret  {}", made.secret.as_deref().unwrap_or_default()));
+            print::line(format!("secret  {}", made.secret.as_ref().map_or("", SecretText::expose)));
             print::line("Keep the secret now: it is stored as a digest and never shown again.");
         }
     }

@@ -94,7 +94,10 @@ impl Apply {
         for client in &done.service_clients {
             print::line(format!(
                 "service client {} of tenant {}: id {}, secret {} (it is not shown again)",
-                client.name, client.tenant, client.id, client.secret
+                client.name,
+                client.tenant,
+                client.id,
+                client.secret.expose()
             ));
         }
         print::line(match (done.applied, todo) {

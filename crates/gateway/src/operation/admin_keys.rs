@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use wxgate_domain::{AdminKey, AdminKeyId, AdminScope, Slug, TenantId, Timestamp};
 use wxgate_storage::NewAdminKey;
 
+use super::secret_text::SecretText;
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError};
 
@@ -122,8 +123,8 @@ pub(crate) struct MadeAdminKey {
     pub(crate) key: AdminKeyReply,
     /// `wxa_...`; absent when the same creation is repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub(crate) secret: Option<String>,
+    #[schema(value_type = String, nullable = false, required = false)]
+    pub(crate) secret: Option<SecretText>,
 }
 
 impl Operation for AddAdminKey {
@@ -148,7 +149,7 @@ impl Operation for AddAdminKey {
         let expires_at = self.expires_in_days.map(|days| admin.clock.now().plus(life(days)));
         let new = NewAdminKey { tenant, name: self.name, scopes: self.scopes.into_iter().collect(), expires_at };
         let (key, secret) = admin.add_admin_key(new).await?;
-        Ok(MadeAdminKey { key: key.into(), secret: Some(secret.expose().to_owned()) })
+        Ok(MadeAdminKey { key: key.into(), secret: Some(SecretText::telling(secret.expose())) })
     }
 }
 

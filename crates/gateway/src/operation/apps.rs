@@ -9,11 +9,12 @@ use utoipa::ToSchema;
 use wxgate_domain::{AdminScope, App, AppPolicy, AppStatus, Slug, TenantId, Timestamp, UnionGroupId, WechatAppid};
 use wxgate_storage::AppChange;
 
+use super::secret_text::SecretText;
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError, AppToAdd, Proof};
 
 pub(crate) use policy::AppPolicyChange;
-pub(crate) use secret::{SecretReply, SecretText, SetAppSecret, VerifyApp};
+pub(crate) use secret::{SecretReply, SetAppSecret, VerifyApp};
 
 /// Every operation on mini-programs.
 pub(super) fn all(visitor: &mut impl Visitor) {

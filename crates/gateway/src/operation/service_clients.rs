@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_domain::{AdminScope, ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Slug, Timestamp};
 
+use super::secret_text::SecretText;
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError};
 
@@ -68,13 +69,13 @@ pub(crate) struct MadeServiceClient {
     pub(crate) client: ServiceClientReply,
     /// `wxs_...`; absent when the same creation is repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub(crate) secret: Option<String>,
+    #[schema(value_type = String, nullable = false, required = false)]
+    pub(crate) secret: Option<SecretText>,
 }
 
 impl MadeServiceClient {
     fn of(tenant: &Slug, client: ServiceClient, secret: &ClientSecret) -> Self {
-        Self { client: ServiceClientReply::of(tenant, client), secret: Some(secret.expose().to_owned()) }
+        Self { client: ServiceClientReply::of(tenant, client), secret: Some(SecretText::telling(secret.expose())) }
     }
 }
 

@@ -7,7 +7,7 @@ use wxgate_domain::{
     WechatAppid,
 };
 
-use super::apps::SecretText;
+use super::secret_text::SecretText;
 use super::{Method, Operation, Route, Visitor};
 use crate::service::admin::{Admin, AdminError, Applied, MadeClient, Planned};
 
@@ -169,13 +169,14 @@ pub(crate) struct MadeClientReply {
     #[schema(value_type = String)]
     pub(crate) id: ServiceClientId,
     /// `wxs_...`.
-    pub(crate) secret: String,
+    #[schema(value_type = String)]
+    pub(crate) secret: SecretText,
 }
 
 impl From<MadeClient> for MadeClientReply {
     fn from(made: MadeClient) -> Self {
         let MadeClient { tenant, client, secret } = made;
-        Self { tenant, name: client.name, id: client.id, secret: secret.expose().to_owned() }
+        Self { tenant, name: client.name, id: client.id, secret: SecretText::telling(secret.expose()) }
     }
 }
 

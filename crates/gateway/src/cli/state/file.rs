@@ -9,7 +9,7 @@ use wxgate_crypto::Secret;
 use wxgate_domain::AppSecret;
 
 use super::Failure;
-use crate::operation::apps::SecretText;
+use crate::operation::secret_text::SecretText;
 use crate::operation::state::{AppState, TenantState};
 
 /// Where an AppSecret stands.

@@ -1,15 +1,12 @@
 //! AppSecrets: they come in and never go out.
 
-use std::fmt;
-
 use clap::Args;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_crypto::Secret;
-use wxgate_domain::{AdminScope, AppSecret, SecretState, SecretStatus, WechatAppid};
+use wxgate_domain::{AdminScope, SecretState, SecretStatus, WechatAppid};
 
 use super::{AppReply, seconds};
+use crate::operation::secret_text::SecretText;
 use crate::operation::{Method, Operation, Route};
 use crate::service::admin::{Admin, AdminError, Proof};
 
@@ -39,56 +36,6 @@ impl From<SecretStatus> for SecretReply {
             state: secret.state,
             changed_at: seconds(secret.changed_at),
             previous_fingerprint: secret.previous.map(|previous| previous.as_str().to_owned()),
-        }
-    }
-}
-
-/// An AppSecret on its way in. It cannot be printed; on the wire it is text.
-#[derive(Clone)]
-pub(crate) struct SecretText(Secret<String>);
-
-impl SecretText {
-    /// The AppSecret that it says.
-    ///
-    /// # Errors
-    /// [`AdminError::SecretShape`].
-    pub(crate) fn parse(&self) -> Result<AppSecret, AdminError> {
-        AppSecret::parse(&self.0).map_err(|_| AdminError::SecretShape)
-    }
-}
-
-impl Default for SecretText {
-    /// None: no AppSecret is empty.
-    fn default() -> Self {
-        Self(Secret::new(String::new()))
-    }
-}
-
-impl From<&AppSecret> for SecretText {
-    fn from(secret: &AppSecret) -> Self {
-        Self(Secret::new(secret.expose().to_owned()))
-    }
-}
-
-impl fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-impl Serialize for SecretText {
-    /// For the request of a command line to a running gateway, and for nothing else.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.expose())
-    }
-}
-
-impl<'de> Deserialize<'de> for SecretText {
-    /// Errors quote nothing of what was given.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer) {
-            Ok(Value::String(text)) => Ok(Self(Secret::new(text))),
-            _ => Err(serde::de::Error::custom("the secret is no text")),
         }
     }
 }

@@ -1,0 +1,84 @@
+//! A secret on its way: text on the wire, and nothing that can be printed in memory.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use wxgate_crypto::Secret;
+use wxgate_domain::AppSecret;
+
+use crate::service::admin::AdminError;
+
+/// An AppSecret that comes in, or a secret of ours that is told once.
+#[derive(Clone)]
+pub(crate) struct SecretText(Secret<String>);
+
+impl SecretText {
+    /// A secret of ours, to be told.
+    pub(crate) fn telling(secret: &str) -> Self {
+        Self(Secret::new(secret.to_owned()))
+    }
+
+    /// The text, for whoever it is told to.
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// The AppSecret that it says.
+    ///
+    /// # Errors
+    /// [`AdminError::SecretShape`].
+    pub(crate) fn parse(&self) -> Result<AppSecret, AdminError> {
+        AppSecret::parse(&self.0).map_err(|_| AdminError::SecretShape)
+    }
+}
+
+impl Default for SecretText {
+    /// None: no secret is empty.
+    fn default() -> Self {
+        Self::telling("")
+    }
+}
+
+impl From<&AppSecret> for SecretText {
+    fn from(secret: &AppSecret) -> Self {
+        Self::telling(secret.expose())
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl Serialize for SecretText {
+    /// For what a command line sends to a running gateway, and for the answer that tells a new secret.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    /// Errors quote nothing of what was given.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer) {
+            Ok(Value::String(text)) => Ok(Self(Secret::new(text))),
+            _ => Err(serde::de::Error::custom("the secret is no text")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_sent_and_never_printed() {
+        let secret = SecretText::telling("wxs_canary");
+        assert_eq!(serde_json::to_string(&secret).unwrap(), "\"wxs_canary\"");
+        assert!(!format!("{secret:?}").contains("canary"));
+        let wrong = serde_json::from_str::<SecretText>("{\"canary\": 1}").unwrap_err().to_string();
+        assert!(!wrong.contains("canary"), "{wrong}");
+    }
+}
