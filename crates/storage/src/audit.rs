@@ -14,6 +14,7 @@ mod checkpoint;
 mod entry;
 mod keys;
 mod log;
+pub(crate) mod older;
 mod prune;
 mod verify;
 

@@ -6,21 +6,24 @@ use sea_orm::{ConnectionTrait, Statement};
 use wxgate_crypto::KeyId;
 
 use crate::MigrationStatus;
+use crate::audit;
 use crate::error::{StartError, StorageError};
 use crate::repo::{instance, master_keys as known};
 use crate::storage::{Core, InstanceKind};
 
-/// Schema, kind and master keys, in this order: each needs the one before.
+/// Schema, kind, master keys and audit logs, in this order: each needs the one before.
 pub(crate) async fn run(core: &Core) -> Result<(), StartError> {
     schema(core).await?;
     kind(core).await?;
-    master_keys(core).await
+    master_keys(core).await?;
+    Ok(audit::older::begin(core).await?)
 }
 
 /// What an administrator's command needs, on a database of any kind.
 pub(crate) async fn usable(core: &Core) -> Result<(), StartError> {
     schema(core).await?;
-    master_keys(core).await
+    master_keys(core).await?;
+    Ok(audit::older::begin(core).await?)
 }
 
 async fn schema(core: &Core) -> Result<(), StartError> {

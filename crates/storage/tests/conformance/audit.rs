@@ -201,6 +201,25 @@ pub(crate) async fn a_tail_that_was_cut_off_is_found(database: TestDatabase) {
     storage.stop().await;
 }
 
+pub(crate) async fn a_tenant_older_than_the_log_gets_one_and_a_lost_log_stays_lost(database: TestDatabase) {
+    let storage = database.started().await;
+    let (old, young) = (tenant(&storage, "old").await.id, tenant(&storage, "young").await.id);
+    write(&storage, Some(young), "wx1").await;
+    let raw = database.raw().await;
+    tamper(&raw, "DELETE FROM audit_chain").await;
+    tamper(&raw, &format!("UPDATE tenant SET created_at = 1 WHERE id = {}", id(&database, old))).await;
+    let later = i64::MAX / 2;
+    tamper(&raw, &format!("UPDATE tenant SET created_at = {later} WHERE id = {}", id(&database, young))).await;
+    raw.close().await.unwrap();
+    storage.stop().await;
+
+    let storage = database.started().await;
+    assert_eq!(write(&storage, Some(old), "wx2").await, 1);
+    assert_eq!(flaws(&storage, Some(old)).await, []);
+    assert_ne!(flaws(&storage, Some(young)).await, []);
+    storage.stop().await;
+}
+
 pub(crate) async fn a_log_that_was_put_back_is_found_by_its_checkpoint(database: TestDatabase) {
     let storage = database.started().await;
     let acme = tenant(&storage, "acme").await.id;
