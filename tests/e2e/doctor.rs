@@ -34,6 +34,7 @@ async fn a_trial_works_and_could_be_better() {
         "database",
         "schema",
         "backups",
+        "erasures",
         "wechat",
         "master key",
         "audit",

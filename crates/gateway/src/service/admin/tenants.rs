@@ -1,7 +1,8 @@
 //! Tenants.
 
+use wxgate_crypto::encoding;
 use wxgate_domain::{Job, Slug, Tenant, TenantId, TenantPolicy, TenantStatus};
-use wxgate_storage::{NewTenant, StorageError};
+use wxgate_storage::{Checkpoint, NewTenant, StorageError};
 use wxgate_token::SigningKey;
 
 use super::{Admin, AdminError, Event, checked, taken};
@@ -93,6 +94,7 @@ impl Admin {
     pub(crate) async fn delete_tenant(&self, named: &Slug) -> Result<Job, AdminError> {
         self.caller.must_be_operator()?;
         let tenant = self.tenant(named).await?;
+        let log = self.storage.audit(Some(tenant.id)).checkpoint().await?;
         let tx = self.storage.begin().await?;
         let suspended = |tenant: &Tenant| match tenant.status {
             TenantStatus::Suspended => Ok(()),
@@ -100,8 +102,10 @@ impl Admin {
             TenantStatus::Deleting => Err(AdminError::TenantDeleting(tenant.slug.clone())),
         };
         let job = tx.tenants().delete(tenant.id, suspended).await?;
-        // The tenant's own log goes with it: this stands in the operators'.
-        self.commit(tx, Event::of_operators("tenant.delete", &tenant.slug)).await?;
+        // The tenant's own log goes with it: this stands in the operators', with where that one ended.
+        let head = |log: &Checkpoint| encoding::to_base64url(log.head.as_bytes());
+        let end = log.map(|log| format!(", whose log ended with {}: {}", log.count, head(&log))).unwrap_or_default();
+        self.commit(tx, Event::of_operators("tenant.delete", format!("{}{end}", tenant.slug))).await?;
         Ok(job)
     }
 }

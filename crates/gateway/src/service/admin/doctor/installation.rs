@@ -28,6 +28,7 @@ impl Admin {
         findings.push(self.clock_of_wechat().await);
         findings.extend(self.keys_that_seal().await?);
         findings.extend(self.keys_of_admins().await?);
+        findings.push(self.erasures());
         findings.extend(self.audit_logs().await?);
         findings.push(self.keys_that_sign().await?);
         Ok(findings)
@@ -74,6 +75,17 @@ impl Admin {
         let hint = format!("nothing here knows whether there are any: {how}, and keep the master key apart from them");
         findings.push(Finding::ok("backups", hint));
         Ok(findings)
+    }
+
+    fn erasures(&self) -> Finding {
+        match self.storage.erasure_journal() {
+            Some(journal) => Finding::ok("erasures", format!("are written down in {}", journal.path().display())),
+            None => Finding::advice(
+                "erasures",
+                "are written down in the database alone: a backup would bring people back",
+                "name a file in erasure_journal, on another disk than the database",
+            ),
+        }
     }
 
     async fn clock_of_wechat(&self) -> Finding {
