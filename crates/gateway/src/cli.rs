@@ -27,6 +27,7 @@ mod state;
 mod tenant;
 mod union_group;
 mod user;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -67,6 +68,7 @@ enum Command {
     Apply(state::Apply),
     Export(state::Export),
     Job(job::JobCommand),
+    Webhook(webhook::WebhookCommand),
 }
 
 /// An error for the person at the keyboard.
@@ -108,6 +110,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Apply(command) => command.run().await,
             Command::Export(command) => command.run().await,
             Command::Job(command) => command.run().await,
+            Command::Webhook(command) => command.run().await,
         }
         .map(|()| ExitCode::SUCCESS)
     });

@@ -5,7 +5,9 @@
 
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use wxgate_crypto::MacKey;
-use wxgate_domain::{OpenId, RevocationEffect, RevokedSubject, UnionId, UserId, UserStatus};
+use wxgate_domain::{
+    EndReason, EraseCause, Event, OpenId, RevocationEffect, RevokedSubject, UnionId, UserId, UserStatus,
+};
 
 use crate::changes::ChangeKind;
 use crate::entity::{identity, union_member, user};
@@ -15,7 +17,7 @@ use crate::keys::TenantKeys;
 use crate::repo::revocations::NewRevocation;
 use crate::repo::tombstones::{self, Buried, Called, Mark};
 use crate::repo::users::TxUsers;
-use crate::repo::{ascii, sessions, users};
+use crate::repo::{ascii, events, sessions, users};
 use crate::scope::{delete_of_tenant, of_tenant};
 use crate::tx::Tx;
 
@@ -30,18 +32,18 @@ pub struct Erased {
 
 impl TxUsers<'_> {
     /// Erases a user: ends all sessions and tells the feed, removes identities, unionids and whatever is known of the person,
-    /// and puts up tombstones. [`Tx::commit`] writes it into the erasure journal first.
+    /// also what was still to be told of them, puts up tombstones and tells the tenant's services. [`Tx::commit`] writes it into the erasure journal first.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such user; [`StorageError::Busy`] if a login was in the way.
-    pub async fn erase(&self, id: UserId) -> Result<Erased, StorageError> {
-        let found = self.remove(id).await?.ok_or(StorageError::NotFound)?;
+    pub async fn erase(&self, id: UserId, cause: EraseCause) -> Result<Erased, StorageError> {
+        let found = self.remove(id, cause).await?.ok_or(StorageError::NotFound)?;
         self.tx.journal(Entry::new(&found.buried, &found.marks));
         Ok(found.erased)
     }
 
     /// Removes a user, if there is one.
-    pub(crate) async fn remove(&self, id: UserId) -> Result<Option<Removed>, StorageError> {
+    pub(crate) async fn remove(&self, id: UserId, cause: EraseCause) -> Result<Option<Removed>, StorageError> {
         let (Tx { core, tx, .. }, tenant) = (self.tx, self.tenant);
         // Locked in the order of all writers; read again once the user is locked and nobody can add to them.
         self.members(id).await?;
@@ -69,9 +71,13 @@ impl TxUsers<'_> {
         let buried = Buried { tenant, user: id, status: stored.status, at: now };
         tombstones::put(tx, &buried, &marks).await?;
         self.tx.audit(Some(tenant)).forget_personal(&id.to_string()).await?;
+        events::forget_user(tx, tenant, id).await?;
+        let mut told = live.events(id, EndReason::Erased);
+        told.push(Event::UserErased { user: id, cause });
+        self.tx.tenant(tenant).events().tell_all(&told).await?;
         self.tx.tenant(tenant).revocations().record(&live.news).await?;
         self.tx.record(ChangeKind::User, tenant, Some(id.uuid())).await?;
-        let erased = Erased { identities: identities.len(), sessions: live.sessions };
+        let erased = Erased { identities: identities.len(), sessions: live.sessions.len() };
         Ok(Some(Removed { erased, buried, marks }))
     }
 

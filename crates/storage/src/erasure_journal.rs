@@ -11,7 +11,7 @@ use std::sync::Once;
 
 use serde::{Deserialize, Serialize};
 use wxgate_crypto::{Digest, encoding};
-use wxgate_domain::{TenantId, Timestamp, UserId, UserStatus};
+use wxgate_domain::{EraseCause, TenantId, Timestamp, UserId, UserStatus};
 
 use crate::error::StorageError;
 use crate::repo::tombstones::{self, Buried, Mark};
@@ -184,7 +184,7 @@ impl Storage {
                 replayed.of_unknown_tenants += 1;
                 continue;
             }
-            let removed = tx.tenant(buried.tenant).users().remove(buried.user).await?;
+            let removed = tx.tenant(buried.tenant).users().remove(buried.user, EraseCause::Restore).await?;
             replayed.erased += usize::from(removed.is_some());
             tombstones::put(&tx.tx, buried, marks).await?;
             tombstones::set_status(&tx.tx, buried.tenant, buried.user, buried.status).await?;

@@ -15,6 +15,7 @@ use crate::repo::audiences::TenantAudiences;
 use crate::repo::data_keys::TenantDataKeys;
 use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
 use crate::repo::identities::TenantUsers;
+use crate::repo::receipts::TenantReceipts;
 use crate::repo::revocations::TenantRevocations;
 use crate::repo::service_clients::TenantServiceClients;
 use crate::repo::union_groups::TenantUnionGroups;
@@ -121,6 +122,11 @@ impl TenantScope {
     /// The tenant's users, by what WeChat calls them.
     pub fn users(&self) -> TenantUsers {
         TenantUsers::new(self.storage.clone(), self.tenant)
+    }
+
+    /// What became of what the tenant's webhooks were to be told.
+    pub fn receipts(&self) -> TenantReceipts {
+        TenantReceipts::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's feed of what ended.

@@ -20,12 +20,14 @@ use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
 use crate::repo::idempotency::{self, Creation};
 use crate::repo::jobs::TxJobs;
 use crate::repo::master_keys::TxMasterKeys;
+use crate::repo::receipts::TxReceipts;
 use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
 use crate::repo::signing_keys::TxSigningKeys;
 use crate::repo::tenants::TxTenants;
 use crate::repo::union_groups::TxUnionGroups;
 use crate::repo::users::TxUsers;
+use crate::repo::webhooks::TxWebhooks;
 use crate::storage::Core;
 
 /// A server that restarted leaves every pooled connection broken; each attempt weeds out one of them.
@@ -203,6 +205,16 @@ impl<'a> TxScope<'a> {
     /// The tenant's forward-auth policies.
     pub fn forward_auth_policies(&self) -> TxForwardAuthPolicies<'a> {
         TxForwardAuthPolicies::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's webhooks.
+    pub fn webhooks(&self) -> TxWebhooks<'a> {
+        TxWebhooks::new(self.tx, self.tenant)
+    }
+
+    /// What became of what the tenant's webhooks were to be told.
+    pub fn receipts(&self) -> TxReceipts<'a> {
+        TxReceipts::new(self.tx, self.tenant)
     }
 
     /// The tenant's feed of what ended.

@@ -20,6 +20,7 @@ pub(super) struct Estate {
     pub(super) policy: String,
     pub(super) client: ServiceClient,
     pub(super) admin_key: String,
+    pub(super) webhook: String,
     pub(super) kid: String,
     pub(super) login: Value,
 }
@@ -73,6 +74,8 @@ impl Estate {
         let client = service_client(gateway, slug, "follower", &options).await;
         let key = json!({"name": "of the house", "tenant": slug});
         let key = gateway.operator().post("/admin-keys", &key).await.json();
+        let webhook = json!({"name": "told", "tenant": slug, "url": format!("https://{slug}.invalid/")});
+        let webhook = gateway.operator().post("/webhooks", &webhook).await.json();
         let issued = gateway.simulator().code(appid).await;
         let login = gateway.client().login_with(appid, &issued.code).await.ok();
         let keys = gateway.client().get(&format!("/t/{slug}/jwks.json")).await.ok();
@@ -93,6 +96,7 @@ impl Estate {
             policy: policy.to_owned(),
             client,
             admin_key: text(&key["id"]),
+            webhook: text(&webhook["id"]),
             kid: text(&keys["keys"][0]["kid"]),
             login,
         }
@@ -116,6 +120,7 @@ impl Estate {
             ("policy", self.policy.clone()),
             ("service client", self.client.id.clone()),
             ("admin key", self.admin_key.clone()),
+            ("webhook", self.webhook.clone()),
             ("signing key", self.kid.clone()),
             ("user", text(&self.login["user"]["id"])),
             ("openid", text(&self.login["user"]["openid"])),

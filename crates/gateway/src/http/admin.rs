@@ -138,6 +138,8 @@ impl From<AdminError> for ApiError {
             AdminError::NoTenant(_)
             | AdminError::NoApp(_)
             | AdminError::NoServiceClient(_)
+            | AdminError::NoWebhook(_)
+            | AdminError::NoDelivery(_)
             | AdminError::NoUser(..)
             | AdminError::NoSession(..)
             | AdminError::NoUnionGroup(..)
@@ -156,8 +158,11 @@ impl From<AdminError> for ApiError {
             | AdminError::UnionGroupTaken(..)
             | AdminError::AudienceTaken(_)
             | AdminError::PolicyTaken(_)
-            | AdminError::ServiceClientTaken(..) => Code::Taken,
-            AdminError::TooManyServiceClients | AdminError::TooManyAdminKeys => Code::Full,
+            | AdminError::ServiceClientTaken(..)
+            | AdminError::WebhookTaken(..) => Code::Taken,
+            AdminError::TooManyServiceClients | AdminError::TooManyWebhooks | AdminError::TooManyAdminKeys => {
+                Code::Full
+            }
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
             AdminError::AudienceInUse(..)
             | AdminError::UnionGroupInUse(..)
@@ -188,6 +193,8 @@ impl From<AdminError> for ApiError {
             | AdminError::Cursor
             | AdminError::SecretShape
             | AdminError::Overlap(_)
+            | AdminError::NoEvents
+            | AdminError::EventKind
             | AdminError::Policy(MalformedPolicy::Text | MalformedPolicy::Bounds { .. } | MalformedPolicy::List(_)) => {
                 Code::RequestInvalid
             }

@@ -66,7 +66,7 @@ impl<'a> TxUsers<'a> {
         Self { tx, tenant }
     }
 
-    /// Ends a live session, and tells the feed.
+    /// Ends a live session, and tells the feed and the tenant's services.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such session, or it is over.
@@ -74,10 +74,13 @@ impl<'a> TxUsers<'a> {
         let Tx { core, tx, .. } = self.tx;
         let now = core.clock.now();
         let ended = sessions::end_one(tx, self.tenant, session, EndReason::Revoked, now).await?;
-        self.tx.tenant(self.tenant).revocations().record(&ended.ok_or(StorageError::NotFound)?).await
+        let (user, ended) = ended.ok_or(StorageError::NotFound)?;
+        let scope = self.tx.tenant(self.tenant);
+        scope.events().tell_all(&ended.events(user, EndReason::Revoked)).await?;
+        scope.revocations().record(&ended.news).await
     }
 
-    /// Blocks or unblocks a user, and tells the feed. Blocking ends every session for good: unblocking does not revive
+    /// Blocks or unblocks a user, and tells the feed and, of the sessions, the tenant's services. Blocking ends every session for good: unblocking does not revive
     /// them. Of somebody who was erased the tombstones change: whether the same person may log in anew.
     ///
     /// # Errors
@@ -99,7 +102,9 @@ impl<'a> TxUsers<'a> {
             UserStatus::Active => vec![NewRevocation { subject, effect: RevocationEffect::Lifted, expires: None }],
             UserStatus::Blocked => {
                 let now = core.clock.now();
-                let mut news = sessions::end_all_of_user(tx, self.tenant, id, EndReason::Blocked, now).await?;
+                let ended = sessions::end_all_of_user(tx, self.tenant, id, EndReason::Blocked, now).await?;
+                self.tx.tenant(self.tenant).events().tell_all(&ended.events(id, EndReason::Blocked)).await?;
+                let mut news = ended.news;
                 news.insert(0, NewRevocation { subject, effect: RevocationEffect::Blocked, expires: None });
                 news
             }

@@ -1,6 +1,8 @@
 //! Users: who is who, who may not log in, and who is to be forgotten.
 
-use wxgate_domain::{ExternalId, OpenId, SessionId, Tenant, UnionId, User, UserId, UserStatus, WechatAppid};
+use wxgate_domain::{
+    EraseCause, ExternalId, OpenId, SessionId, Tenant, UnionId, User, UserId, UserStatus, WechatAppid,
+};
 use wxgate_storage::{Erased, KnownIdentity, LiveSession, StorageError};
 
 use super::{Admin, AdminError, Event};
@@ -92,7 +94,8 @@ impl Admin {
 
     async fn try_to_erase(&self, tenant: &Tenant, id: UserId) -> Result<Erased, AdminError> {
         let tx = self.storage.begin().await?;
-        let erased = tx.tenant(tenant.id).users().erase(id).await.map_err(|error| no_user(error, tenant, id))?;
+        let erased = tx.tenant(tenant.id).users().erase(id, EraseCause::Operator).await;
+        let erased = erased.map_err(|error| no_user(error, tenant, id))?;
         self.commit(tx, Event::of(tenant.id, "user.erase", id)).await?;
         Ok(erased)
     }

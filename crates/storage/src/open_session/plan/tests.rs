@@ -32,6 +32,8 @@ fn job((app, openid, unionid): Login, random: &Random) -> OpenJob {
         access_until: now,
         max_sessions: 20,
         digest_keys: std::sync::Arc::new([]),
+        listener: None,
+        appid: None,
     }
 }
 
