@@ -76,6 +76,10 @@ uuid_id! {
     JobId,
     /// A process that serves, from its start to its end.
     NodeId,
+    /// That two users became one.
+    MergeId,
+    /// That two users may be one person.
+    MergeCandidateId,
 }
 
 /// Text that is no id of the asked kind. It says what one looks like, and nothing of the text.

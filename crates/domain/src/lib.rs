@@ -9,6 +9,7 @@ pub mod identity;
 pub mod ids;
 pub mod job;
 pub mod key_rotation;
+pub mod merge;
 pub mod network;
 pub mod policy;
 pub mod refresh;
@@ -28,12 +29,13 @@ pub use data_key::DataKeyPurpose;
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
 pub use ids::{
-    AdminKeyId, AppId, ExternalId, JobId, LoginCode, NodeId, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId,
-    UserId, WechatAppid,
+    AdminKeyId, AppId, ExternalId, JobId, LoginCode, MergeCandidateId, MergeId, NodeId, OpenId, SessionId, Slug,
+    TenantId, UnionGroupId, UnionId, UserId, WechatAppid,
 };
 pub use ids::{MalformedId, ServiceClientId};
 pub use job::{Job, JobState, Task};
 pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
+pub use merge::{CandidateCause, CandidateState, MergeCause, MergeGrant, MergePolicy, MergeToken};
 pub use network::Network;
 pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy};
 pub use refresh::RefreshToken;

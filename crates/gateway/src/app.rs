@@ -31,6 +31,7 @@ use crate::service::forward_auth::ForwardAuth;
 use crate::service::jobs::Jobs;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
+use crate::service::merge_tokens::MergeTokens;
 use crate::service::oauth::OAuth;
 use crate::service::refresh::Refreshes;
 use crate::service::revocations::{Revocations, Waiting};
@@ -156,7 +157,12 @@ impl App {
             metrics: metrics.clone(),
             tasks: tasks.clone(),
         };
-        let accounts = Accounts { storage: storage.clone(), directory: directory.clone(), logins: logins.clone() };
+        let accounts = Accounts {
+            storage: storage.clone(),
+            directory: directory.clone(),
+            logins: logins.clone(),
+            merge_tokens: MergeTokens { storage: storage.clone() },
+        };
         let revocations = Revocations {
             clock: clock.clone(),
             random: random.clone(),

@@ -9,6 +9,7 @@ pub(crate) mod forward_auth;
 pub(crate) mod jobs;
 pub(crate) mod limits;
 pub(crate) mod login;
+pub(crate) mod merge_tokens;
 pub(crate) mod oauth;
 pub(crate) mod refresh;
 pub(crate) mod revocations;

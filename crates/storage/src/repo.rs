@@ -10,6 +10,7 @@ pub(crate) mod identities;
 pub(crate) mod instance;
 pub(crate) mod jobs;
 pub(crate) mod master_keys;
+pub(crate) mod merge_tokens;
 pub(crate) mod nodes;
 pub(crate) mod revocations;
 pub(crate) mod service_clients;

@@ -5,8 +5,9 @@ use wxgate_crypto::{KeyId, MacKey};
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, released_appid, revocation,
-    revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user,
+    app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, merge, merge_candidate,
+    merge_token, released_appid, revocation, revocation_counter, service_client, signing_key, tombstone, union_group,
+    union_member, user,
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
@@ -42,6 +43,9 @@ tenant_owned!(
     data_key,
     forward_auth_policy,
     identity,
+    merge,
+    merge_candidate,
+    merge_token,
     released_appid,
     revocation,
     revocation_counter,

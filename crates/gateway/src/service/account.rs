@@ -8,6 +8,7 @@ use wxgate_token::Claims;
 
 use super::directory::{ActiveApp, Directory, DirectoryError, KnownTenant};
 use super::login::{Attempt, LoginError, Logins};
+use super::merge_tokens::MergeTokens;
 
 /// Serves users who are logged in.
 #[derive(Clone)]
@@ -15,6 +16,7 @@ pub(crate) struct Accounts {
     pub(crate) storage: Storage,
     pub(crate) directory: Directory,
     pub(crate) logins: Logins,
+    pub(crate) merge_tokens: MergeTokens,
 }
 
 /// Whoever holds a user's access token, and whose session goes on.

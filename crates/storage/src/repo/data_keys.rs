@@ -27,11 +27,12 @@ pub(crate) struct SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 4] = [
+pub(crate) const SEALED: [SealedColumn; 5] = [
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "signing_key", column: "private", row: "kid" },
     SealedColumn { table: "session", column: "session_key", row: "id" },
+    SealedColumn { table: "merge", column: "moved", row: "id" },
 ];
 
 /// A data key, without itself.
