@@ -4,11 +4,13 @@ pub mod admin_key;
 pub mod app;
 pub mod audience;
 pub mod data_key;
+pub mod event;
 pub mod forward_auth;
 pub mod identity;
 pub mod ids;
 pub mod job;
 pub mod key_rotation;
+pub mod merge;
 pub mod network;
 pub mod policy;
 pub mod refresh;
@@ -20,20 +22,23 @@ pub mod signing_key;
 pub mod tenant;
 pub mod time;
 pub mod user;
+pub mod webhook;
 
 pub use admin_key::{AdminKey, AdminKeySecret, AdminScope, AdminScopes};
 pub use app::{App, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState, SecretStatus};
 pub use audience::{Audience, Scope};
 pub use data_key::DataKeyPurpose;
+pub use event::{EraseCause, Event, EventKind, EventKinds};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
 pub use ids::{
-    AdminKeyId, AppId, ExternalId, JobId, LoginCode, NodeId, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId,
-    UserId, WechatAppid,
+    AdminKeyId, AppId, EventId, ExternalId, JobId, LoginCode, MergeCandidateId, MergeId, NodeId, OpenId, SessionId,
+    Slug, TenantId, UnionGroupId, UnionId, UserId, WebhookId, WechatAppid,
 };
 pub use ids::{MalformedId, ServiceClientId};
 pub use job::{Job, JobState, Task};
 pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
+pub use merge::{CandidateCause, CandidateState, MergeCause, MergeGrant, MergePolicy, MergeToken};
 pub use network::Network;
 pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy};
 pub use refresh::RefreshToken;
@@ -45,3 +50,4 @@ pub use signing_key::{Kid, SigningAlgorithm, SigningKeyState, StoredSigningKey};
 pub use tenant::{Tenant, TenantStatus};
 pub use time::{Clock, Timestamp};
 pub use user::{Profile, User, UserStatus};
+pub use webhook::{DeliveryState, WebhookStatus};

@@ -22,6 +22,7 @@ use crate::http::boundary::Listener;
 use crate::http::server::serve;
 use crate::master_keys::MasterKeys;
 use crate::metrics::Metrics;
+use crate::service::access_tokens::{AccessTokens, Holders};
 use crate::service::account::Accounts;
 use crate::service::admin::{Caller, Desk};
 use crate::service::clients::Clients;
@@ -31,6 +32,7 @@ use crate::service::forward_auth::ForwardAuth;
 use crate::service::jobs::Jobs;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
+use crate::service::merge_tokens::MergeTokens;
 use crate::service::oauth::OAuth;
 use crate::service::refresh::Refreshes;
 use crate::service::revocations::{Revocations, Waiting};
@@ -55,6 +57,7 @@ pub(crate) struct Gateway {
     pub(crate) logins: Logins,
     pub(crate) refreshes: Refreshes,
     pub(crate) accounts: Accounts,
+    pub(crate) access_tokens: AccessTokens,
     pub(crate) verified: Verified,
     pub(crate) forward_auth: ForwardAuth,
     pub(crate) revocations: Revocations,
@@ -72,6 +75,7 @@ impl Gateway {
         tokio::spawn(self.revocations.clone().follow());
         tokio::spawn(self.readiness.clone().watch(storage.clone()));
         tokio::spawn(forget_full_buckets(self.limits.clone()));
+        tokio::spawn(self.access_tokens.clone().keep(self.readiness.stopping()));
         tokio::spawn(keep_signing_keys(self.desk.serve(Caller::system()).signing_keys()));
     }
 }
@@ -145,6 +149,15 @@ impl App {
             tokens: tokens.clone(),
             metrics: metrics.clone(),
         };
+        let access_tokens = AccessTokens {
+            clock: clock.clone(),
+            random: random.clone(),
+            wechat: wechat.clone(),
+            directory: directory.clone(),
+            metrics: metrics.clone(),
+            tasks: tasks.clone(),
+            holders: Holders::default(),
+        };
         let logins = Logins {
             clock: clock.clone(),
             storage: storage.clone(),
@@ -156,7 +169,13 @@ impl App {
             metrics: metrics.clone(),
             tasks: tasks.clone(),
         };
-        let accounts = Accounts { storage: storage.clone(), directory: directory.clone(), logins: logins.clone() };
+        let accounts = Accounts {
+            storage: storage.clone(),
+            directory: directory.clone(),
+            logins: logins.clone(),
+            merge_tokens: MergeTokens { storage: storage.clone() },
+            access_tokens: access_tokens.clone(),
+        };
         let revocations = Revocations {
             clock: clock.clone(),
             random: random.clone(),
@@ -187,6 +206,7 @@ impl App {
             logins,
             refreshes,
             accounts,
+            access_tokens,
             verified,
             forward_auth,
             revocations,

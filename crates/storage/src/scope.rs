@@ -5,8 +5,9 @@ use wxgate_crypto::{KeyId, MacKey};
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, released_appid, revocation,
-    revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user,
+    app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge, merge_candidate,
+    merge_token, outbox, released_appid, revocation, revocation_counter, service_client, signing_key, tombstone,
+    union_group, union_member, user, webhook, webhook_turn,
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
@@ -40,8 +41,13 @@ tenant_owned!(
     audit_chain,
     audit_entry,
     data_key,
+    delivery,
     forward_auth_policy,
     identity,
+    merge,
+    merge_candidate,
+    merge_token,
+    outbox,
     released_appid,
     revocation,
     revocation_counter,
@@ -50,7 +56,9 @@ tenant_owned!(
     tombstone,
     union_group,
     union_member,
-    user
+    user,
+    webhook,
+    webhook_turn
 );
 
 /// A query over the rows of a tenant.
