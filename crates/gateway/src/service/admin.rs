@@ -43,7 +43,7 @@ pub(crate) use state::{Applied, MadeClient, Planned, StateError, Verb};
 pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 
-use super::signing_keys::SigningKeys;
+use super::signing_keys::{SigningKeyError, SigningKeys};
 use crate::master_keys::{FolderError, MasterKeys};
 
 /// Longest name for people, in characters.
@@ -142,6 +142,8 @@ pub(crate) enum AdminError {
     KeyStays(KeyMoveError),
     #[error("the policy or the signing keys of the tenant {0} make no sense to this version")]
     KeysUnreadable(Slug),
+    #[error("some keys of before the restore still sign; run it again: {0}")]
+    KeysNotReplaced(#[from] SigningKeyError),
     #[error("an AppSecret is 1 to 128 visible ASCII characters")]
     SecretShape,
     #[error("a secret counts for {0} hours after its rotation at most")]
