@@ -11,6 +11,8 @@ pub(crate) mod instance;
 pub(crate) mod jobs;
 pub(crate) mod master_keys;
 pub(crate) mod nodes;
+pub(crate) mod phone_codes;
+pub(crate) mod phones;
 pub(crate) mod revocations;
 pub(crate) mod service_clients;
 pub(crate) mod sessions;

@@ -5,7 +5,7 @@ use wxgate_crypto::{KeyId, MacKey};
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, released_appid, revocation,
+    app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, phone, phone_budget, phone_code, released_appid, revocation,
     revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user,
 };
 use crate::error::StorageError;
@@ -14,6 +14,7 @@ use crate::repo::audiences::TenantAudiences;
 use crate::repo::data_keys::TenantDataKeys;
 use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
 use crate::repo::identities::TenantUsers;
+use crate::repo::phones::TenantPhones;
 use crate::repo::revocations::TenantRevocations;
 use crate::repo::service_clients::TenantServiceClients;
 use crate::repo::union_groups::TenantUnionGroups;
@@ -42,6 +43,9 @@ tenant_owned!(
     data_key,
     forward_auth_policy,
     identity,
+    phone,
+    phone_budget,
+    phone_code,
     released_appid,
     revocation,
     revocation_counter,
@@ -116,6 +120,11 @@ impl TenantScope {
     /// The tenant's users, by what WeChat calls them.
     pub fn users(&self) -> TenantUsers {
         TenantUsers::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The phone numbers of the tenant's users.
+    pub fn phones(&self) -> TenantPhones {
+        TenantPhones::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's feed of what ended.

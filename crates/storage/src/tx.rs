@@ -6,6 +6,7 @@ use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, Tr
 use wxgate_domain::TenantId;
 
 use crate::audit::TxAudit;
+use crate::bind_phone::TxPhones;
 use crate::changes::ChangeKind;
 use crate::connect::Engine;
 use crate::erasure_journal::Entry;
@@ -18,6 +19,7 @@ use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
 use crate::repo::idempotency::{self, Creation};
 use crate::repo::jobs::TxJobs;
 use crate::repo::master_keys::TxMasterKeys;
+use crate::repo::phone_codes::TxPhoneCodes;
 use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
 use crate::repo::signing_keys::TxSigningKeys;
@@ -191,6 +193,16 @@ impl<'a> TxScope<'a> {
     /// The tenant's feed of what ended.
     pub fn revocations(&self) -> TxRevocations<'a> {
         TxRevocations::new(self.tx, self.tenant)
+    }
+
+    /// The phone numbers of the tenant's users.
+    pub fn phones(&self) -> TxPhones<'a> {
+        TxPhones::new(self.tx, self.tenant)
+    }
+
+    /// The phone codes that the tenant's users sent.
+    pub fn phone_codes(&self) -> TxPhoneCodes<'a> {
+        TxPhoneCodes::new(self.tx, self.tenant)
     }
 
     /// The tenant's users.

@@ -14,8 +14,11 @@ use crate::tx;
 
 /// Every table with rows of tenants, each before those that its rows refer to, and a column by which some of a tenant's
 /// rows can be named. (`change` is not here: others must still hear of what it says.)
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 23] = [
     ("session", "id"),
+    ("phone", "id"),
+    ("phone_code", "id"),
+    ("phone_budget", "openid"),
     ("union_member", "user_id"),
     ("identity", "id"),
     ("user", "id"),

@@ -27,11 +27,13 @@ pub(crate) struct SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 4] = [
+pub(crate) const SEALED: [SealedColumn; 6] = [
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "signing_key", column: "private", row: "kid" },
     SealedColumn { table: "session", column: "session_key", row: "id" },
+    SealedColumn { table: "phone", column: "number", row: "id" },
+    SealedColumn { table: "phone_code", column: "number", row: "id" },
 ];
 
 /// A data key, without itself.
@@ -166,9 +168,10 @@ async fn delete(tx: &DatabaseTransaction, tenant: TenantId, number: u32) -> Resu
     Ok(())
 }
 
-/// How many rows need a key: what it sealed, live sessions whose refresh tokens it made, tombstones, audit entries.
+/// How many rows need a key: what it sealed, live sessions whose refresh tokens it made, tombstones and phone numbers,
+/// audit entries.
 async fn uses<C: ConnectionTrait>(db: &C, tenant: TenantId, key: &StoredDataKey) -> Result<u64, StorageError> {
-    let named = match key.purpose {
+    let named: &[&str] = match key.purpose {
         DataKeyPurpose::Seal => {
             let mut uses = 0;
             for of in &SEALED {
@@ -176,12 +179,16 @@ async fn uses<C: ConnectionTrait>(db: &C, tenant: TenantId, key: &StoredDataKey)
             }
             return Ok(uses);
         }
-        DataKeyPurpose::Digest => "FROM tombstone WHERE tenant_id = ? AND digest_key = ?",
-        DataKeyPurpose::RefreshMac => "FROM session WHERE tenant_id = ? AND mac_key = ? AND ended_at IS NULL",
-        DataKeyPurpose::Audit => "FROM audit_entry WHERE tenant_id = ? AND mac_key = ?",
+        DataKeyPurpose::Digest => &["tombstone WHERE digest_key = ?", "phone WHERE digest_key = ?"],
+        DataKeyPurpose::RefreshMac => &["session WHERE ended_at IS NULL AND mac_key = ?"],
+        DataKeyPurpose::Audit => &["audit_entry WHERE mac_key = ?"],
     };
-    let text = format!("SELECT COUNT(*) {named}");
-    count(db, &text, vec![id(tenant.uuid()), number(key.number)]).await
+    let mut uses = 0;
+    for rows in named {
+        let text = format!("SELECT COUNT(*) FROM {rows} AND tenant_id = ?");
+        uses += count(db, &text, vec![number(key.number), id(tenant.uuid())]).await?;
+    }
+    Ok(uses)
 }
 
 /// How many values of a column this key sealed (`=`), or other ones did (`<>`).
