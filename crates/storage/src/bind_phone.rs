@@ -5,13 +5,16 @@
 
 use std::time::Duration;
 
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
 use uuid::Uuid;
-use wxgate_domain::{PhoneNumber, TenantId, Timestamp, UserId};
+use wxgate_domain::{Event, PhoneNumber, TenantId, Timestamp, UserId};
 
 use crate::entity::{phone, user};
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
+use crate::repo::events;
 use crate::repo::phones::{digest, digests, of_text, place, to_text};
 use crate::scope::{delete_of_tenant, of_tenant, update_of_tenant};
 use crate::sql::{id, statement};
@@ -127,17 +130,27 @@ impl<'a> TxPhones<'a> {
         let leaves_at = |row: &phone::Model| row.leaves_at.map(Timestamp::from_millis);
         let other = other_row.map(|row| Other { user: row.user_id.into(), leaves_at: leaves_at(row) });
         let binding = decide(own, other, new, now);
-        match binding {
-            Binding::Taken { .. } | Binding::HasAnother | Binding::WouldWeaken => {}
-            Binding::AlreadyYours => self.keep(own_row, new, &keys).await?,
-            Binding::Leaving { at, .. } => self.let_leave(other_row, at).await?,
-            Binding::Bound { .. } => {
+        let event = match binding {
+            Binding::Taken { .. } | Binding::HasAnother | Binding::WouldWeaken => return Ok(binding),
+            Binding::AlreadyYours => {
+                self.keep(own_row, new, &keys).await?;
+                return Ok(binding);
+            }
+            // Told once, however often it is asked for.
+            Binding::Leaving { .. } if other.is_some_and(|other| other.leaves_at.is_some()) => return Ok(binding),
+            Binding::Leaving { from, at } => {
+                self.let_leave(other_row, at).await?;
+                Event::PhoneLeaving { user: from, at }
+            }
+            Binding::Bound { moved_from } => {
                 let gone = own_row.into_iter().chain(other_row).map(|row| row.id);
                 let gone = delete_of_tenant::<phone::Entity>(self.tenant).filter(phone::Column::Id.is_in(gone));
                 gone.exec(tx).await?;
                 self.insert(user, new, &keys, now).await?;
+                moved_from.map_or(Event::PhoneBound { user }, |from| Event::PhoneMoved { from, to: Some(user) })
             }
-        }
+        };
+        self.tx.tenant(self.tenant).events().tell(&event).await?;
         Ok(binding)
     }
 
@@ -210,7 +223,12 @@ impl<'a> TxPhones<'a> {
     }
 
     /// A number that is the user's already: if they prove it again, it does not leave them, and is found by the newest key.
-    async fn keep(&self, own: Option<&phone::Model>, new: &NewPhone<'_>, keys: &TenantKeys) -> Result<(), StorageError> {
+    async fn keep(
+        &self,
+        own: Option<&phone::Model>,
+        new: &NewPhone<'_>,
+        keys: &TenantKeys,
+    ) -> Result<(), StorageError> {
         let Some(own) = own.filter(|_| new.is_verified) else { return Ok(()) };
         let (key_number, digested) = self.newest(new.number, keys)?;
         if own.leaves_at.is_none() && own.digest_key == Some(key_number) {
@@ -226,7 +244,7 @@ impl<'a> TxPhones<'a> {
     }
 
     async fn let_leave(&self, other: Option<&phone::Model>, at: Timestamp) -> Result<(), StorageError> {
-        let Some(other) = other.filter(|row| row.leaves_at.is_none()) else { return Ok(()) };
+        let Some(other) = other else { return Ok(()) };
         self.update(other.id, phone::ActiveModel { leaves_at: Set(Some(at.millis())), ..Default::default() }).await
     }
 
@@ -264,7 +282,8 @@ impl<'a> TxPhones<'a> {
 
     /// The number of the newest key, and the digest that it makes.
     fn newest(&self, number: &PhoneNumber, keys: &TenantKeys) -> Result<(i32, Vec<u8>), StorageError> {
-        let (key_number, key) = keys.digests.first().ok_or_else(|| StorageError::inconsistent("data_key", "purpose"))?;
+        let (key_number, key) =
+            keys.digests.first().ok_or_else(|| StorageError::inconsistent("data_key", "purpose"))?;
         Ok((key_number.cast_signed(), digest(key, &number.e164()).as_bytes().to_vec()))
     }
 }
@@ -287,8 +306,16 @@ pub(crate) async fn release_due(core: &Core, now: Timestamp, limit: u64) -> Resu
         let still = delete_of_tenant::<phone::Entity>(row.tenant_id.into())
             .filter(phone::Column::Id.eq(row.id))
             .filter(phone::Column::LeavesAt.lte(now.millis()));
-        still.exec(&tx).await?;
+        if still.exec(&tx).await?.rows_affected == 0 {
+            continue;
+        }
+        let (tenant, moved) = (row.tenant_id.into(), Event::PhoneMoved { from: row.user_id.into(), to: None });
+        let keys = TenantKeys::load(&tx, &core.master_keys, tenant).await?;
+        let told = events::tell(&tx, core, &keys, tenant, &[moved]).await?;
         tx.commit().await?;
+        if told {
+            core.told.notify_one();
+        }
     }
     Ok(())
 }

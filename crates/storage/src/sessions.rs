@@ -114,7 +114,9 @@ impl Answer {
     /// A statement that finds a row if the answer's write is committed; `None` if it wrote nothing.
     fn proof(&self) -> Option<(&'static str, Vec<Value>)> {
         match self {
-            Self::Opened(Ok((opened, _))) => Some(("SELECT 1 FROM session WHERE id = ?", vec![sql::id(opened.id.uuid())])),
+            Self::Opened(Ok((opened, _))) => {
+                Some(("SELECT 1 FROM session WHERE id = ?", vec![sql::id(opened.id.uuid())]))
+            }
             // Whoever refreshed it since found our turn there.
             Self::Refreshed(Ok((refreshed, _))) if !refreshed.repeated => {
                 let turn = [sql::id(refreshed.id.uuid()), sql::number(refreshed.generation)];

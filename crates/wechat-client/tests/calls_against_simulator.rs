@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use wxgate_crypto::user_data::{EncryptedUserData, SessionKey};
 use wxgate_domain::{Credential, OpenId, PhoneNumber, WechatAppid};
 use wxgate_wechat_client::{
-    Access, AccessToken, BaseUrl, CallError, Client, ClientConfig, IssuedToken, PhoneCode, Refused,
-    RefusedClass, TokenMode,
+    Access, AccessToken, BaseUrl, CallError, Client, ClientConfig, IssuedToken, PhoneCode, Refused, RefusedClass,
+    TokenMode,
 };
 use wxgate_wechat_sim::{SimulatedApp, Simulator, SimulatorConfig};
 

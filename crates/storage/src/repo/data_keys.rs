@@ -27,13 +27,16 @@ pub(crate) struct SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 6] = [
+pub(crate) const SEALED: [SealedColumn; 9] = [
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "signing_key", column: "private", row: "kid" },
     SealedColumn { table: "session", column: "session_key", row: "id" },
     SealedColumn { table: "phone", column: "number", row: "id" },
     SealedColumn { table: "phone_code", column: "number", row: "id" },
+    SealedColumn { table: "webhook", column: "secret", row: "id" },
+    SealedColumn { table: "webhook", column: "previous_secret", row: "id" },
+    SealedColumn { table: "outbox", column: "payload", row: "id" },
 ];
 
 /// A data key, without itself.
@@ -108,8 +111,8 @@ impl<'a> TxDataKeys<'a> {
         Self { tx, tenant }
     }
 
-    /// Makes a new key for a purpose, which is used for what is new from now on. For what is sealed there is a job that
-    /// seals anew what older keys sealed.
+    /// Makes a new key for a purpose, which is used for what is new from now on. A job seals anew what older keys
+    /// sealed, or digests anew the phone numbers that they digested.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if there is no such tenant, or it is being deleted.
@@ -133,7 +136,8 @@ impl<'a> TxDataKeys<'a> {
         self.tx.record(ChangeKind::DataKey, self.tenant, None).await?;
         let job = match purpose {
             DataKeyPurpose::Seal => Some(self.tx.jobs().add(Some(self.tenant), Task::Reseal {}).await?),
-            _ => None,
+            DataKeyPurpose::Digest => Some(self.tx.jobs().add(Some(self.tenant), Task::Redigest {}).await?),
+            DataKeyPurpose::RefreshMac | DataKeyPurpose::Audit => None,
         };
         Ok((StoredDataKey { number, purpose, newest: true, master_key: master.id(), created_at }, job))
     }
@@ -212,10 +216,14 @@ async fn count<C: ConnectionTrait>(db: &C, text: &str, values: Vec<sea_orm::Valu
     Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
 }
 
-/// The number of a tenant's newest seal key, and when it was made.
-pub(crate) async fn newest_seal(core: &Core, tenant: TenantId) -> Result<(u32, Timestamp), StorageError> {
+/// The number of a tenant's newest key of a purpose, and when it was made.
+pub(crate) async fn newest(
+    core: &Core,
+    tenant: TenantId,
+    purpose: DataKeyPurpose,
+) -> Result<(u32, Timestamp), StorageError> {
     let keys = list(&core.writer, tenant).await?;
-    let newest = keys.into_iter().find(|key| key.purpose == DataKeyPurpose::Seal && key.newest);
+    let newest = keys.into_iter().find(|key| key.purpose == purpose && key.newest);
     newest.map(|key| (key.number, key.created_at)).ok_or(StorageError::NotFound)
 }
 
