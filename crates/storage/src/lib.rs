@@ -57,6 +57,7 @@ pub use repo::idempotency::{Created, Creation, Creations};
 pub use repo::identities::{KnownIdentity, TenantUsers};
 pub use repo::jobs::{Jobs, TxJobs};
 pub use repo::master_keys::{MasterKeyUse, MasterKeys, StoredMasterKey, TxMasterKeys};
+pub use repo::merge_tokens::TxMergeTokens;
 pub use repo::nodes::{Node, Nodes};
 pub use repo::phone_codes::{PhoneCodeClaim, PhoneCodeResult, PhoneCodeTicket, SentPhoneCode, TxPhoneCodes};
 pub use repo::phones::TenantPhones;

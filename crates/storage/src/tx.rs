@@ -21,6 +21,7 @@ use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
 use crate::repo::idempotency::{self, Creation};
 use crate::repo::jobs::TxJobs;
 use crate::repo::master_keys::TxMasterKeys;
+use crate::repo::merge_tokens::TxMergeTokens;
 use crate::repo::phone_codes::TxPhoneCodes;
 use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
@@ -220,6 +221,11 @@ impl<'a> TxScope<'a> {
     /// The phone codes that the tenant's users sent.
     pub fn phone_codes(&self) -> TxPhoneCodes<'a> {
         TxPhoneCodes::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's merge tokens.
+    pub fn merge_tokens(&self) -> TxMergeTokens<'a> {
+        TxMergeTokens::new(self.tx, self.tenant)
     }
 
     /// The tenant's users.

@@ -27,13 +27,14 @@ pub(crate) struct SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 9] = [
+pub(crate) const SEALED: [SealedColumn; 10] = [
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "signing_key", column: "private", row: "kid" },
     SealedColumn { table: "session", column: "session_key", row: "id" },
     SealedColumn { table: "phone", column: "number", row: "id" },
     SealedColumn { table: "phone_code", column: "number", row: "id" },
+    SealedColumn { table: "merge", column: "moved", row: "id" },
     SealedColumn { table: "webhook", column: "secret", row: "id" },
     SealedColumn { table: "webhook", column: "previous_secret", row: "id" },
     SealedColumn { table: "outbox", column: "payload", row: "id" },
