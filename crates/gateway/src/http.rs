@@ -3,9 +3,11 @@
 mod admin;
 pub(crate) mod boundary;
 pub(crate) mod code;
+mod decrypt;
 mod discovery;
 mod docs;
 mod endpoint;
+mod erasure;
 pub(crate) mod error;
 mod extract;
 mod forward_auth;

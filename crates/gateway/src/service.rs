@@ -5,6 +5,7 @@ pub(crate) mod admin;
 pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod directory;
+pub(crate) mod erasure;
 pub(crate) mod forward_auth;
 pub(crate) mod jobs;
 pub(crate) mod limits;

@@ -15,6 +15,8 @@ pub(super) const KNOWN: &[&str] = &[
     "logout",
     "showMe",
     "changeMe",
+    "eraseMe",
+    "decrypt",
     "listMySessions",
     "endMySession",
     "tutorialLogin",
@@ -48,6 +50,19 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
         "changeMe" => {
             let body = json!({"nickname": "me", "id": theirs.login["user"]["id"], "tenant": theirs.slug});
             replies.push(sent(gateway, mine_asks(Method::PATCH, "/v1/me").json(&body), 200).await);
+        }
+        // A fresh code of somebody else proves nothing; neither does one of another mini-program.
+        "eraseMe" => {
+            let openid = theirs.login["user"]["openid"].as_str().unwrap();
+            let code = gateway.simulator().code_of(&theirs.appid, openid).await.code;
+            let body = json!({"code": code, "user": theirs.login["user"]["id"]});
+            replies.push(sent(gateway, mine_asks(Method::DELETE, "/v1/me").json(&body), 400).await);
+        }
+        "decrypt" => {
+            let openid = theirs.login["user"]["openid"].as_str().unwrap();
+            let sealed = gateway.simulator().user_info(&theirs.appid, openid).await;
+            let body = json!({"encryptedData": sealed.encrypted_data, "iv": sealed.iv, "appid": theirs.appid});
+            replies.push(sent(gateway, mine_asks(Method::POST, "/v1/me/decrypt").json(&body), 409).await);
         }
         "listMySessions" => replies.push(sent(gateway, mine_asks(Method::GET, "/v1/me/sessions"), 200).await),
         "endMySession" => {
