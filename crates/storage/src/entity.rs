@@ -9,6 +9,8 @@ pub(crate) mod identity;
 pub(crate) mod instance_key;
 pub(crate) mod job;
 pub(crate) mod node;
+pub(crate) mod push_mark;
+pub(crate) mod push_setting;
 pub(crate) mod retired_slug;
 pub(crate) mod tombstone;
 pub(crate) mod union_member;

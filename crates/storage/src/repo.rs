@@ -11,6 +11,8 @@ pub(crate) mod instance;
 pub(crate) mod jobs;
 pub(crate) mod master_keys;
 pub(crate) mod nodes;
+pub(crate) mod push_marks;
+pub(crate) mod push_settings;
 pub(crate) mod revocations;
 pub(crate) mod service_clients;
 pub(crate) mod sessions;

@@ -5,8 +5,9 @@ use wxgate_crypto::{KeyId, MacKey};
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, released_appid, revocation,
-    revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user,
+    app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, push_mark, push_setting,
+    released_appid, revocation, revocation_counter, service_client, signing_key, tombstone, union_group, union_member,
+    user,
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
@@ -14,6 +15,7 @@ use crate::repo::audiences::TenantAudiences;
 use crate::repo::data_keys::TenantDataKeys;
 use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
 use crate::repo::identities::TenantUsers;
+use crate::repo::push_settings::TenantPushSettings;
 use crate::repo::revocations::TenantRevocations;
 use crate::repo::service_clients::TenantServiceClients;
 use crate::repo::union_groups::TenantUnionGroups;
@@ -42,6 +44,8 @@ tenant_owned!(
     data_key,
     forward_auth_policy,
     identity,
+    push_mark,
+    push_setting,
     released_appid,
     revocation,
     revocation_counter,
@@ -111,6 +115,11 @@ impl TenantScope {
     /// The tenant's forward-auth policies.
     pub fn forward_auth_policies(&self) -> TenantForwardAuthPolicies {
         TenantForwardAuthPolicies::new(self.storage.clone(), self.tenant)
+    }
+
+    /// How the tenant's apps take pushes.
+    pub fn push_settings(&self) -> TenantPushSettings {
+        TenantPushSettings::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's users, by what WeChat calls them.
