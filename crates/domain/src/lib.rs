@@ -4,6 +4,7 @@ pub mod admin_key;
 pub mod app;
 pub mod audience;
 pub mod data_key;
+pub mod event;
 pub mod forward_auth;
 pub mod identity;
 pub mod ids;
@@ -21,16 +22,18 @@ pub mod signing_key;
 pub mod tenant;
 pub mod time;
 pub mod user;
+pub mod webhook;
 
 pub use admin_key::{AdminKey, AdminKeySecret, AdminScope, AdminScopes};
 pub use app::{App, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState, SecretStatus};
 pub use audience::{Audience, Scope};
 pub use data_key::DataKeyPurpose;
+pub use event::{CandidateCause, EraseCause, Event, EventKind, EventKinds};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
 pub use ids::{
-    AdminKeyId, AppId, ExternalId, JobId, LoginCode, NodeId, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId,
-    UserId, WechatAppid,
+    AdminKeyId, AppId, EventId, ExternalId, JobId, LoginCode, MergeId, NodeId, OpenId, SessionId, Slug, TenantId,
+    UnionGroupId, UnionId, UserId, WebhookId, WechatAppid,
 };
 pub use ids::{MalformedId, ServiceClientId};
 pub use job::{Job, JobState, Task};
@@ -47,3 +50,4 @@ pub use signing_key::{Kid, SigningAlgorithm, SigningKeyState, StoredSigningKey};
 pub use tenant::{Tenant, TenantStatus};
 pub use time::{Clock, Timestamp};
 pub use user::{Profile, ProfileParts, User, UserStatus};
+pub use webhook::{DeliveryState, WebhookStatus};

@@ -46,6 +46,13 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
+    /// Seconds until the next midnight in Beijing, when WeChat's daily quotas begin anew: 1 to 86,400.
+    pub fn until_midnight_in_beijing(self) -> u32 {
+        const DAY: i64 = 86_400;
+        const BEIJING: i64 = 8 * 3_600;
+        u32::try_from(DAY - (self.seconds() + BEIJING).rem_euclid(DAY)).unwrap_or(0)
+    }
+
     /// The time from `earlier` to this moment; zero if `earlier` is in fact later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -127,6 +134,13 @@ mod tests {
         assert_eq!(before.since(clock.now()), Duration::ZERO);
         assert_eq!(Timestamp::from_millis(-1).seconds(), -1);
         assert_eq!(Timestamp::from_millis(i64::MAX).plus(Duration::MAX).millis(), i64::MAX);
+    }
+
+    #[test]
+    fn quotas_begin_anew_at_midnight_in_beijing() {
+        // 2026-11-22T15:59:59Z is one second before midnight there.
+        assert_eq!(Timestamp::from_millis(1_795_363_199_000).until_midnight_in_beijing(), 1);
+        assert_eq!(Timestamp::from_millis(1_795_363_200_000).until_midnight_in_beijing(), 86_400);
     }
 
     #[test]

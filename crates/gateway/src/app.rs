@@ -22,6 +22,7 @@ use crate::http::boundary::Listener;
 use crate::http::server::serve;
 use crate::master_keys::MasterKeys;
 use crate::metrics::Metrics;
+use crate::service::access_tokens::{AccessTokens, Holders};
 use crate::service::account::Accounts;
 use crate::service::admin::{Caller, Desk};
 use crate::service::clients::Clients;
@@ -55,6 +56,7 @@ pub(crate) struct Gateway {
     pub(crate) logins: Logins,
     pub(crate) refreshes: Refreshes,
     pub(crate) accounts: Accounts,
+    pub(crate) access_tokens: AccessTokens,
     pub(crate) verified: Verified,
     pub(crate) forward_auth: ForwardAuth,
     pub(crate) revocations: Revocations,
@@ -72,6 +74,7 @@ impl Gateway {
         tokio::spawn(self.revocations.clone().follow());
         tokio::spawn(self.readiness.clone().watch(storage.clone()));
         tokio::spawn(forget_full_buckets(self.limits.clone()));
+        tokio::spawn(self.access_tokens.clone().keep(self.readiness.stopping()));
         tokio::spawn(keep_signing_keys(self.desk.serve(Caller::system()).signing_keys()));
     }
 }
@@ -145,6 +148,15 @@ impl App {
             tokens: tokens.clone(),
             metrics: metrics.clone(),
         };
+        let access_tokens = AccessTokens {
+            clock: clock.clone(),
+            random: random.clone(),
+            wechat: wechat.clone(),
+            directory: directory.clone(),
+            metrics: metrics.clone(),
+            tasks: tasks.clone(),
+            holders: Holders::default(),
+        };
         let logins = Logins {
             clock: clock.clone(),
             storage: storage.clone(),
@@ -156,7 +168,12 @@ impl App {
             metrics: metrics.clone(),
             tasks: tasks.clone(),
         };
-        let accounts = Accounts { storage: storage.clone(), directory: directory.clone(), logins: logins.clone() };
+        let accounts = Accounts {
+            storage: storage.clone(),
+            directory: directory.clone(),
+            logins: logins.clone(),
+            access_tokens: access_tokens.clone(),
+        };
         let revocations = Revocations {
             clock: clock.clone(),
             random: random.clone(),
@@ -187,6 +204,7 @@ impl App {
             logins,
             refreshes,
             accounts,
+            access_tokens,
             verified,
             forward_auth,
             revocations,

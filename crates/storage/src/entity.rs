@@ -4,16 +4,20 @@
 
 pub(crate) mod audit_chain;
 pub(crate) mod audit_entry;
+pub(crate) mod delivery;
 pub(crate) mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod instance_key;
 pub(crate) mod job;
 pub(crate) mod node;
+pub(crate) mod outbox;
 pub(crate) mod push_mark;
 pub(crate) mod push_setting;
 pub(crate) mod retired_slug;
 pub(crate) mod tombstone;
 pub(crate) mod union_member;
+pub(crate) mod webhook;
+pub(crate) mod webhook_turn;
 
 /// The one row about the whole database.
 pub(crate) mod instance {

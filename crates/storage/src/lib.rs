@@ -18,6 +18,7 @@ mod group_commit;
 mod import_users;
 mod job;
 mod keys;
+mod listeners;
 mod migrate;
 mod open_session;
 mod refresh_session;
@@ -46,6 +47,7 @@ pub use repo::admin_keys::{AdminKeys, NewAdminKey, TxAdminKeys};
 pub use repo::apps::{AllApps, AppChange, NewApp, StoredApp, TenantApps};
 pub use repo::audiences::{AllAudiences, AudienceUse, OwnedAudience, TenantAudiences};
 pub use repo::data_keys::{StoredDataKey, TenantDataKeys, TxDataKeys};
+pub use repo::events::TxEvents;
 pub use repo::forward_auth_policies::{
     AllForwardAuthPolicies, NewForwardAuthPolicy, StoredForwardAuthPolicy, TenantForwardAuthPolicies,
 };

@@ -4,6 +4,7 @@ pub(crate) mod admin_keys;
 pub(crate) mod apps;
 pub(crate) mod audiences;
 pub(crate) mod data_keys;
+pub(crate) mod events;
 pub(crate) mod forward_auth_policies;
 pub(crate) mod idempotency;
 pub(crate) mod identities;
@@ -21,6 +22,7 @@ pub(crate) mod tenants;
 pub(crate) mod tombstones;
 pub(crate) mod union_groups;
 pub(crate) mod users;
+pub(crate) mod webhooks;
 
 use std::str::FromStr;
 

@@ -5,9 +5,9 @@ use wxgate_crypto::{KeyId, MacKey};
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, push_mark, push_setting,
-    released_appid, revocation, revocation_counter, service_client, signing_key, tombstone, union_group, union_member,
-    user,
+    app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, outbox, push_mark,
+    push_setting, released_appid, revocation, revocation_counter, service_client, signing_key, tombstone, union_group,
+    union_member, user, webhook, webhook_turn,
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
@@ -42,8 +42,10 @@ tenant_owned!(
     audit_chain,
     audit_entry,
     data_key,
+    delivery,
     forward_auth_policy,
     identity,
+    outbox,
     push_mark,
     push_setting,
     released_appid,
@@ -54,7 +56,9 @@ tenant_owned!(
     tombstone,
     union_group,
     union_member,
-    user
+    user,
+    webhook,
+    webhook_turn
 );
 
 /// A query over the rows of a tenant.

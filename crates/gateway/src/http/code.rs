@@ -101,6 +101,7 @@ codes! {
     Internal 500 "INTERNAL" None, "Something failed on our side.";
     AppMisconfigured 500 "APP_MISCONFIGURED" Some(Action::Stop), "The mini-program's set-up needs its operator.";
     UpstreamBadResponse 502 "UPSTREAM_BAD_RESPONSE" Some(Action::NewCode), "WeChat's answer made no sense.";
+    AppTokenUnavailable 503 "APP_TOKEN_UNAVAILABLE" Some(Action::Wait), "WeChat gives no access token of the mini-program at the moment.";
     Overloaded 503 "OVERLOADED" Some(Action::Wait), "Too much to do at the moment.";
     UpstreamBusy 503 "UPSTREAM_BUSY" Some(Action::NewCode), "WeChat is busy.";
     UpstreamTimeout 503 "UPSTREAM_TIMEOUT" Some(Action::NewCode), "WeChat did not answer in time.";

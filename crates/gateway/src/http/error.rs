@@ -8,8 +8,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use wxgate_storage::{FeedError, StorageError};
 use wxgate_token::{IssueError, VerifyError};
+use wxgate_wechat_client::{CallError, RefusedClass};
 
 use super::code::{Action, Code};
+use crate::service::access_tokens::TokenCallError;
 use crate::service::account::AccountError;
 use crate::service::clients::ClientError;
 use crate::service::directory::DirectoryError;
@@ -147,6 +149,63 @@ impl From<AccountError> for ApiError {
             AccountError::Storage(_) => Code::Internal,
         };
         Self::caused(code, error)
+    }
+}
+
+/// For calls that may be made again as they are. A call that uses up a code says `new_code` where this says `wait`.
+impl From<TokenCallError> for ApiError {
+    fn from(error: TokenCallError) -> Self {
+        let mut told = Self::from(Code::from(&error));
+        match &error {
+            TokenCallError::Unavailable { retry_after } => told.retry_after = Some(*retry_after),
+            TokenCallError::QuotaExhausted { retry_after } => {
+                told.action = Some(Action::Stop);
+                told.retry_after = Some(*retry_after);
+            }
+            TokenCallError::Call(error) => match told.code {
+                Code::UpstreamTimeout | Code::UpstreamBusy | Code::UpstreamUnavailable | Code::UpstreamBadResponse => {
+                    told.action = Some(Action::Wait);
+                    told.retry_after = Some(1);
+                }
+                Code::Overloaded => told.retry_after = Some(1),
+                Code::RateLimited => told.retry_after = Some(60),
+                Code::AppTokenUnavailable => told.retry_after = Some(back_off(error)),
+                _ => {}
+            },
+        }
+        told.source = Some(Box::new(error));
+        told
+    }
+}
+
+/// How long WeChat's refusal asks to wait; ten minutes where it does not say.
+fn back_off(error: &CallError) -> u32 {
+    let wait = if let CallError::Refused(refused) = error { refused.back_off() } else { None };
+    wait.and_then(|wait| u32::try_from(wait.as_secs()).ok()).unwrap_or(600)
+}
+
+impl From<&TokenCallError> for Code {
+    fn from(error: &TokenCallError) -> Self {
+        match error {
+            TokenCallError::Unavailable { .. } => Self::AppTokenUnavailable,
+            TokenCallError::QuotaExhausted { .. } => Self::RateLimited,
+            TokenCallError::Call(CallError::Timeout) => Self::UpstreamTimeout,
+            TokenCallError::Call(CallError::Unavailable) => Self::UpstreamUnavailable,
+            TokenCallError::Call(CallError::BadResponse(_)) => Self::UpstreamBadResponse,
+            TokenCallError::Call(CallError::Overloaded) => Self::Overloaded,
+            TokenCallError::Call(CallError::Refused(refused)) => match refused.class {
+                RefusedClass::TokenDead | RefusedClass::AddressRefused | RefusedClass::TicketInvalid => {
+                    Self::AppTokenUnavailable
+                }
+                RefusedClass::Busy => Self::UpstreamBusy,
+                RefusedClass::CodeInvalid | RefusedClass::CodeOfOtherKind => Self::CodeInvalid,
+                RefusedClass::SessionKeyStale => Self::SessionKeyStale,
+                RefusedClass::UserBlocked => Self::UserBlocked,
+                RefusedClass::RateLimited | RefusedClass::QuotaExhausted => Self::RateLimited,
+                RefusedClass::NotAuthorized => Self::AppNotAuthorized,
+                RefusedClass::Misconfigured => Self::AppMisconfigured,
+            },
+        }
     }
 }
 

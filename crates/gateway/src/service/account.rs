@@ -6,6 +6,7 @@ use wxgate_domain::{EndReason, OpenedSession, Profile, SessionId, SessionState, 
 use wxgate_storage::{LiveSession, RefreshSessionError, Storage, StorageError};
 use wxgate_token::Claims;
 
+use super::access_tokens::AccessTokens;
 use super::directory::{ActiveApp, Directory, DirectoryError, KnownTenant};
 use super::login::{Attempt, LoginError, Logins};
 
@@ -15,6 +16,8 @@ pub(crate) struct Accounts {
     pub(crate) storage: Storage,
     pub(crate) directory: Directory,
     pub(crate) logins: Logins,
+    #[allow(dead_code, reason = "the calls that need it come next")]
+    pub(crate) access_tokens: AccessTokens,
 }
 
 /// Whoever holds a user's access token, and whose session goes on.

@@ -14,7 +14,11 @@ use crate::tx;
 
 /// Every table with rows of tenants, each before those that its rows refer to, and a column by which some of a tenant's
 /// rows can be named. (`change` is not here: others must still hear of what it says.)
-const TABLES: [(&str, &str); 22] = [
+const TABLES: [(&str, &str); 26] = [
+    ("delivery", "event_id"),
+    ("outbox", "id"),
+    ("webhook_turn", "webhook_id"),
+    ("webhook", "id"),
     ("session", "id"),
     ("union_member", "user_id"),
     ("identity", "id"),

@@ -98,7 +98,7 @@ impl LoginError {
                 RejectedClass::CodeUsed => Self::CodeUsed,
                 RejectedClass::UserBlocked => Self::UserBlocked,
                 RejectedClass::RateLimited => Self::RateLimited { retry_after: 60 },
-                RejectedClass::QuotaExhausted => Self::QuotaExhausted { retry_after: until_midnight_in_beijing(now) },
+                RejectedClass::QuotaExhausted => Self::QuotaExhausted { retry_after: now.until_midnight_in_beijing() },
                 RejectedClass::NotAuthorized => Self::NotAuthorized,
                 RejectedClass::Misconfigured => Self::Misconfigured { errcode: rejected.errcode },
             },
@@ -131,24 +131,5 @@ impl From<TokenError> for LoginError {
             TokenError::Storage(error) => error.into(),
             TokenError::Issue(error) => Self::internal(&error),
         }
-    }
-}
-
-/// Seconds until WeChat's daily quotas begin anew.
-fn until_midnight_in_beijing(now: Timestamp) -> u32 {
-    const DAY: i64 = 86_400;
-    let of_day = (now.seconds() + 8 * 3_600).rem_euclid(DAY);
-    u32::try_from(DAY - of_day).unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quotas_begin_anew_at_midnight_in_beijing() {
-        // 2026-11-22T15:59:59Z is one second before midnight there.
-        assert_eq!(until_midnight_in_beijing(Timestamp::from_millis(1_795_363_199_000)), 1);
-        assert_eq!(until_midnight_in_beijing(Timestamp::from_millis(1_795_363_200_000)), 86_400);
     }
 }

@@ -1,0 +1,203 @@
+//! WeChat's access_token of each app: fetched once for all who need it, replaced before it ends, and once more when WeChat
+//! says that it is dead. Logins by code never come here.
+//!
+//! Source: WeChat, "API: getStableAccessToken" and "Get access_token".
+
+mod error;
+mod holder;
+mod pause;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wxgate_crypto::Random;
+use wxgate_domain::{AppId, Clock, TenantId, Timestamp};
+use wxgate_wechat_client::{Access, CallError, Client, IssuedToken, RefusedClass, SecretSlot, TokenMode};
+
+use self::holder::{Follower, Holder, Lead, Standing};
+use super::directory::{ActiveApp, Directory};
+use crate::metrics::Metrics;
+
+pub(crate) use self::error::TokenCallError;
+pub(crate) use self::holder::Held;
+
+/// Apps whose tokens are held at once; the least used go first. A token that went is fetched again when it is needed.
+const HELD: u64 = 20_000;
+
+/// An app that nobody called for so long is forgotten: its token has ended.
+const FORGOTTEN: Duration = Duration::from_hours(2);
+
+/// How long a caller waits for a fetch. The client gives up on WeChat earlier.
+const WAIT: Duration = Duration::from_secs(4);
+
+/// What a fetch may take, whatever it waits for.
+const BUDGET: Duration = Duration::from_secs(10);
+
+/// How often tokens are looked at that may be due.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Fetches that a look begins at most, so that many apps that are due at once do not come over WeChat together.
+const AT_ONCE: usize = 64;
+
+/// Holds the access_tokens of all apps.
+#[derive(Clone)]
+pub(crate) struct AccessTokens {
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) wechat: Client,
+    pub(crate) directory: Directory,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Fetches under way, which outlive those who wait for them.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) holders: Holders,
+}
+
+/// What is known of each app's token.
+#[derive(Clone)]
+pub(crate) struct Holders(Cache<(TenantId, AppId), Arc<Holder>>);
+
+impl Default for Holders {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(HELD).time_to_idle(FORGOTTEN).build())
+    }
+}
+
+impl AccessTokens {
+    /// Makes a call with the app's token. If WeChat says that the token is dead, the call is made once more with another.
+    ///
+    /// # Errors
+    /// [`TokenCallError`]: there is no token to be had, or the call failed.
+    pub(crate) async fn call<T>(
+        &self,
+        app: &Arc<ActiveApp>,
+        call: impl AsyncFn(Access<'_>) -> Result<T, CallError>,
+    ) -> Result<T, TokenCallError> {
+        let held = self.token(app).await?;
+        let result = call(Access::plain(&app.app.appid, &held.token)).await;
+        let is_dead = result.as_ref().is_err_and(CallError::token_is_dead);
+        if is_dead && self.bury(app, &held) {
+            let held = self.token(app).await?;
+            let result = call(Access::plain(&app.app.appid, &held.token)).await;
+            return result.map_err(|error| TokenCallError::of_call(error, self.clock.now()));
+        }
+        result.map_err(|error| TokenCallError::of_call(error, self.clock.now()))
+    }
+
+    /// The app's token: the one at hand, or the one that is being fetched.
+    ///
+    /// # Errors
+    /// [`TokenCallError::Unavailable`].
+    pub(crate) async fn token(&self, app: &Arc<ActiveApp>) -> Result<Arc<Held>, TokenCallError> {
+        let holder = self.holder(app);
+        let follower = match holder.claim(&app.app.secret.fingerprint, self.clock.now()) {
+            Standing::Held(held) => return Ok(held),
+            Standing::Follow(follower) => follower,
+            Standing::Lead(lead, follower) => {
+                self.tasks.spawn(self.clone().fetch(app.clone(), lead));
+                follower
+            }
+            Standing::Paused(wait) => return Err(TokenCallError::unavailable(wait)),
+        };
+        arrived(follower).await
+    }
+
+    /// Lets go of a token that WeChat called dead; whether another may be had. Whoever comes with a token that is not held
+    /// any more takes the one that is.
+    fn bury(&self, app: &ActiveApp, dead: &Held) -> bool {
+        let buried = self.holder(app).bury(&dead.token.digest(), self.clock.now());
+        if buried {
+            tracing::info!(wechat.appid = %app.app.appid, "WeChat calls the app's access_token dead; another is fetched");
+        }
+        buried
+    }
+
+    fn holder(&self, app: &ActiveApp) -> Arc<Holder> {
+        self.holders.0.get_with((app.tenant.id(), app.app.id), Arc::default)
+    }
+
+    /// Fetches a token, whoever still waits for it. If this dies, the lead says so.
+    async fn fetch(self, app: Arc<ActiveApp>, lead: Lead) {
+        let asked_at = self.clock.now();
+        let asked = self.wechat.stable_token(&app.app.appid, &app.credential, TokenMode::Normal);
+        let issued = tokio::time::timeout(BUDGET, asked).await.unwrap_or(Err(CallError::Timeout));
+        let now = self.clock.now();
+        match issued {
+            Ok(issued) => {
+                self.note_slot(&app, issued.slot);
+                lead.settle(&self.held(issued, asked_at), now);
+            }
+            Err(error) => {
+                tell_operator(&app, &error);
+                lead.fail(&error, &app.app.secret.fingerprint, now);
+            }
+        }
+    }
+
+    /// A token with the moments at which it is replaced and no longer used.
+    fn held(&self, issued: IssuedToken, asked_at: Timestamp) -> Arc<Held> {
+        Arc::new(Held::new(issued.token, (asked_at, issued.expires_in), self.random.fraction()))
+    }
+
+    fn note_slot(&self, app: &ActiveApp, slot: SecretSlot) {
+        if slot == SecretSlot::Previous {
+            self.metrics.previous_secret.inc();
+            tracing::warn!(wechat.appid = %app.app.appid, "WeChat accepts only the previous AppSecret of this app");
+        }
+    }
+
+    /// Replaces tokens in good time, until the process stops. Only those that somebody used since they were fetched.
+    pub(crate) async fn keep(self, stopping: CancellationToken) {
+        let mut interval = tokio::time::interval(EVERY);
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                _ = interval.tick() => self.refresh_due(),
+            }
+        }
+    }
+
+    /// Begins to fetch the tokens that are due.
+    fn refresh_due(&self) {
+        let now = self.clock.now();
+        let due = self.holders.0.iter().filter_map(|(app, holder)| Some((*app, holder.due(now)?)));
+        for ((tenant, app), lead) in due.take(AT_ONCE) {
+            let tokens = self.clone();
+            self.tasks.spawn(async move {
+                match tokens.directory.active_app_of(tenant, app).await {
+                    Ok(active) => tokens.fetch(active, lead).await,
+                    // Not served any more, or not to be read now: what is held goes on until its end.
+                    Err(_) => lead.postpone(tokens.clock.now()),
+                }
+            });
+        }
+    }
+}
+
+/// What a fetch under way brought. Nobody waits longer than [`WAIT`], whatever became of it.
+async fn arrived(follower: Follower) -> Result<Arc<Held>, TokenCallError> {
+    match tokio::time::timeout(WAIT, follower.outcome()).await {
+        Ok(Ok(held)) => Ok(held),
+        Ok(Err(wait)) => Err(TokenCallError::unavailable(wait)),
+        Err(_) => Err(TokenCallError::unavailable(EVERY)),
+    }
+}
+
+/// Tells the operator what only the operator can mend, with the numbers that clients never see.
+fn tell_operator(app: &ActiveApp, error: &CallError) {
+    let CallError::Refused(refused) = error else { return };
+    let (appid, errcode, meaning) = (&app.app.appid, refused.errcode, refused.meaning());
+    let rid = refused.rid.as_ref().map_or("", |rid| rid.as_str());
+    let address = refused.our_address.map(|address| address.to_string()).unwrap_or_default();
+    match refused.class {
+        RefusedClass::AddressRefused => {
+            tracing::error!(wechat.appid = %appid, wechat.errcode = errcode, wechat.rid = rid, wechat.our_address = address, meaning, "WeChat gives no access_token of this app to our address; logins by code go on");
+        }
+        RefusedClass::Busy | RefusedClass::RateLimited => {}
+        _ => {
+            tracing::error!(wechat.appid = %appid, wechat.errcode = errcode, wechat.rid = rid, meaning, "WeChat gives no access_token of this app; logins by code may go on");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Why a call that needs an access_token failed.
+
+use std::time::Duration;
+
+use wxgate_domain::Timestamp;
+use wxgate_wechat_client::{CallError, Refused, RefusedClass};
+
+/// Why a call that needs an access_token failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum TokenCallError {
+    /// There is no token to be had for so many seconds. Nothing was called.
+    #[error("no access_token of this app is to be had")]
+    Unavailable { retry_after: u32 },
+    /// The day's calls are used up; they are back at midnight in Beijing, in so many seconds.
+    #[error("the day's calls of this interface are used up")]
+    QuotaExhausted { retry_after: u32 },
+    /// The call itself failed. A token that is still dead after one more try is [`TokenCallError::Unavailable`].
+    #[error(transparent)]
+    Call(CallError),
+}
+
+/// How long to wait where WeChat calls even a fresh token dead.
+const STILL_DEAD: u32 = 30;
+
+impl TokenCallError {
+    /// No token for so long; at least a second.
+    pub(super) fn unavailable(wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        Self::Unavailable { retry_after: u32::try_from(seconds).unwrap_or(u32::MAX) }
+    }
+
+    /// What a call that failed means.
+    pub(super) fn of_call(error: CallError, now: Timestamp) -> Self {
+        match error {
+            CallError::Refused(Refused { class: RefusedClass::TokenDead, .. }) => {
+                Self::Unavailable { retry_after: STILL_DEAD }
+            }
+            CallError::Refused(Refused { class: RefusedClass::QuotaExhausted, .. }) => {
+                Self::QuotaExhausted { retry_after: now.until_midnight_in_beijing() }
+            }
+            error => Self::Call(error),
+        }
+    }
+}
