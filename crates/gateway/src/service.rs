@@ -13,6 +13,7 @@ pub(crate) mod jobs;
 pub(crate) mod limits;
 pub(crate) mod login;
 pub(crate) mod oauth;
+pub(crate) mod push;
 pub(crate) mod refresh;
 pub(crate) mod revocations;
 pub(crate) mod revoked;

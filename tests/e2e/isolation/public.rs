@@ -32,6 +32,8 @@ pub(super) const KNOWN: &[&str] = &[
     "revoke",
     "revocations",
     "forwardAuth",
+    "verifyPush",
+    "receivePush",
     "live",
     "ready",
 ];
@@ -124,6 +126,25 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
             let ask = client.request(Method::GET, &format!("/t/{}/revocations", theirs.slug));
             let ask = ask.basic_auth(&mine.client.id, Some(&mine.client.secret));
             replies.push(sent(gateway, ask, 401).await);
+        }
+        // The address names the app, and what it names is checked with its own token.
+        "verifyPush" => {
+            let query = "timestamp=1700000000&nonce=1&signature=00&echostr=1";
+            for appid in [&mine.appid, &theirs.appid] {
+                let ask = client.request(Method::GET, &format!("/wechat/push/{appid}?{query}"));
+                replies.push(sent(gateway, ask, 404).await);
+            }
+        }
+        "receivePush" => {
+            let set =
+                gateway.operator().put(&format!("/apps/{}/push", mine.appid), &json!({"mode": "plain"})).await.ok();
+            let push = json!({
+                "url": format!("{}/wechat/push/{}", client.base(), mine.appid), "appid": mine.appid, "mode": "safe",
+                "format": "json", "token": set["token"], "encoding_aes_key": set["encoding_aes_key"],
+                "message": {"Event": "user_authorization_cancellation", "OpenID": theirs.login["user"]["openid"]},
+            });
+            let told = gateway.simulator().push(&push).await;
+            assert_eq!(told["deliveries"][0]["status"], 200, "{told}");
         }
         "forwardAuth" => {
             replies.push(sent(gateway, mine_asks(Method::GET, &format!("/forward-auth/{}", theirs.policy)), 401).await);

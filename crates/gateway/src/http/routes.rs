@@ -10,8 +10,8 @@ use super::error::ApiError;
 use super::oauth::{introspect, revoke, token};
 use super::openapi::about::About;
 use super::{
-    admin, decrypt, discovery, docs, erasure, forward_auth, health, jwks, login, logout, me, metrics, openapi, refresh,
-    revocations, sessions, tutorial,
+    admin, decrypt, discovery, docs, erasure, forward_auth, health, jwks, login, logout, me, metrics, openapi, push,
+    refresh, revocations, sessions, tutorial,
 };
 use crate::operation::{self, Method, Operation};
 
@@ -41,6 +41,7 @@ pub(super) fn public() -> Vec<Endpoint> {
         at("/.well-known/jwks.json").get(jwks::shared, jwks::about_shared),
         at("/t/{tenant}/oauth/revoke").post(revoke::post, revoke::about),
         at("/t/{tenant}/revocations").get(revocations::get, revocations::about),
+        at("/wechat/push/{appid}").get(push::verify, push::about_verify).post(push::receive, push::about_receive),
         at("/livez").get(health::live, health::about_live),
         at("/readyz").get(health::ready, health::about_ready),
     ]

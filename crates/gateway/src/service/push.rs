@@ -95,23 +95,13 @@ impl Pushes {
     }
 
     /// Whether WeChat verifies the address of this app. A time and nonce that serve for that serve for no push.
-    pub(crate) async fn verify(
-        &self,
-        appid: &WechatAppid,
-        stamp: Stamp<'_>,
-        signature: &str,
-    ) -> Result<(), PushError> {
+    pub(crate) async fn verify(&self, appid: &WechatAppid, stamp: Stamp<'_>, signature: &str) -> Result<(), PushError> {
         let verified = self.try_to_verify(appid, stamp, signature).await;
         self.metrics.push(verified.as_ref().err().map_or("verified", PushError::outcome));
         verified
     }
 
-    async fn try_to_verify(
-        &self,
-        appid: &WechatAppid,
-        stamp: Stamp<'_>,
-        signature: &str,
-    ) -> Result<(), PushError> {
+    async fn try_to_verify(&self, appid: &WechatAppid, stamp: Stamp<'_>, signature: &str) -> Result<(), PushError> {
         let settings = self.settings(appid).await?;
         if !settings.keys.token.signs(&stamp, signature) {
             return Err(PushError::Frame(PushFailure::Signature));

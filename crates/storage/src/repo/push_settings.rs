@@ -139,11 +139,15 @@ impl<'a> TxPushSettings<'a> {
         Self { tx, tenant }
     }
 
-    /// Sets up the pushes of an app, or changes how they are set up. What was made is told with its secrets.
+    /// Sets up the pushes of an app, or changes how they are set up: how they are now, and whether there was nothing yet.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such app.
-    pub async fn set(&self, appid: &WechatAppid, change: PushChange) -> Result<(PushStatus, PushKeys), StorageError> {
+    pub async fn set(
+        &self,
+        appid: &WechatAppid,
+        change: PushChange,
+    ) -> Result<(PushStatus, PushKeys, bool), StorageError> {
         let (app, keys) = (self.locked_app(appid).await?, self.keys().await?);
         let random = &self.tx.core.random;
         let there = of_app(self.tenant, app).lock_exclusive().one(&self.tx.tx).await?;
@@ -163,7 +167,7 @@ impl<'a> TxPushSettings<'a> {
             previous,
         };
         let status = self.store(app, is_new, (change.mode.unwrap_or(mode), &push), &keys).await?;
-        Ok((status, push))
+        Ok((status, push, is_new))
     }
 
     /// Takes another EncodingAESKey, this one or one that is made; the one before counts until it is forgotten.
