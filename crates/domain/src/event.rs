@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::ids::{MalformedId, MergeId, SessionId, UserId, WechatAppid, parsed};
+use crate::merge::CandidateCause;
 use crate::rotation::EndReason;
 use crate::time::Timestamp;
 
@@ -166,25 +167,6 @@ impl Event {
             Self::PushForwarded { appid, user, message } => {
                 json!({ "appid": appid, "user_id": user, "message": message })
             }
-        }
-    }
-}
-
-/// What says that two users may be one person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CandidateCause {
-    /// A unionid appeared that is another user's.
-    Unionid,
-    /// They showed one phone number.
-    Phone,
-}
-
-impl CandidateCause {
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unionid => "unionid",
-            Self::Phone => "phone",
         }
     }
 }

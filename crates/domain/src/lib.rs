@@ -10,6 +10,7 @@ pub mod identity;
 pub mod ids;
 pub mod job;
 pub mod key_rotation;
+pub mod merge;
 pub mod network;
 pub mod policy;
 pub mod push;
@@ -28,16 +29,17 @@ pub use admin_key::{AdminKey, AdminKeySecret, AdminScope, AdminScopes};
 pub use app::{App, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState, SecretStatus};
 pub use audience::{Audience, Scope};
 pub use data_key::DataKeyPurpose;
-pub use event::{CandidateCause, EraseCause, Event, EventKind, EventKinds};
+pub use event::{EraseCause, Event, EventKind, EventKinds};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
 pub use ids::{
-    AdminKeyId, AppId, EventId, ExternalId, JobId, LoginCode, MergeId, NodeId, OpenId, SessionId, Slug, TenantId,
-    UnionGroupId, UnionId, UserId, WebhookId, WechatAppid,
+    AdminKeyId, AppId, EventId, ExternalId, JobId, LoginCode, MergeCandidateId, MergeId, NodeId, OpenId, SessionId,
+    Slug, TenantId, UnionGroupId, UnionId, UserId, WebhookId, WechatAppid,
 };
 pub use ids::{MalformedId, ServiceClientId};
 pub use job::{Job, JobState, Task};
 pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
+pub use merge::{CandidateCause, CandidateState, MergeCause, MergeGrant, MergePolicy, MergeToken};
 pub use network::Network;
 pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy};
 pub use push::{PushMode, PushSettings, PushStatus, UnknownPushMode, WeakPushToken, Withdrawn, strong_push_token};

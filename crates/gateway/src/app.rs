@@ -32,6 +32,7 @@ use crate::service::forward_auth::ForwardAuth;
 use crate::service::jobs::Jobs;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
+use crate::service::merge_tokens::MergeTokens;
 use crate::service::oauth::OAuth;
 use crate::service::push::Pushes;
 use crate::service::refresh::Refreshes;
@@ -174,6 +175,7 @@ impl App {
             storage: storage.clone(),
             directory: directory.clone(),
             logins: logins.clone(),
+            merge_tokens: MergeTokens { storage: storage.clone() },
             access_tokens: access_tokens.clone(),
         };
         let revocations = Revocations {

@@ -9,6 +9,11 @@ pub(crate) mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod instance_key;
 pub(crate) mod job;
+#[allow(dead_code, reason = "merges come next")]
+pub(crate) mod merge;
+#[allow(dead_code, reason = "merges come next")]
+pub(crate) mod merge_candidate;
+pub(crate) mod merge_token;
 pub(crate) mod node;
 pub(crate) mod outbox;
 pub(crate) mod push_mark;

@@ -55,6 +55,7 @@ pub use repo::idempotency::{Created, Creation, Creations};
 pub use repo::identities::{KnownIdentity, TenantUsers};
 pub use repo::jobs::{Jobs, TxJobs};
 pub use repo::master_keys::{MasterKeyUse, MasterKeys, StoredMasterKey, TxMasterKeys};
+pub use repo::merge_tokens::TxMergeTokens;
 pub use repo::nodes::{Node, Nodes};
 pub use repo::push_marks::{Arrival, Arrived, TxPushMarks};
 pub use repo::push_settings::{AllPushSettings, PushChange, TenantPushSettings, TxPushSettings};

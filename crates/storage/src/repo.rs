@@ -11,6 +11,7 @@ pub(crate) mod identities;
 pub(crate) mod instance;
 pub(crate) mod jobs;
 pub(crate) mod master_keys;
+pub(crate) mod merge_tokens;
 pub(crate) mod nodes;
 pub(crate) mod push_marks;
 pub(crate) mod push_settings;

@@ -5,9 +5,9 @@ use wxgate_crypto::{KeyId, MacKey};
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, outbox, push_mark,
-    push_setting, released_appid, revocation, revocation_counter, service_client, signing_key, tombstone, union_group,
-    union_member, user, webhook, webhook_turn,
+    app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge, merge_candidate,
+    merge_token, outbox, push_mark, push_setting, released_appid, revocation, revocation_counter, service_client,
+    signing_key, tombstone, union_group, union_member, user, webhook, webhook_turn,
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
@@ -45,6 +45,9 @@ tenant_owned!(
     delivery,
     forward_auth_policy,
     identity,
+    merge,
+    merge_candidate,
+    merge_token,
     outbox,
     push_mark,
     push_setting,

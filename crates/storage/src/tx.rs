@@ -20,6 +20,7 @@ use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
 use crate::repo::idempotency::{self, Creation};
 use crate::repo::jobs::TxJobs;
 use crate::repo::master_keys::TxMasterKeys;
+use crate::repo::merge_tokens::TxMergeTokens;
 use crate::repo::push_marks::TxPushMarks;
 use crate::repo::push_settings::TxPushSettings;
 use crate::repo::revocations::TxRevocations;
@@ -220,6 +221,11 @@ impl<'a> TxScope<'a> {
     /// The tenant's feed of what ended.
     pub fn revocations(&self) -> TxRevocations<'a> {
         TxRevocations::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's merge tokens.
+    pub fn merge_tokens(&self) -> TxMergeTokens<'a> {
+        TxMergeTokens::new(self.tx, self.tenant)
     }
 
     /// The tenant's users.

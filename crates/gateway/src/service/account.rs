@@ -9,6 +9,7 @@ use wxgate_token::Claims;
 use super::access_tokens::AccessTokens;
 use super::directory::{ActiveApp, Directory, DirectoryError, KnownTenant};
 use super::login::{Attempt, LoginError, Logins};
+use super::merge_tokens::MergeTokens;
 
 /// Serves users who are logged in.
 #[derive(Clone)]
@@ -16,6 +17,8 @@ pub(crate) struct Accounts {
     pub(crate) storage: Storage,
     pub(crate) directory: Directory,
     pub(crate) logins: Logins,
+    #[allow(dead_code, reason = "the calls that need it come next")]
+    pub(crate) merge_tokens: MergeTokens,
     #[allow(dead_code, reason = "the calls that need it come next")]
     pub(crate) access_tokens: AccessTokens,
 }

@@ -14,12 +14,15 @@ use crate::tx;
 
 /// Every table with rows of tenants, each before those that its rows refer to, and a column by which some of a tenant's
 /// rows can be named. (`change` is not here: others must still hear of what it says.)
-const TABLES: [(&str, &str); 26] = [
+const TABLES: [(&str, &str); 29] = [
     ("delivery", "event_id"),
     ("outbox", "id"),
     ("webhook_turn", "webhook_id"),
     ("webhook", "id"),
     ("session", "id"),
+    ("merge_token", "digest"),
+    ("merge_candidate", "id"),
+    ("merge", "id"),
     ("union_member", "user_id"),
     ("identity", "id"),
     ("user", "id"),

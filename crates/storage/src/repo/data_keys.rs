@@ -27,7 +27,7 @@ pub(crate) struct SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 10] = [
+pub(crate) const SEALED: [SealedColumn; 11] = [
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "signing_key", column: "private", row: "kid" },
@@ -35,6 +35,7 @@ pub(crate) const SEALED: [SealedColumn; 10] = [
     SealedColumn { table: "push_setting", column: "aes_key", row: "id" },
     SealedColumn { table: "push_setting", column: "previous_aes_key", row: "id" },
     SealedColumn { table: "session", column: "session_key", row: "id" },
+    SealedColumn { table: "merge", column: "moved", row: "id" },
     SealedColumn { table: "webhook", column: "secret", row: "id" },
     SealedColumn { table: "webhook", column: "previous_secret", row: "id" },
     SealedColumn { table: "outbox", column: "payload", row: "id" },
