@@ -107,10 +107,9 @@ async fn exactly_what_is_named_is_forgotten() {
 async fn whoever_closes_their_account_is_gone_from_the_database() {
     let gateway = Gateway::dev().await;
     let channel = Channel::open(&gateway, "safe").await;
-    let issued = gateway
-        .simulator()
-        .issue(&json!({ "appid": APP, "openid": "oCanaryWhoLeaves", "unionid": "uCanaryWhoLeaves" }));
-    let login = gateway.client().login_with(APP, &issued.await.code).await.ok();
+    let person = json!({ "appid": APP, "openid": "oCanaryWhoLeaves", "unionid": "uCanaryWhoLeaves" });
+    let issued = gateway.simulator().issue(&person).await;
+    let login = gateway.client().login_with(APP, &issued.code).await.ok();
     let message = json!({ "Event": "user_authorization_cancellation", "OpenID": "oCanaryWhoLeaves", "AppID": APP });
     channel.accepted(json!({ "message": message, "format": "xml" })).await;
     let id = login["user"]["id"].as_str().unwrap();
@@ -182,16 +181,12 @@ async fn in_compatible_mode_only_what_is_encrypted_is_read() {
     let gateway = Gateway::dev().await;
     let channel = Channel::open(&gateway, "compatible").await;
     let (ada, bob) = (Person::new(&gateway).await, Person::new(&gateway).await);
-    let body = json!({
-        "appid": APP, "token": channel.token, "encoding_aes_key": channel.key, "mode": "compatible", "format": "json",
-        "message": ada.revoke("19"),
-    });
-    let told = gateway.simulator().push(&body).await;
-    let mut forged: Value = serde_json::from_str(told["push"]["body"].as_str().unwrap()).unwrap();
+    let written = channel.written("compatible", &ada.revoke("19")).await;
+    let mut forged: Value = serde_json::from_str(written["body"].as_str().unwrap()).unwrap();
     assert_eq!(forged["OpenID"], ada.openid);
     forged["OpenID"] = json!(bob.openid);
     forged["Event"] = json!("user_authorization_cancellation");
-    let reply = channel.send(told["push"]["query"].as_str().unwrap(), forged.to_string()).await;
+    let reply = channel.send(written["query"].as_str().unwrap(), forged.to_string()).await;
     assert_eq!((reply.status, reply.text.as_str()), (200, "success"));
     assert_eq!((ada.has().await, bob.has().await), ((false, true), (true, true)));
 }

@@ -29,13 +29,14 @@ pub(super) async fn everything(gateway: &Gateway, told: &mut Told, canaries: &mu
     told.hear(&operator.get(&path).await, canaries);
 
     let token = PushToken::parse(TOKEN).unwrap();
-    let message = json!({ "MsgType": "event", "Event": "user_authorization_cancellation", "OpenID": "oPerson1" });
+    let message =
+        json!({ "MsgType": "event", "Event": "user_authorization_cancellation", "OpenID": "oPerson1" }).to_string();
     let now = wxgate_domain::Clock::System.now().seconds();
     for (number, key, appid) in [(0, KEY, APP), (1, NEXT_KEY, APP), (2, KEY, "wxother"), (3, NEXT_KEY, "wxother")] {
         let current = EncodingAesKey::parse(Secret::new(key.to_owned())).unwrap();
         let keys = PushKeys { token: token.clone(), current, previous: None };
         let nonce = format!("nonce{number}");
-        let answer = Answer { message: message.to_string().as_bytes(), appid, timestamp: now, nonce: &nonce };
+        let answer = Answer { message: message.as_bytes(), appid, timestamp: now, nonce: &nonce };
         let push = keys.reply(&keys.current, &answer, [7; 16]);
         let signed = format!("timestamp={now}&nonce={nonce}&encrypt_type=aes&msg_signature={}", push.msg_signature);
         for query in [signed.clone(), signed.replace("msg_signature=", "msg_signature=0")] {
@@ -46,8 +47,11 @@ pub(super) async fn everything(gateway: &Gateway, told: &mut Told, canaries: &mu
     // In clear, with a token where none belongs.
     let stamp = Stamp { timestamp: &now.to_string(), nonce: "clear" };
     let query = format!("timestamp={now}&nonce=clear&signature={}", token.signature(&stamp));
-    told.hear(&post(gateway, &query, message.to_string()).await, canaries);
-    told.hear(&post(gateway, &format!("{query}&token={TOKEN}"), format!("<xml><Token>{TOKEN}</Token></xml>")).await, canaries);
+    told.hear(&post(gateway, &query, message).await, canaries);
+    told.hear(
+        &post(gateway, &format!("{query}&token={TOKEN}"), format!("<xml><Token>{TOKEN}</Token></xml>")).await,
+        canaries,
+    );
     let client = gateway.client();
     told.hear(&client.get(&format!("/wechat/push/{APP}?{query}&echostr=1")).await, canaries);
     told.hear(&client.get(&format!("/wechat/push/{TOKEN}?{query}&echostr=1")).await, canaries);

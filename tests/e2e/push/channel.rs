@@ -41,6 +41,15 @@ impl<'a> Channel<'a> {
         self.gateway.simulator().push(&body).await
     }
 
+    /// A push that is only shown: `{query, body, content_type}`.
+    pub(super) async fn written(&self, mode: &str, message: &Value) -> Value {
+        let body = json!({
+            "appid": self.appid, "token": self.token, "encoding_aes_key": self.key, "mode": mode, "format": "json",
+            "message": message,
+        });
+        self.gateway.simulator().push(&body).await["push"].clone()
+    }
+
     /// The simulator pushes, and must be answered.
     pub(super) async fn accepted(&self, more: Value) -> Value {
         let told = self.push(more).await;

@@ -27,12 +27,8 @@ async fn refuses_what_wechat_did_not_write() {
         }
     }
     // Without any signature, and with that of the plaintext.
-    let told = gateway.simulator().push(&json!({
-        "appid": APP, "token": channel.token, "encoding_aes_key": channel.key, "mode": "safe", "format": "json",
-        "message": worst(&person),
-    }));
-    let told = told.await;
-    let (query, body) = (told["push"]["query"].as_str().unwrap(), told["push"]["body"].as_str().unwrap());
+    let written = channel.written("safe", &worst(&person)).await;
+    let (query, body) = (written["query"].as_str().unwrap(), written["body"].as_str().unwrap());
     let (without, _) = query.split_once("&msg_signature=").unwrap();
     let signature = query.strip_prefix("signature=").unwrap().split_once('&').unwrap().0;
     for wrong in
@@ -98,12 +94,9 @@ async fn refuses_what_is_not_encrypted_where_encryption_was_asked_for() {
     }
     // Whoever says that it is encrypted must encrypt it, in any mode.
     channel.mode("plain").await;
-    let told = gateway.simulator().push(&json!({
-        "appid": APP, "token": channel.token, "mode": "plain", "format": "json", "message": worst(&person),
-    }));
-    let told = told.await;
-    let query = format!("{}&encrypt_type=aes", told["push"]["query"].as_str().unwrap());
-    let reply = channel.send(&query, told["push"]["body"].as_str().unwrap().to_owned()).await;
+    let written = channel.written("plain", &worst(&person)).await;
+    let query = format!("{}&encrypt_type=aes", written["query"].as_str().unwrap());
+    let reply = channel.send(&query, written["body"].as_str().unwrap().to_owned()).await;
     assert_eq!((reply.status, reply.text.as_str()), (403, "Forbidden"));
     untouched(&person).await;
 }
@@ -149,12 +142,12 @@ async fn refuses_bodies_that_could_mean_anything() {
         "[".repeat(60_000),
         "<a>".repeat(20_000),
     ] {
-        let query = fresh_query(&gateway, &channel).await;
+        let query = fresh_query(&channel).await;
         let reply = channel.send(&query, body.clone()).await;
         assert_eq!((reply.status, reply.text.as_str()), (400, "Bad Request"), "{body:.100}");
         assert_eq!(reply.header("content-type"), "text/plain; charset=utf-8");
     }
-    let query = fresh_query(&gateway, &channel).await;
+    let query = fresh_query(&channel).await;
     let long = format!("<xml>{event}<A>{}</A></xml>", "a".repeat(64 * 1024));
     let reply = channel.send(&query, long).await;
     assert_eq!((reply.status, reply.text.as_str()), (413, "Payload Too Large"));
@@ -166,7 +159,7 @@ async fn refuses_queries_with_two_meanings_or_none() {
     let gateway = Gateway::dev().await;
     let channel = Channel::open(&gateway, "plain").await;
     let body = json!({ "MsgType": "event", "Event": "debug_demo" }).to_string();
-    let query = fresh_query(&gateway, &channel).await;
+    let query = fresh_query(&channel).await;
     for wrong in [
         String::new(),
         query.replace("timestamp=", "time="),
@@ -192,9 +185,6 @@ async fn refuses_queries_with_two_meanings_or_none() {
 }
 
 /// A query with a signature that nobody has used.
-async fn fresh_query(gateway: &Gateway, channel: &Channel<'_>) -> String {
-    let told = gateway.simulator().push(&json!({
-        "appid": APP, "token": channel.token, "mode": "plain", "format": "json", "message": { "Event": "debug_demo" },
-    }));
-    told.await["push"]["query"].as_str().unwrap().to_owned()
+async fn fresh_query(channel: &Channel<'_>) -> String {
+    channel.written("plain", &json!({ "Event": "debug_demo" })).await["query"].as_str().unwrap().to_owned()
 }
