@@ -19,6 +19,8 @@ pub(crate) mod outbox;
 pub(crate) mod phone;
 pub(crate) mod phone_budget;
 pub(crate) mod phone_code;
+pub(crate) mod push_mark;
+pub(crate) mod push_setting;
 pub(crate) mod retired_slug;
 pub(crate) mod tombstone;
 pub(crate) mod union_member;

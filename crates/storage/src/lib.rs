@@ -61,6 +61,8 @@ pub use repo::merge_tokens::TxMergeTokens;
 pub use repo::nodes::{Node, Nodes};
 pub use repo::phone_codes::{PhoneCodeClaim, PhoneCodeResult, PhoneCodeTicket, SentPhoneCode, TxPhoneCodes};
 pub use repo::phones::TenantPhones;
+pub use repo::push_marks::{Arrival, Arrived, TxPushMarks};
+pub use repo::push_settings::{AllPushSettings, PushChange, TenantPushSettings, TxPushSettings};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
 pub use repo::service_clients::{AllServiceClients, TenantServiceClients};
 pub use repo::sessions::{ActingSession, LiveSession};

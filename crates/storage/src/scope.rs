@@ -6,8 +6,8 @@ use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
     app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge, merge_candidate,
-    merge_token, outbox, phone, phone_budget, phone_code, released_appid, revocation, revocation_counter,
-    service_client, signing_key, tombstone, union_group, union_member, user, webhook, webhook_turn,
+    merge_token, outbox, phone, phone_budget, phone_code, push_mark, push_setting, released_appid, revocation,
+    revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user, webhook, webhook_turn,
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
@@ -16,6 +16,7 @@ use crate::repo::data_keys::TenantDataKeys;
 use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
 use crate::repo::identities::TenantUsers;
 use crate::repo::phones::TenantPhones;
+use crate::repo::push_settings::TenantPushSettings;
 use crate::repo::revocations::TenantRevocations;
 use crate::repo::service_clients::TenantServiceClients;
 use crate::repo::union_groups::TenantUnionGroups;
@@ -52,6 +53,8 @@ tenant_owned!(
     phone,
     phone_budget,
     phone_code,
+    push_mark,
+    push_setting,
     released_appid,
     revocation,
     revocation_counter,
@@ -123,6 +126,11 @@ impl TenantScope {
     /// The tenant's forward-auth policies.
     pub fn forward_auth_policies(&self) -> TenantForwardAuthPolicies {
         TenantForwardAuthPolicies::new(self.storage.clone(), self.tenant)
+    }
+
+    /// How the tenant's apps take pushes.
+    pub fn push_settings(&self) -> TenantPushSettings {
+        TenantPushSettings::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's users, by what WeChat calls them.

@@ -1,6 +1,6 @@
 //! What is forgotten in time: session keys that were replaced, sessions that are over, apps that nobody proved, AppSecrets
 //! that were rotated, revocations that no token outlives, phone codes that are over, numbers that leave their users, merge
-//! tokens that nobody used, and the log of changes.
+//! tokens that nobody used, pushes that nobody repeats any more, and the log of changes.
 //!
 //! Work is done in small pieces, so that no login waits for it. Nodes share a cursor; two that sweep at once do some
 //! work twice and no harm.
@@ -23,7 +23,9 @@ use crate::audit;
 use crate::bind_phone;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
-use crate::repo::{apps, data_keys, idempotency, jobs, merge_tokens, nodes, phone_codes, revocations, tenants};
+use crate::repo::{
+    apps, data_keys, idempotency, jobs, merge_tokens, nodes, phone_codes, push_marks, revocations, tenants,
+};
 use crate::storage::Core;
 
 /// How often.
@@ -81,6 +83,7 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     merge_tokens::purge(core, now, PIECE).await?;
     audit_entries(core, now).await?;
     idempotency::prune(core, now).await?;
+    push_marks::prune(core, now).await?;
     changes(core, now.minus(CHANGES)).await
 }
 

@@ -23,6 +23,8 @@ use crate::repo::jobs::TxJobs;
 use crate::repo::master_keys::TxMasterKeys;
 use crate::repo::merge_tokens::TxMergeTokens;
 use crate::repo::phone_codes::TxPhoneCodes;
+use crate::repo::push_marks::TxPushMarks;
+use crate::repo::push_settings::TxPushSettings;
 use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
 use crate::repo::signing_keys::TxSigningKeys;
@@ -206,6 +208,16 @@ impl<'a> TxScope<'a> {
     /// The tenant's forward-auth policies.
     pub fn forward_auth_policies(&self) -> TxForwardAuthPolicies<'a> {
         TxForwardAuthPolicies::new(self.tx, self.tenant)
+    }
+
+    /// How the tenant's apps take pushes.
+    pub fn push_settings(&self) -> TxPushSettings<'a> {
+        TxPushSettings::new(self.tx, self.tenant)
+    }
+
+    /// Which pushes of the tenant's apps were there before.
+    pub fn push_marks(&self) -> TxPushMarks<'a> {
+        TxPushMarks::new(self.tx, self.tenant)
     }
 
     /// The tenant's feed of what ended.

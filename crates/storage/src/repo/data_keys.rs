@@ -27,10 +27,13 @@ pub(crate) struct SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 10] = [
+pub(crate) const SEALED: [SealedColumn; 13] = [
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "signing_key", column: "private", row: "kid" },
+    SealedColumn { table: "push_setting", column: "token", row: "id" },
+    SealedColumn { table: "push_setting", column: "aes_key", row: "id" },
+    SealedColumn { table: "push_setting", column: "previous_aes_key", row: "id" },
     SealedColumn { table: "session", column: "session_key", row: "id" },
     SealedColumn { table: "phone", column: "number", row: "id" },
     SealedColumn { table: "phone_code", column: "number", row: "id" },

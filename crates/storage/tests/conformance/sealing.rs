@@ -5,7 +5,7 @@ use sea_orm::sea_query::Query;
 use wxgate_crypto::SealError;
 use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{NewSession, PhoneNumber, WechatIdentity};
-use wxgate_storage::{Engine, NewPhone, PhoneCodeClaim, PhoneCodeResult, SentPhoneCode, StorageError};
+use wxgate_storage::{Engine, NewPhone, PhoneCodeClaim, PhoneCodeResult, PushChange, SentPhoneCode, StorageError};
 
 use crate::support::{TestDatabase, app, new_tenant, tenant};
 
@@ -23,6 +23,12 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
     let shop = app(&storage, &acme, "wx1").await;
     let tx = storage.begin().await.unwrap();
     tx.tenant(acme.id).apps().rotate_secret(&shop.appid, &"the-second-one".parse().unwrap(), true).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let tx = storage.begin().await.unwrap();
+    let settings = tx.tenant(acme.id).push_settings();
+    let (_, before, _) = settings.set(&shop.appid, PushChange::default()).await.unwrap();
+    let (_, push) = settings.rotate_key(&shop.appid, None).await.unwrap();
     tx.commit().await.unwrap();
 
     let session_key: [u8; 16] = database.random.bytes();
@@ -53,6 +59,9 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
         ("session", "session_key"),
         ("phone", "number"),
         ("phone_code", "number"),
+        ("push_setting", "token"),
+        ("push_setting", "aes_key"),
+        ("push_setting", "previous_aes_key"),
     ];
     for (table, column) in sealed {
         let query = Query::select().column(column).from(table).to_owned();
@@ -79,6 +88,9 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
         private.expose(),
         &session_key,
         session_text.as_bytes(),
+        push.token.expose().as_bytes(),
+        push.current.expose().as_bytes(),
+        before.current.expose().as_bytes(),
     ] {
         assert!(!contains(&stored, secret));
     }
