@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::ids::{MalformedId, MergeId, SessionId, UserId, WechatAppid, parsed};
+use crate::merge::CandidateCause;
 use crate::rotation::EndReason;
 use crate::time::Timestamp;
 
@@ -52,6 +53,14 @@ pub enum Event {
     PhoneBound {
         /// The user.
         user: UserId,
+    },
+    /// Somebody else proved to have a user's phone number and asked for it: unless the user shows that they have it still, it
+    /// leaves them.
+    PhoneLeaving {
+        /// The user.
+        user: UserId,
+        /// When.
+        at: Timestamp,
     },
     /// A phone number left its user.
     PhoneMoved {
@@ -110,6 +119,7 @@ impl Event {
             Self::UserUnmerged { .. } => EventKind::UserUnmerged,
             Self::MergeCandidate { .. } => EventKind::MergeCandidate,
             Self::PhoneBound { .. } => EventKind::PhoneBound,
+            Self::PhoneLeaving { .. } => EventKind::PhoneLeaving,
             Self::PhoneMoved { .. } => EventKind::PhoneMoved,
             Self::UserErased { .. } => EventKind::UserErased,
             Self::ProfileCleared { .. } => EventKind::ProfileCleared,
@@ -126,6 +136,7 @@ impl Event {
             Self::UserErased { .. } => [None, None],
             Self::UserCreated { user, .. }
             | Self::PhoneBound { user }
+            | Self::PhoneLeaving { user, .. }
             | Self::ProfileCleared { user }
             | Self::AuthorizationRevoked { user, .. }
             | Self::SessionEnded { user, .. } => [Some(*user), None],
@@ -155,6 +166,7 @@ impl Event {
                 json!({ "user_id": user, "other_user_id": other, "cause": cause.as_str() })
             }
             Self::PhoneBound { user } | Self::ProfileCleared { user } => json!({ "user_id": user }),
+            Self::PhoneLeaving { user, at } => json!({ "user_id": user, "leaves_at": at.to_rfc3339() }),
             Self::PhoneMoved { from, to } => json!({ "from_user_id": from, "to_user_id": to }),
             Self::UserErased { user, cause } => json!({ "user_id": user, "cause": cause.as_str() }),
             Self::AuthorizationRevoked { user, appid, revoked } => {
@@ -166,25 +178,6 @@ impl Event {
             Self::PushForwarded { appid, user, message } => {
                 json!({ "appid": appid, "user_id": user, "message": message })
             }
-        }
-    }
-}
-
-/// What says that two users may be one person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CandidateCause {
-    /// A unionid appeared that is another user's.
-    Unionid,
-    /// They showed one phone number.
-    Phone,
-}
-
-impl CandidateCause {
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unionid => "unionid",
-            Self::Phone => "phone",
         }
     }
 }
@@ -227,6 +220,8 @@ pub enum EventKind {
     MergeCandidate,
     /// [`Event::PhoneBound`].
     PhoneBound,
+    /// [`Event::PhoneLeaving`].
+    PhoneLeaving,
     /// [`Event::PhoneMoved`].
     PhoneMoved,
     /// [`Event::UserErased`].
@@ -243,12 +238,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// All of them. A kind's place is its bit in [`EventKinds`], in memory only.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::UserCreated,
         Self::UserMerged,
         Self::UserUnmerged,
         Self::MergeCandidate,
         Self::PhoneBound,
+        Self::PhoneLeaving,
         Self::PhoneMoved,
         Self::UserErased,
         Self::ProfileCleared,
@@ -265,6 +261,7 @@ impl EventKind {
             Self::UserUnmerged => "user.unmerged",
             Self::MergeCandidate => "user.merge_candidate",
             Self::PhoneBound => "user.phone_bound",
+            Self::PhoneLeaving => "user.phone_leaving",
             Self::PhoneMoved => "user.phone_moved",
             Self::UserErased => "user.erased",
             Self::ProfileCleared => "user.profile_cleared",

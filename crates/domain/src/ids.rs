@@ -78,6 +78,8 @@ uuid_id! {
     NodeId,
     /// The merge of two users, by which it is undone.
     MergeId,
+    /// That two users may be one person.
+    MergeCandidateId,
     /// Something that a tenant's services are told of.
     EventId,
     /// Where a tenant's services are told of what happens.

@@ -11,8 +11,11 @@ pub mod identity;
 pub mod ids;
 pub mod job;
 pub mod key_rotation;
+pub mod merge;
 pub mod network;
+pub mod phone;
 pub mod policy;
+pub mod push;
 pub mod refresh;
 pub mod revocation;
 pub mod rotation;
@@ -29,18 +32,21 @@ pub use app::{App, AppSecret, AppStatus, Credential, SecretFingerprint, SecretSt
 pub use audience::{Audience, Scope};
 pub use data_key::DataKeyPurpose;
 pub use delivery::{Attempt, AttemptError, Course, Delivery, DeliveryState, Meaning};
-pub use event::{CandidateCause, EraseCause, Event, EventKind, EventKinds};
+pub use event::{EraseCause, Event, EventKind, EventKinds};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
 pub use ids::{
-    AdminKeyId, AppId, EventId, ExternalId, JobId, LoginCode, MergeId, NodeId, OpenId, SessionId, Slug, TenantId,
-    UnionGroupId, UnionId, UserId, WebhookId, WechatAppid,
+    AdminKeyId, AppId, EventId, ExternalId, JobId, LoginCode, MergeCandidateId, MergeId, NodeId, OpenId, SessionId,
+    Slug, TenantId, UnionGroupId, UnionId, UserId, WebhookId, WechatAppid,
 };
 pub use ids::{MalformedId, ServiceClientId};
 pub use job::{Job, JobState, Task};
 pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
+pub use merge::{CandidateCause, CandidateState, MergeCause, MergeGrant, MergePolicy, MergeToken};
 pub use network::Network;
+pub use phone::{E164, MalformedPhone, Phone, PhoneNumber};
 pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy};
+pub use push::{PushMode, PushSettings, PushStatus, UnknownPushMode, WeakPushToken, Withdrawn, strong_push_token};
 pub use refresh::RefreshToken;
 pub use revocation::{Revocation, RevocationEffect, RevokedSet, RevokedSetFull, RevokedSubject};
 pub use rotation::{Decision, EndReason, Presented, Presenter, Refusal, SessionState, Standing};
@@ -49,5 +55,5 @@ pub use session::{NewSession, OpenedSession, RefreshedSession};
 pub use signing_key::{Kid, SigningAlgorithm, SigningKeyState, StoredSigningKey};
 pub use tenant::{Tenant, TenantStatus};
 pub use time::{Clock, Timestamp};
-pub use user::{Profile, User, UserStatus};
+pub use user::{Profile, ProfileParts, User, UserStatus};
 pub use webhook::{Webhook, WebhookStatus, WebhookUrl};

@@ -9,8 +9,18 @@ pub(crate) mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod instance_key;
 pub(crate) mod job;
+#[allow(dead_code, reason = "merges come next")]
+pub(crate) mod merge;
+#[allow(dead_code, reason = "merges come next")]
+pub(crate) mod merge_candidate;
+pub(crate) mod merge_token;
 pub(crate) mod node;
 pub(crate) mod outbox;
+pub(crate) mod phone;
+pub(crate) mod phone_budget;
+pub(crate) mod phone_code;
+pub(crate) mod push_mark;
+pub(crate) mod push_setting;
 pub(crate) mod retired_slug;
 pub(crate) mod tombstone;
 pub(crate) mod union_member;

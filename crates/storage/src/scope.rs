@@ -5,9 +5,9 @@ use wxgate_crypto::{KeyId, MacKey};
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, outbox, released_appid,
-    revocation, revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user, webhook,
-    webhook_turn,
+    app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge, merge_candidate,
+    merge_token, outbox, phone, phone_budget, phone_code, push_mark, push_setting, released_appid, revocation,
+    revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user, webhook, webhook_turn,
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
@@ -15,6 +15,8 @@ use crate::repo::audiences::TenantAudiences;
 use crate::repo::data_keys::TenantDataKeys;
 use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
 use crate::repo::identities::TenantUsers;
+use crate::repo::phones::TenantPhones;
+use crate::repo::push_settings::TenantPushSettings;
 use crate::repo::receipts::TenantReceipts;
 use crate::repo::revocations::TenantRevocations;
 use crate::repo::service_clients::TenantServiceClients;
@@ -45,7 +47,15 @@ tenant_owned!(
     delivery,
     forward_auth_policy,
     identity,
+    merge,
+    merge_candidate,
+    merge_token,
     outbox,
+    phone,
+    phone_budget,
+    phone_code,
+    push_mark,
+    push_setting,
     released_appid,
     revocation,
     revocation_counter,
@@ -119,6 +129,11 @@ impl TenantScope {
         TenantForwardAuthPolicies::new(self.storage.clone(), self.tenant)
     }
 
+    /// How the tenant's apps take pushes.
+    pub fn push_settings(&self) -> TenantPushSettings {
+        TenantPushSettings::new(self.storage.clone(), self.tenant)
+    }
+
     /// The tenant's users, by what WeChat calls them.
     pub fn users(&self) -> TenantUsers {
         TenantUsers::new(self.storage.clone(), self.tenant)
@@ -127,6 +142,11 @@ impl TenantScope {
     /// What became of what the tenant's webhooks were to be told.
     pub fn receipts(&self) -> TenantReceipts {
         TenantReceipts::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The phone numbers of the tenant's users.
+    pub fn phones(&self) -> TenantPhones {
+        TenantPhones::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's feed of what ended.

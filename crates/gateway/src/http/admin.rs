@@ -146,6 +146,7 @@ impl From<AdminError> for ApiError {
             | AdminError::NoAudience(_)
             | AdminError::NoGroup(_)
             | AdminError::NoPolicy(_)
+            | AdminError::NoPush(_)
             | AdminError::NoSigningKey(_)
             | AdminError::NoJob(_)
             | AdminError::NoMasterKey(_)
@@ -192,6 +193,8 @@ impl From<AdminError> for ApiError {
             | AdminError::KeyShape
             | AdminError::Cursor
             | AdminError::SecretShape
+            | AdminError::PushToken(_)
+            | AdminError::AesKeyShape
             | AdminError::Overlap(_)
             | AdminError::NoEvents
             | AdminError::EventKind
@@ -201,7 +204,11 @@ impl From<AdminError> for ApiError {
             AdminError::Storage(StorageError::Busy | StorageError::Unavailable { .. }) => {
                 return Self::caused(Code::Overloaded, error).retry_after(1);
             }
-            AdminError::Key(_) | AdminError::KeysUnreadable(_) | AdminError::Folder(_) | AdminError::Storage(_) => {
+            AdminError::Key(_)
+            | AdminError::KeysUnreadable(_)
+            | AdminError::KeysNotReplaced(_)
+            | AdminError::Folder(_)
+            | AdminError::Storage(_) => {
                 return Self::caused(Code::Internal, error);
             }
         };

@@ -11,6 +11,7 @@ mod forward_auth_policies;
 mod jobs;
 mod master_keys;
 mod once;
+mod restore;
 mod service_clients;
 mod signing_keys;
 mod state;
@@ -27,22 +28,23 @@ use std::sync::atomic::AtomicBool;
 use wxgate_crypto::{KeyId, Random};
 use wxgate_domain::{
     AdminKeyId, AdminScope, Clock, DataKeyPurpose, EventId, JobId, KeyMoveError, MalformedPolicy, PolicyName,
-    ServiceClientId, SessionId, Slug, TenantId, UserId, WebhookId, WechatAppid,
+    ServiceClientId, SessionId, Slug, TenantId, UserId, WeakPushToken, WebhookId, WechatAppid,
 };
 use wxgate_storage::{AudienceUse, GroupMembers, Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
 use wxgate_wechat_client::Client;
 
-pub(crate) use apps::{AppToAdd, Proof};
+pub(crate) use apps::{AppToAdd, Proof, PushToSet};
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use doctor::{Finding, Level};
 pub(crate) use master_keys::RemovedMasterKey;
+pub(crate) use restore::Restored;
 pub(crate) use state::{Applied, MadeClient, Planned, StateError, Verb};
 pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 
-use super::signing_keys::SigningKeys;
+use super::signing_keys::{SigningKeyError, SigningKeys};
 use crate::master_keys::{FolderError, MasterKeys};
 
 /// Longest name for people, in characters.
@@ -141,8 +143,16 @@ pub(crate) enum AdminError {
     KeyStays(KeyMoveError),
     #[error("the policy or the signing keys of the tenant {0} make no sense to this version")]
     KeysUnreadable(Slug),
+    #[error("some keys of before the restore still sign; run it again: {0}")]
+    KeysNotReplaced(#[from] SigningKeyError),
     #[error("an AppSecret is 1 to 128 visible ASCII characters")]
     SecretShape,
+    #[error("the app {0} takes no pushes; `wxgate app push set {0}` sets them up")]
+    NoPush(WechatAppid),
+    #[error(transparent)]
+    PushToken(#[from] WeakPushToken),
+    #[error("an EncodingAESKey is 43 characters of base64, as WeChat's console makes it")]
+    AesKeyShape,
     #[error("a secret counts for {0} hours after its rotation at most")]
     Overlap(u16),
     #[error("a cursor is what the page before said, as it was")]
