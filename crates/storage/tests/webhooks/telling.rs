@@ -1,10 +1,12 @@
 //! What is written down to be told, and when.
 
+use std::time::Duration;
+
 use wxgate_domain::{EndReason, EraseCause, Event, UserStatus};
 use wxgate_storage::Storage;
 
 use crate::logins::{Place, count};
-use crate::support::{TestDatabase, app, tenant};
+use crate::support::{START, TestDatabase, app, tenant};
 use crate::support_webhooks::{drain, kinds, webhook};
 
 pub(crate) async fn place(storage: &Storage) -> Place {
@@ -31,18 +33,24 @@ pub(crate) async fn who_logs_in_first_and_which_session_ends_is_told(database: T
     let mut shop = place(&storage).await;
     shop.tenant.policy.max_sessions = 1;
     let hook = webhook(&storage, shop.tenant.id, "all", &["*"]).await;
-    let ada = shop.login(&storage, "oAda", None).await;
+    // A second apart: which session is the oldest is told by its id, which begins with the time.
+    let log_in = async |second| {
+        let now = START.plus(Duration::from_secs(second));
+        let session = shop.session_at("oAda", None, 7, now);
+        storage.tenant(shop.tenant.id).open_session(session).await.unwrap()
+    };
+    let ada = log_in(0).await;
     let [user, first] = [ada.user.id.to_string(), ada.id.to_string()];
     let told = drain(&database, &storage, &hook).await;
     assert_eq!(kinds(&told), ["user.created"]);
     assert_eq!(told[0]["data"], serde_json::json!({ "user_id": user, "appid": "wx1" }));
 
     // The oldest session gives way; then a logout, then a block.
-    let second = shop.login(&storage, "oAda", None).await;
-    let third = shop.login(&storage, "oAda", None).await;
+    let second = log_in(1).await;
+    let third = log_in(2).await;
     let scope = storage.tenant(shop.tenant.id);
     scope.end_sessions(&[third.id], None, EndReason::Logout).await.unwrap();
-    shop.login(&storage, "oAda", None).await;
+    log_in(3).await;
     let tx = storage.begin().await.unwrap();
     tx.tenant(shop.tenant.id).users().set_status(ada.user.id, UserStatus::Blocked).await.unwrap();
     tx.commit().await.unwrap();
