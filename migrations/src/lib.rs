@@ -3,6 +3,7 @@
 mod m20261122_000001_first_login;
 mod m20261124_000002_sessions_and_trust;
 mod m20261124_000003_operators;
+mod m20261124_000005_access_tokens;
 mod table;
 
 use sea_orm_migration::prelude::*;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000001_first_login::Migration),
             Box::new(m20261124_000002_sessions_and_trust::Migration),
             Box::new(m20261124_000003_operators::Migration),
+            Box::new(m20261124_000005_access_tokens::Migration),
         ]
     }
 

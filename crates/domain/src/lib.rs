@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod admin_key;
+pub mod api_security;
 pub mod app;
 pub mod audience;
 pub mod data_key;
@@ -22,6 +23,7 @@ pub mod time;
 pub mod user;
 
 pub use admin_key::{AdminKey, AdminKeySecret, AdminScope, AdminScopes};
+pub use api_security::{ApiSecuritySet, ApiSecurityState, ApiSecurityStatus, KeySerial, KnownKey};
 pub use app::{App, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState, SecretStatus};
 pub use audience::{Audience, Scope};
 pub use data_key::DataKeyPurpose;
@@ -35,7 +37,7 @@ pub use ids::{MalformedId, ServiceClientId};
 pub use job::{Job, JobState, Task};
 pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
 pub use network::Network;
-pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy};
+pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy, TokenSource};
 pub use refresh::RefreshToken;
 pub use revocation::{Revocation, RevocationEffect, RevokedSet, RevokedSetFull, RevokedSubject};
 pub use rotation::{Decision, EndReason, Presented, Presenter, Refusal, SessionState, Standing};

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use wxgate_crypto::Random;
 use wxgate_domain::{Clock, NodeId};
 use wxgate_storage::{Node, Storage, StorageError};
-use wxgate_wechat_client::{Client, ClientConfig};
+use wxgate_wechat_client::{CallObserver, Client, ClientConfig};
 
 use crate::background::{Checkpoints, Readiness, forget_full_buckets, keep_node, keep_signing_keys, work};
 use crate::config::{Config, Wechat};
@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::service::access_tokens::{AccessTokens, Holders};
 use crate::service::account::Accounts;
 use crate::service::admin::{Caller, Desk};
+use crate::service::broker::{Broker, Tallies};
 use crate::service::clients::Clients;
 use crate::service::codes::Codes;
 use crate::service::directory::Directory;
@@ -32,6 +33,7 @@ use crate::service::forward_auth::ForwardAuth;
 use crate::service::jobs::Jobs;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
+use crate::service::meters::Meters;
 use crate::service::oauth::OAuth;
 use crate::service::refresh::Refreshes;
 use crate::service::revocations::{Revocations, Waiting};
@@ -57,6 +59,7 @@ pub(crate) struct Gateway {
     pub(crate) refreshes: Refreshes,
     pub(crate) accounts: Accounts,
     pub(crate) access_tokens: AccessTokens,
+    pub(crate) broker: Broker,
     pub(crate) verified: Verified,
     pub(crate) forward_auth: ForwardAuth,
     pub(crate) revocations: Revocations,
@@ -138,8 +141,9 @@ impl App {
         let (forward_auth, policies) = ForwardAuth::load(storage.clone(), verified.clone()).await?;
         let readiness = Readiness::new();
         let tasks = TaskTracker::new();
-        let wechat = wechat(&config.wechat)?;
-        let desk = desk(config, clock.clone(), random.clone(), storage.clone(), wechat.clone());
+        let meters = Meters::new(clock.now());
+        let wechat = wechat(&config.wechat, meters.observer(metrics.clone()))?;
+        let desk = desk(config, (clock.clone(), random.clone()), storage.clone(), wechat.clone(), meters);
         let tokens = Tokens { storage: storage.clone(), random: random.clone() };
         let refreshes = Refreshes {
             clock: clock.clone(),
@@ -153,6 +157,7 @@ impl App {
             random: random.clone(),
             wechat: wechat.clone(),
             directory: directory.clone(),
+            storage: storage.clone(),
             metrics: metrics.clone(),
             tasks: tasks.clone(),
             holders: Holders::default(),
@@ -173,6 +178,14 @@ impl App {
             directory: directory.clone(),
             logins: logins.clone(),
             access_tokens: access_tokens.clone(),
+        };
+        let broker = Broker {
+            clock: clock.clone(),
+            storage: storage.clone(),
+            access_tokens: access_tokens.clone(),
+            limits: limits.clone(),
+            metrics: metrics.clone(),
+            tallies: Tallies::default(),
         };
         let revocations = Revocations {
             clock: clock.clone(),
@@ -205,6 +218,7 @@ impl App {
             refreshes,
             accounts,
             access_tokens,
+            broker,
             verified,
             forward_auth,
             revocations,
@@ -333,19 +347,26 @@ fn listen_json(data_dir: &Path) -> PathBuf {
 }
 
 /// What operators' moves are made with.
-pub(crate) fn desk(config: &Config, clock: Clock, random: Random, storage: Storage, wechat: Client) -> Desk {
+pub(crate) fn desk(
+    config: &Config,
+    (clock, random): (Clock, Random),
+    storage: Storage,
+    wechat: Client,
+    meters: Arc<Meters>,
+) -> Desk {
     let (public_url, refusals) = (config.public_url.as_str().into(), Arc::default());
     let master_keys = config.database.master_keys.clone();
-    Desk { storage, clock, random, wechat, master_keys, public_url, refusals }
+    Desk { storage, clock, random, wechat, master_keys, public_url, refusals, meters }
 }
 
 /// The client of WeChat's API.
-pub(crate) fn wechat(config: &Wechat) -> Result<Client, wxgate_wechat_client::ConfigError> {
+pub(crate) fn wechat(config: &Wechat, observer: CallObserver) -> Result<Client, wxgate_wechat_client::ConfigError> {
     Client::new(ClientConfig {
         base_url: config.url.clone(),
         connect_timeout: config.connect_timeout,
         total_timeout: config.total_timeout,
         max_in_flight_per_app: config.calls_per_app,
+        observer,
         ..ClientConfig::default()
     })
 }

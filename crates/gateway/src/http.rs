@@ -2,6 +2,7 @@
 
 mod admin;
 pub(crate) mod boundary;
+mod broker;
 pub(crate) mod code;
 mod discovery;
 mod docs;
@@ -21,5 +22,6 @@ mod refresh;
 mod revocations;
 pub(crate) mod routes;
 pub(crate) mod server;
+mod session_check;
 mod sessions;
 mod tutorial;

@@ -1,5 +1,5 @@
 //! What is forgotten in time: session keys that were replaced, sessions that are over, apps that nobody proved, AppSecrets
-//! that were rotated, revocations that no token outlives, and the log of changes.
+//! that were rotated, access_tokens that ended, revocations that no token outlives, and the log of changes.
 //!
 //! Work is done in small pieces, so that no login waits for it. Nodes share a cursor; two that sweep at once do some
 //! work twice and no harm.
@@ -21,7 +21,7 @@ use wxgate_domain::{TenantId, TenantPolicy, Timestamp};
 use crate::audit;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
-use crate::repo::{apps, data_keys, idempotency, jobs, nodes, revocations, tenants};
+use crate::repo::{access_tokens, apps, data_keys, idempotency, jobs, nodes, revocations, tenants};
 use crate::storage::Core;
 
 /// How often.
@@ -72,6 +72,7 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     apps::drop_old_secrets(core, now, PIECE).await?;
     while revocations::prune(core, now.minus(LATE), PIECE).await? as u64 == PIECE {}
     data_keys::forget_old_macs(core).await?;
+    access_tokens::purge(core, now).await?;
     jobs::purge(core, now.minus(JOBS)).await?;
     nodes::purge(core).await?;
     audit_entries(core, now).await?;

@@ -16,7 +16,6 @@ pub(crate) struct Accounts {
     pub(crate) storage: Storage,
     pub(crate) directory: Directory,
     pub(crate) logins: Logins,
-    #[allow(dead_code, reason = "the calls that need it come next")]
     pub(crate) access_tokens: AccessTokens,
 }
 

@@ -32,7 +32,7 @@ use wxgate_storage::{AudienceUse, GroupMembers, Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
 use wxgate_wechat_client::Client;
 
-pub(crate) use apps::{AppToAdd, Proof};
+pub(crate) use apps::{AppToAdd, GivenKeys, Proof};
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use doctor::{Finding, Level};
@@ -41,6 +41,7 @@ pub(crate) use state::{Applied, MadeClient, Planned, StateError, Verb};
 pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 
+use super::meters::Meters;
 use super::signing_keys::SigningKeys;
 use crate::master_keys::{FolderError, MasterKeys};
 
@@ -59,6 +60,8 @@ pub(crate) struct Desk {
     pub(crate) public_url: Arc<str>,
     /// How often each key was refused something lately.
     pub(crate) refusals: Arc<Refusals>,
+    /// What this process called of WeChat.
+    pub(crate) meters: Arc<Meters>,
 }
 
 impl Desk {
@@ -142,6 +145,14 @@ pub(crate) enum AdminError {
     KeysUnreadable(Slug),
     #[error("an AppSecret is 1 to 128 visible ASCII characters")]
     SecretShape,
+    #[error(
+        "each key comes with its serial, and the first time all three are needed: symmetric key, private key, certificate"
+    )]
+    KeysIncomplete,
+    #[error(
+        "the symmetric key is 32 bytes in base64, the private key RSA with at least 2048 bits as PEM, the certificate WeChat's as PEM; one of them is not"
+    )]
+    KeysRefused,
     #[error("a secret counts for {0} hours after its rotation at most")]
     Overlap(u16),
     #[error("a cursor is what the page before said, as it was")]

@@ -14,12 +14,13 @@ use crate::tx;
 
 /// Every table with rows of tenants, each before those that its rows refer to, and a column by which some of a tenant's
 /// rows can be named. (`change` is not here: others must still hear of what it says.)
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 21] = [
     ("session", "id"),
     ("union_member", "user_id"),
     ("identity", "id"),
     ("user", "id"),
     ("tombstone", "digest"),
+    ("access_token", "app_id"),
     ("app", "id"),
     ("union_group", "id"),
     ("released_appid", "appid"),

@@ -1,5 +1,7 @@
 //! Mini-programs.
 
+mod api_security;
+pub(super) mod calls;
 mod removal;
 mod secrets;
 
@@ -8,6 +10,7 @@ use wxgate_storage::{AppChange, NewApp, StorageError};
 
 use super::{Admin, AdminError, Event, checked};
 
+pub(crate) use api_security::GivenKeys;
 pub(crate) use secrets::Proof;
 
 /// A mini-program to be added.
