@@ -3,7 +3,10 @@
 mod m20261122_000001_first_login;
 mod m20261124_000002_sessions_and_trust;
 mod m20261124_000003_operators;
+mod m20261124_000004_webhooks;
 mod m20261124_000005_access_tokens;
+mod m20261124_000007_merges;
+mod m20261124_000008_push;
 mod table;
 
 use sea_orm_migration::prelude::*;
@@ -25,7 +28,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000001_first_login::Migration),
             Box::new(m20261124_000002_sessions_and_trust::Migration),
             Box::new(m20261124_000003_operators::Migration),
+            Box::new(m20261124_000004_webhooks::Migration),
             Box::new(m20261124_000005_access_tokens::Migration),
+            Box::new(m20261124_000007_merges::Migration),
+            Box::new(m20261124_000008_push::Migration),
         ]
     }
 

@@ -13,6 +13,17 @@ pub(crate) fn bytes(name: &'static str, longest: u32) -> ColumnDef {
     ColumnDef::new(name).var_binary(longest).not_null().to_owned()
 }
 
+/// A column of bytes that are never compared, up to 16 MiB.
+pub(crate) fn large(manager: &SchemaManager<'_>, name: &'static str) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    match manager.get_connection().get_database_backend() {
+        // Its `blob` ends at 64 KiB.
+        DbBackend::MySql => column.custom("mediumblob"),
+        _ => column.blob(),
+    };
+    column
+}
+
 /// A column of one word of ours, such as a status.
 pub(crate) fn word(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).string_len(16).not_null().to_owned()

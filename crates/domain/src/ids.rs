@@ -76,6 +76,14 @@ uuid_id! {
     JobId,
     /// A process that serves, from its start to its end.
     NodeId,
+    /// The merge of two users, by which it is undone.
+    MergeId,
+    /// That two users may be one person.
+    MergeCandidateId,
+    /// Something that a tenant's services are told of.
+    EventId,
+    /// Where a tenant's services are told of what happens.
+    WebhookId,
 }
 
 /// Text that is no id of the asked kind. It says what one looks like, and nothing of the text.

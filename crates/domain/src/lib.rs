@@ -5,13 +5,16 @@ pub mod api_security;
 pub mod app;
 pub mod audience;
 pub mod data_key;
+pub mod event;
 pub mod forward_auth;
 pub mod identity;
 pub mod ids;
 pub mod job;
 pub mod key_rotation;
+pub mod merge;
 pub mod network;
 pub mod policy;
+pub mod push;
 pub mod refresh;
 pub mod revocation;
 pub mod rotation;
@@ -21,23 +24,27 @@ pub mod signing_key;
 pub mod tenant;
 pub mod time;
 pub mod user;
+pub mod webhook;
 
 pub use admin_key::{AdminKey, AdminKeySecret, AdminScope, AdminScopes};
 pub use api_security::{ApiSecuritySet, ApiSecurityState, ApiSecurityStatus, KeySerial, KnownKey};
 pub use app::{App, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState, SecretStatus};
 pub use audience::{Audience, Scope};
 pub use data_key::DataKeyPurpose;
+pub use event::{EraseCause, Event, EventKind, EventKinds};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
 pub use ids::{
-    AdminKeyId, AppId, ExternalId, JobId, LoginCode, NodeId, OpenId, SessionId, Slug, TenantId, UnionGroupId, UnionId,
-    UserId, WechatAppid,
+    AdminKeyId, AppId, EventId, ExternalId, JobId, LoginCode, MergeCandidateId, MergeId, NodeId, OpenId, SessionId,
+    Slug, TenantId, UnionGroupId, UnionId, UserId, WebhookId, WechatAppid,
 };
 pub use ids::{MalformedId, ServiceClientId};
 pub use job::{Job, JobState, Task};
 pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
+pub use merge::{CandidateCause, CandidateState, MergeCause, MergeGrant, MergePolicy, MergeToken};
 pub use network::Network;
 pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy, TokenSource};
+pub use push::{PushMode, PushSettings, PushStatus, UnknownPushMode, WeakPushToken, Withdrawn, strong_push_token};
 pub use refresh::RefreshToken;
 pub use revocation::{Revocation, RevocationEffect, RevokedSet, RevokedSetFull, RevokedSubject};
 pub use rotation::{Decision, EndReason, Presented, Presenter, Refusal, SessionState, Standing};
@@ -46,4 +53,5 @@ pub use session::{NewSession, OpenedSession, RefreshedSession};
 pub use signing_key::{Kid, SigningAlgorithm, SigningKeyState, StoredSigningKey};
 pub use tenant::{Tenant, TenantStatus};
 pub use time::{Clock, Timestamp};
-pub use user::{Profile, User, UserStatus};
+pub use user::{Profile, ProfileParts, User, UserStatus};
+pub use webhook::{DeliveryState, WebhookStatus};

@@ -35,10 +35,12 @@ pub enum EndReason {
     Expired,
     /// All sessions of its user, app or tenant, or of the whole database, were ended at once.
     Swept,
+    /// Its user was erased, and it with them.
+    Erased,
 }
 
 impl EndReason {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Logout,
         Self::Revoked,
         Self::Reuse,
@@ -49,6 +51,7 @@ impl EndReason {
         Self::Blocked,
         Self::Expired,
         Self::Swept,
+        Self::Erased,
     ];
 
     /// The word in storage, metrics and logs.
@@ -64,6 +67,7 @@ impl EndReason {
             Self::Blocked => "blocked",
             Self::Expired => "expired",
             Self::Swept => "swept",
+            Self::Erased => "erased",
         }
     }
 

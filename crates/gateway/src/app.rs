@@ -33,8 +33,10 @@ use crate::service::forward_auth::ForwardAuth;
 use crate::service::jobs::Jobs;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
+use crate::service::merge_tokens::MergeTokens;
 use crate::service::meters::Meters;
 use crate::service::oauth::OAuth;
+use crate::service::push::Pushes;
 use crate::service::refresh::Refreshes;
 use crate::service::revocations::{Revocations, Waiting};
 use crate::service::revoked::Revoked;
@@ -65,6 +67,7 @@ pub(crate) struct Gateway {
     pub(crate) revocations: Revocations,
     pub(crate) clients: Clients,
     pub(crate) oauth: OAuth,
+    pub(crate) pushes: Pushes,
     pub(crate) desk: Desk,
     pub(crate) readiness: Readiness,
     pub(crate) trusted_proxies: Vec<IpNet>,
@@ -177,6 +180,7 @@ impl App {
             storage: storage.clone(),
             directory: directory.clone(),
             logins: logins.clone(),
+            merge_tokens: MergeTokens { storage: storage.clone() },
             access_tokens: access_tokens.clone(),
         };
         let broker = Broker {
@@ -204,6 +208,7 @@ impl App {
             refreshes: refreshes.clone(),
             verified: verified.clone(),
         };
+        let pushes = Pushes::new(clock.clone(), storage.clone(), metrics.clone(), tasks.clone());
         tokio::spawn(revoked_follower.follow());
         tokio::spawn(policies.follow());
 
@@ -224,6 +229,7 @@ impl App {
             revocations,
             clients,
             oauth,
+            pushes,
             desk,
             readiness: readiness.clone(),
             trusted_proxies,

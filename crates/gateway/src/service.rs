@@ -7,12 +7,16 @@ pub(crate) mod broker;
 pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod directory;
+pub(crate) mod erasure;
 pub(crate) mod forward_auth;
 pub(crate) mod jobs;
 pub(crate) mod limits;
 pub(crate) mod login;
+#[allow(dead_code, reason = "the calls that need it come next")]
+pub(crate) mod merge_tokens;
 pub(crate) mod meters;
 pub(crate) mod oauth;
+pub(crate) mod push;
 pub(crate) mod refresh;
 pub(crate) mod revocations;
 pub(crate) mod revoked;

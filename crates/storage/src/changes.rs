@@ -62,10 +62,12 @@ pub enum ChangeKind {
     ForwardAuthPolicy,
     /// Something ended, was blocked or may act again: there are new entries in the tenant's feed.
     Revocation,
+    /// A tenant's webhooks: which there are, what they want to hear of.
+    Webhook,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Tenant,
         Self::App,
         Self::UnionGroup,
@@ -76,6 +78,7 @@ impl ChangeKind {
         Self::Audience,
         Self::ForwardAuthPolicy,
         Self::Revocation,
+        Self::Webhook,
     ];
 
     /// The word in storage.
@@ -91,6 +94,7 @@ impl ChangeKind {
             Self::Audience => "audience",
             Self::ForwardAuthPolicy => "forward_auth_policy",
             Self::Revocation => "revocation",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -229,6 +233,9 @@ async fn tell(core: &Core, change: Change) {
             Some(tenant) => core.keys.forget(tenant).await,
             None => core.keys.forget_all(),
         }
+    }
+    if change.kind == ChangeKind::Webhook {
+        core.wanted.forget(change.tenant).await;
     }
     // Nobody listening is no error.
     let _ = core.changes.send(change);

@@ -5,14 +5,25 @@
 pub(crate) mod access_token;
 pub(crate) mod audit_chain;
 pub(crate) mod audit_entry;
+pub(crate) mod delivery;
 pub(crate) mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod instance_key;
 pub(crate) mod job;
+#[allow(dead_code, reason = "merges come next")]
+pub(crate) mod merge;
+#[allow(dead_code, reason = "merges come next")]
+pub(crate) mod merge_candidate;
+pub(crate) mod merge_token;
 pub(crate) mod node;
+pub(crate) mod outbox;
+pub(crate) mod push_mark;
+pub(crate) mod push_setting;
 pub(crate) mod retired_slug;
 pub(crate) mod tombstone;
 pub(crate) mod union_member;
+pub(crate) mod webhook;
+pub(crate) mod webhook_turn;
 
 /// The one row about the whole database.
 pub(crate) mod instance {

@@ -18,6 +18,7 @@ mod group_commit;
 mod import_users;
 mod job;
 mod keys;
+mod listeners;
 mod migrate;
 mod open_session;
 mod refresh_session;
@@ -47,6 +48,7 @@ pub use repo::admin_keys::{AdminKeys, NewAdminKey, TxAdminKeys};
 pub use repo::apps::{AllApps, AppChange, NewApp, StoredApp, TenantApps};
 pub use repo::audiences::{AllAudiences, AudienceUse, OwnedAudience, TenantAudiences};
 pub use repo::data_keys::{StoredDataKey, TenantDataKeys, TxDataKeys};
+pub use repo::events::TxEvents;
 pub use repo::forward_auth_policies::{
     AllForwardAuthPolicies, NewForwardAuthPolicy, StoredForwardAuthPolicy, TenantForwardAuthPolicies,
 };
@@ -54,7 +56,10 @@ pub use repo::idempotency::{Created, Creation, Creations};
 pub use repo::identities::{KnownIdentity, TenantUsers};
 pub use repo::jobs::{Jobs, TxJobs};
 pub use repo::master_keys::{MasterKeyUse, MasterKeys, StoredMasterKey, TxMasterKeys};
+pub use repo::merge_tokens::TxMergeTokens;
 pub use repo::nodes::{Node, Nodes};
+pub use repo::push_marks::{Arrival, Arrived, TxPushMarks};
+pub use repo::push_settings::{AllPushSettings, PushChange, TenantPushSettings, TxPushSettings};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
 pub use repo::service_clients::{AllServiceClients, TenantServiceClients};
 pub use repo::sessions::{ActingSession, LiveSession};

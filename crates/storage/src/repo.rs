@@ -5,13 +5,17 @@ pub(crate) mod admin_keys;
 pub(crate) mod apps;
 pub(crate) mod audiences;
 pub(crate) mod data_keys;
+pub(crate) mod events;
 pub(crate) mod forward_auth_policies;
 pub(crate) mod idempotency;
 pub(crate) mod identities;
 pub(crate) mod instance;
 pub(crate) mod jobs;
 pub(crate) mod master_keys;
+pub(crate) mod merge_tokens;
 pub(crate) mod nodes;
+pub(crate) mod push_marks;
+pub(crate) mod push_settings;
 pub(crate) mod revocations;
 pub(crate) mod service_clients;
 pub(crate) mod sessions;
@@ -20,6 +24,7 @@ pub(crate) mod tenants;
 pub(crate) mod tombstones;
 pub(crate) mod union_groups;
 pub(crate) mod users;
+pub(crate) mod webhooks;
 
 use std::str::FromStr;
 

@@ -5,8 +5,9 @@ use wxgate_crypto::{KeyId, MacKey};
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    access_token, app, audience, audit_chain, audit_entry, data_key, forward_auth_policy, identity, released_appid,
-    revocation, revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user,
+    access_token, app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge,
+    merge_candidate, merge_token, outbox, push_mark, push_setting, released_appid, revocation, revocation_counter,
+    service_client, signing_key, tombstone, union_group, union_member, user, webhook, webhook_turn,
 };
 use crate::error::StorageError;
 use crate::repo::access_tokens::TenantAccessTokens;
@@ -15,6 +16,7 @@ use crate::repo::audiences::TenantAudiences;
 use crate::repo::data_keys::TenantDataKeys;
 use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
 use crate::repo::identities::TenantUsers;
+use crate::repo::push_settings::TenantPushSettings;
 use crate::repo::revocations::TenantRevocations;
 use crate::repo::service_clients::TenantServiceClients;
 use crate::repo::union_groups::TenantUnionGroups;
@@ -42,8 +44,15 @@ tenant_owned!(
     audit_chain,
     audit_entry,
     data_key,
+    delivery,
     forward_auth_policy,
     identity,
+    merge,
+    merge_candidate,
+    merge_token,
+    outbox,
+    push_mark,
+    push_setting,
     released_appid,
     revocation,
     revocation_counter,
@@ -52,7 +61,9 @@ tenant_owned!(
     tombstone,
     union_group,
     union_member,
-    user
+    user,
+    webhook,
+    webhook_turn
 );
 
 /// A query over the rows of a tenant.
@@ -118,6 +129,11 @@ impl TenantScope {
     /// The tenant's forward-auth policies.
     pub fn forward_auth_policies(&self) -> TenantForwardAuthPolicies {
         TenantForwardAuthPolicies::new(self.storage.clone(), self.tenant)
+    }
+
+    /// How the tenant's apps take pushes.
+    pub fn push_settings(&self) -> TenantPushSettings {
+        TenantPushSettings::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's users, by what WeChat calls them.

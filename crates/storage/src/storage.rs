@@ -18,15 +18,18 @@ use crate::connect::{self, DatabaseUrl, Engine};
 use crate::erasure_journal::ErasureJournal;
 use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
+use crate::listeners::Wanted;
 use crate::repo::admin_keys::AdminKeys;
 use crate::repo::apps::AllApps;
 use crate::repo::audiences::AllAudiences;
 use crate::repo::data_keys::Unneeded;
+use crate::repo::events::EventIds;
 use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
 use crate::repo::idempotency::Creations;
 use crate::repo::jobs::Jobs;
 use crate::repo::master_keys::MasterKeys;
 use crate::repo::nodes::Nodes;
+use crate::repo::push_settings::AllPushSettings;
 use crate::repo::service_clients::AllServiceClients;
 use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
@@ -151,12 +154,16 @@ pub(crate) struct Core {
     pub(crate) random: Random,
     pub(crate) observer: BatchObserver,
     pub(crate) keys: KeyCache,
+    pub(crate) wanted: Wanted,
+    pub(crate) event_ids: EventIds,
     /// Data keys that may go soon.
     pub(crate) unneeded: Unneeded,
     pub(crate) changes: broadcast::Sender<Change>,
     pub(crate) heard: Heard,
     /// This process wrote a change that is not to wait for the next look at the log.
     pub(crate) news: Notify,
+    /// This process wrote something that services are to be told of.
+    pub(crate) told: Notify,
 }
 
 impl Core {
@@ -220,10 +227,13 @@ impl Storage {
             random: config.random,
             observer: config.observer,
             keys: KeyCache::new(),
+            wanted: Wanted::new(),
+            event_ids: EventIds::default(),
             unneeded: Unneeded::default(),
             changes: broadcast::Sender::new(changes::BACKLOG),
             heard: Heard::now(),
             news: Notify::new(),
+            told: Notify::new(),
         };
         let running = Running { stop: watch::Sender::new(false), tasks: Mutex::default(), sessions: OnceLock::new() };
         Ok(Self { core: Arc::new(core), running: Arc::new(running) })
@@ -386,6 +396,11 @@ impl Storage {
         limit: u64,
     ) -> Result<Vec<(AuditChain, u64)>, StorageError> {
         audit::heads(&self.core, after, limit).await
+    }
+
+    /// How the apps of all tenants take pushes.
+    pub fn push_settings(&self) -> AllPushSettings {
+        AllPushSettings::new(self.clone())
     }
 
     /// The apps of all tenants, by WeChat's appid.

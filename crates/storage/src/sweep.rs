@@ -1,5 +1,6 @@
 //! What is forgotten in time: session keys that were replaced, sessions that are over, apps that nobody proved, AppSecrets
-//! that were rotated, access_tokens that ended, revocations that no token outlives, and the log of changes.
+//! that were rotated, access_tokens that ended, revocations that no token outlives, merge tokens that nobody used, pushes
+//! that nobody repeats any more, and the log of changes.
 //!
 //! Work is done in small pieces, so that no login waits for it. Nodes share a cursor; two that sweep at once do some
 //! work twice and no harm.
@@ -21,7 +22,9 @@ use wxgate_domain::{TenantId, TenantPolicy, Timestamp};
 use crate::audit;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
-use crate::repo::{access_tokens, apps, data_keys, idempotency, jobs, nodes, revocations, tenants};
+use crate::repo::{
+    access_tokens, apps, data_keys, idempotency, jobs, merge_tokens, nodes, push_marks, revocations, tenants,
+};
 use crate::storage::Core;
 
 /// How often.
@@ -75,8 +78,10 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     access_tokens::purge(core, now).await?;
     jobs::purge(core, now.minus(JOBS)).await?;
     nodes::purge(core).await?;
+    merge_tokens::purge(core, now, PIECE).await?;
     audit_entries(core, now).await?;
     idempotency::prune(core, now).await?;
+    push_marks::prune(core, now).await?;
     changes(core, now.minus(CHANGES)).await
 }
 

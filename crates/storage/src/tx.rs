@@ -1,5 +1,6 @@
 //! Transactions: how they begin, and the writes of administrators.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
@@ -14,10 +15,14 @@ use crate::repo::admin_keys::TxAdminKeys;
 use crate::repo::apps::TxApps;
 use crate::repo::audiences::TxAudiences;
 use crate::repo::data_keys::TxDataKeys;
+use crate::repo::events::TxEvents;
 use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
 use crate::repo::idempotency::{self, Creation};
 use crate::repo::jobs::TxJobs;
 use crate::repo::master_keys::TxMasterKeys;
+use crate::repo::merge_tokens::TxMergeTokens;
+use crate::repo::push_marks::TxPushMarks;
+use crate::repo::push_settings::TxPushSettings;
 use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
 use crate::repo::signing_keys::TxSigningKeys;
@@ -58,12 +63,14 @@ pub struct Tx {
     pub(crate) tx: DatabaseTransaction,
     /// What is to stand in the erasure journal before anything of this is seen.
     erasures: Mutex<Vec<Entry>>,
+    /// Whether there is something to tell services of.
+    told: AtomicBool,
 }
 
 impl Tx {
     pub(crate) async fn begin(core: Arc<Core>) -> Result<Self, StorageError> {
         let tx = begin(&core).await?;
-        Ok(Self { core, tx, erasures: Mutex::default() })
+        Ok(Self { core, tx, erasures: Mutex::default(), told: AtomicBool::new(false) })
     }
 
     /// Writes about tenants themselves.
@@ -117,6 +124,9 @@ impl Tx {
         }
         self.tx.commit().await?;
         self.core.news.notify_one();
+        if self.told.into_inner() {
+            self.core.told.notify_one();
+        }
         if !erasures.is_empty() {
             self.core.empty_log().await;
         }
@@ -126,6 +136,11 @@ impl Tx {
     /// Notes what is to stand in the erasure journal.
     pub(crate) fn journal(&self, entry: Entry) {
         self.erasures.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    /// Notes that there is something to tell services of.
+    pub(crate) fn has_told(&self) {
+        self.told.store(true, Ordering::Relaxed);
     }
 
     /// Logs a change, to be seen with the transaction.
@@ -183,14 +198,34 @@ impl<'a> TxScope<'a> {
         TxServiceClients::new(self.tx, self.tenant)
     }
 
+    /// What the tenant's services are told of.
+    pub fn events(&self) -> TxEvents<'a> {
+        TxEvents::new(self.tx, self.tenant)
+    }
+
     /// The tenant's forward-auth policies.
     pub fn forward_auth_policies(&self) -> TxForwardAuthPolicies<'a> {
         TxForwardAuthPolicies::new(self.tx, self.tenant)
     }
 
+    /// How the tenant's apps take pushes.
+    pub fn push_settings(&self) -> TxPushSettings<'a> {
+        TxPushSettings::new(self.tx, self.tenant)
+    }
+
+    /// Which pushes of the tenant's apps were there before.
+    pub fn push_marks(&self) -> TxPushMarks<'a> {
+        TxPushMarks::new(self.tx, self.tenant)
+    }
+
     /// The tenant's feed of what ended.
     pub fn revocations(&self) -> TxRevocations<'a> {
         TxRevocations::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's merge tokens.
+    pub fn merge_tokens(&self) -> TxMergeTokens<'a> {
+        TxMergeTokens::new(self.tx, self.tenant)
     }
 
     /// The tenant's users.

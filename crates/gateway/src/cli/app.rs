@@ -1,8 +1,11 @@
 //! `wxgate app`: mini-programs.
 
+mod push;
+
 use clap::{Args, Subcommand};
 use wxgate_domain::{Slug, Timestamp, WechatAppid};
 
+use self::push::PushCommand;
 use super::admin::{AdminArgs, SecretArgs};
 use super::api_security::ApiSecurityCommand;
 use super::{Failure, print};
@@ -57,6 +60,8 @@ enum Action {
     Calls(ShowAppCalls),
     /// Keys for calls of WeChat that are signed and encrypted.
     ApiSecurity(ApiSecurityCommand),
+    /// How it takes WeChat's message pushes: set, show, rotate, finish, remove.
+    Push(PushCommand),
     /// Stop serving a mini-program, within two seconds.
     #[command(after_help = "Example:\n  wxgate app disable wx0123456789abcdef")]
     Disable(DisableApp),
@@ -118,6 +123,7 @@ impl AppCommand {
                 if self.admin.json { print::json(&calls) } else { show_calls(&calls) }
             }
             Action::ApiSecurity(command) => command.run(&self.admin, &door).await?,
+            Action::Push(push) => push.run(&self.admin, &door).await?,
             Action::Disable(disable) => self.admin.tell_app(&door.call(disable).await?, "disabled"),
             Action::Enable(enable) => self.admin.tell_app(&door.call(enable).await?, "enabled"),
             Action::Remove(remove) => {

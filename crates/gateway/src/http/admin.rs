@@ -144,6 +144,7 @@ impl From<AdminError> for ApiError {
             | AdminError::NoAudience(_)
             | AdminError::NoGroup(_)
             | AdminError::NoPolicy(_)
+            | AdminError::NoPush(_)
             | AdminError::NoSigningKey(_)
             | AdminError::NoJob(_)
             | AdminError::NoMasterKey(_)
@@ -189,6 +190,8 @@ impl From<AdminError> for ApiError {
             | AdminError::SecretShape
             | AdminError::KeysIncomplete
             | AdminError::KeysRefused
+            | AdminError::PushToken(_)
+            | AdminError::AesKeyShape
             | AdminError::Overlap(_)
             | AdminError::Policy(MalformedPolicy::Text | MalformedPolicy::Bounds { .. } | MalformedPolicy::List(_)) => {
                 Code::RequestInvalid

@@ -3,6 +3,7 @@
 mod api_security;
 mod calls;
 mod policy;
+mod push;
 mod secret;
 
 use clap::Args;
@@ -20,6 +21,7 @@ pub(crate) use api_security::{
 };
 pub(crate) use calls::{AppCallsReply, ShowAppCalls};
 pub(crate) use policy::AppPolicyChange;
+pub(crate) use push::{FinishPush, PushReply, RemovePush, RotatePush, SetPush, ShowPush};
 pub(crate) use secret::{SecretReply, SetAppSecret, VerifyApp};
 
 /// Every operation on mini-programs.
@@ -37,6 +39,11 @@ pub(super) fn all(visitor: &mut impl Visitor) {
     visitor.visit::<SetApiSecurity>();
     visitor.visit::<ForgetApiSecurity>();
     visitor.visit::<ForgetPreviousApiSecurity>();
+    visitor.visit::<SetPush>();
+    visitor.visit::<ShowPush>();
+    visitor.visit::<RotatePush>();
+    visitor.visit::<FinishPush>();
+    visitor.visit::<RemovePush>();
 }
 
 /// A mini-program, as operators see it. Times are seconds since 1970.

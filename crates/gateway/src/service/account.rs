@@ -9,6 +9,7 @@ use wxgate_token::Claims;
 use super::access_tokens::AccessTokens;
 use super::directory::{ActiveApp, Directory, DirectoryError, KnownTenant};
 use super::login::{Attempt, LoginError, Logins};
+use super::merge_tokens::MergeTokens;
 
 /// Serves users who are logged in.
 #[derive(Clone)]
@@ -16,6 +17,8 @@ pub(crate) struct Accounts {
     pub(crate) storage: Storage,
     pub(crate) directory: Directory,
     pub(crate) logins: Logins,
+    #[allow(dead_code, reason = "the calls that need it come next")]
+    pub(crate) merge_tokens: MergeTokens,
     pub(crate) access_tokens: AccessTokens,
 }
 
@@ -121,7 +124,7 @@ impl Accounts {
 
     /// Proves that it is the user who asks, not a service that was handed their token: a fresh code of `wx.login` must be
     /// the same identity's. It opens a session like any code, so that the key which came with it is kept.
-    async fn step_up(&self, who: &SignedIn, attempt: Attempt) -> Result<(), AccountError> {
+    pub(super) async fn step_up(&self, who: &SignedIn, attempt: Attempt) -> Result<(), AccountError> {
         let attempt = Attempt { only: Some(who.session.openid.clone()), ..attempt };
         let fresh = self.logins.session(&who.app, attempt).await?;
         // Asked again of a session that was opened for an earlier request, which may have been somebody else's.

@@ -14,13 +14,22 @@ use crate::tx;
 
 /// Every table with rows of tenants, each before those that its rows refer to, and a column by which some of a tenant's
 /// rows can be named. (`change` is not here: others must still hear of what it says.)
-const TABLES: [(&str, &str); 21] = [
+const TABLES: [(&str, &str); 30] = [
+    ("delivery", "event_id"),
+    ("outbox", "id"),
+    ("webhook_turn", "webhook_id"),
+    ("webhook", "id"),
     ("session", "id"),
+    ("merge_token", "digest"),
+    ("merge_candidate", "id"),
+    ("merge", "id"),
     ("union_member", "user_id"),
     ("identity", "id"),
     ("user", "id"),
     ("tombstone", "digest"),
     ("access_token", "app_id"),
+    ("push_mark", "mark"),
+    ("push_setting", "id"),
     ("app", "id"),
     ("union_group", "id"),
     ("released_appid", "appid"),

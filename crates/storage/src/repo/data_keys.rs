@@ -34,14 +34,21 @@ impl SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 7] = [
+pub(crate) const SEALED: [SealedColumn; 14] = [
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "app", column: "api_security", row: "id" },
     SealedColumn { table: "app", column: "previous_api_security", row: "id" },
     SealedColumn { table: "access_token", column: "sealed", row: "app_id" },
     SealedColumn { table: "signing_key", column: "private", row: "kid" },
+    SealedColumn { table: "push_setting", column: "token", row: "id" },
+    SealedColumn { table: "push_setting", column: "aes_key", row: "id" },
+    SealedColumn { table: "push_setting", column: "previous_aes_key", row: "id" },
     SealedColumn { table: "session", column: "session_key", row: "id" },
+    SealedColumn { table: "merge", column: "moved", row: "id" },
+    SealedColumn { table: "webhook", column: "secret", row: "id" },
+    SealedColumn { table: "webhook", column: "previous_secret", row: "id" },
+    SealedColumn { table: "outbox", column: "payload", row: "id" },
 ];
 
 /// A data key, without itself.

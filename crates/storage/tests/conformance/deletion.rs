@@ -3,8 +3,9 @@
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
+use wxgate_crypto::Digest;
 use wxgate_domain::{AdminScopes, JobState, NodeId, Tenant, TenantId, TenantStatus};
-use wxgate_storage::{Engine, NewAdminKey, NewForwardAuthPolicy, Outcome, Storage, StorageError};
+use wxgate_storage::{Arrival, Engine, NewAdminKey, NewForwardAuthPolicy, Outcome, PushChange, Storage, StorageError};
 
 use crate::support::{TestDatabase, app_in_group, audience, new_tenant, service_client, tenant, union_group};
 use crate::support_rows::{identity, insert, session, user};
@@ -57,6 +58,11 @@ async fn furnish(storage: &Storage, raw: &DatabaseConnection, tenant: &Tenant, n
     tx.admin_keys().add(key).await.unwrap();
     tx.tenants().set_status(tenant.id, TenantStatus::Suspended).await.unwrap();
     tx.jobs().add(Some(tenant.id), wxgate_domain::Task::Reseal {}).await.unwrap();
+    let scope = tx.tenant(tenant.id);
+    scope.push_settings().set(&app.appid, PushChange::default()).await.unwrap();
+    let digest = Digest::sha256(b"a push");
+    let arrival = Arrival { app: app.id, stamp: digest, body: digest, message: None };
+    scope.push_marks().arrive(&arrival).await.unwrap();
     tx.commit().await.unwrap();
 
     let now = tenant.created_at;

@@ -5,7 +5,7 @@ use sea_orm::sea_query::Query;
 use wxgate_crypto::SealError;
 use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{NewSession, WechatIdentity};
-use wxgate_storage::{Engine, StorageError};
+use wxgate_storage::{Engine, PushChange, StorageError};
 
 use crate::support::{TestDatabase, app, new_tenant, tenant};
 
@@ -25,6 +25,12 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
     tx.tenant(acme.id).apps().rotate_secret(&shop.appid, &"the-second-one".parse().unwrap(), true).await.unwrap();
     tx.commit().await.unwrap();
 
+    let tx = storage.begin().await.unwrap();
+    let settings = tx.tenant(acme.id).push_settings();
+    let (_, before, _) = settings.set(&shop.appid, PushChange::default()).await.unwrap();
+    let (_, push) = settings.rotate_key(&shop.appid, None).await.unwrap();
+    tx.commit().await.unwrap();
+
     let session_key: [u8; 16] = database.random.bytes();
     let ada = WechatIdentity {
         openid: "oAda".parse().unwrap(),
@@ -36,8 +42,15 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
 
     let raw = database.raw().await;
     let mut stored = Vec::new();
-    let sealed =
-        [("app", "secret"), ("app", "previous_secret"), ("signing_key", "private"), ("session", "session_key")];
+    let sealed = [
+        ("app", "secret"),
+        ("app", "previous_secret"),
+        ("signing_key", "private"),
+        ("session", "session_key"),
+        ("push_setting", "token"),
+        ("push_setting", "aes_key"),
+        ("push_setting", "previous_aes_key"),
+    ];
     for (table, column) in sealed {
         let query = Query::select().column(column).from(table).to_owned();
         for row in raw.query_all(&query).await.unwrap() {
@@ -55,9 +68,16 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
         assert!(contains(&stored, b"wx1"));
     }
     let session_text = wxgate_crypto::encoding::to_base64(session_key);
-    for secret in
-        [b"secret-of-wx1".as_slice(), b"the-second-one", private.expose(), &session_key, session_text.as_bytes()]
-    {
+    for secret in [
+        b"secret-of-wx1".as_slice(),
+        b"the-second-one",
+        private.expose(),
+        &session_key,
+        session_text.as_bytes(),
+        push.token.expose().as_bytes(),
+        push.current.expose().as_bytes(),
+        before.current.expose().as_bytes(),
+    ] {
         assert!(!contains(&stored, secret));
     }
     storage.stop().await;

@@ -2,6 +2,7 @@
 
 mod api_security;
 pub(super) mod calls;
+mod push;
 mod removal;
 mod secrets;
 
@@ -11,6 +12,7 @@ use wxgate_storage::{AppChange, NewApp, StorageError};
 use super::{Admin, AdminError, Event, checked};
 
 pub(crate) use api_security::GivenKeys;
+pub(crate) use push::PushToSet;
 pub(crate) use secrets::Proof;
 
 /// A mini-program to be added.

@@ -69,7 +69,7 @@ impl Freshness {
     pub(super) fn heard(&self, change: &Change) {
         match (change.kind, change.tenant) {
             // They change no row that is remembered, and every logout is one.
-            (ChangeKind::Revocation | ChangeKind::User, Some(_)) => {}
+            (ChangeKind::Revocation | ChangeKind::User | ChangeKind::Webhook, Some(_)) => {}
             (kind, Some(tenant)) => self.mark(change.seq, kind == ChangeKind::SigningKey, |id| id == tenant),
             (_, None) => self.mark(change.seq, true, |_| true),
         }
