@@ -22,10 +22,10 @@ use crate::http::boundary::Listener;
 use crate::http::server::serve;
 use crate::master_keys::MasterKeys;
 use crate::metrics::Metrics;
-use crate::service::access_tokens::{AccessTokens, Holders};
+use crate::service::access_tokens::AccessTokens;
 use crate::service::account::Accounts;
 use crate::service::admin::{Caller, Desk};
-use crate::service::broker::{Broker, Tallies};
+use crate::service::broker::Broker;
 use crate::service::clients::Clients;
 use crate::service::codes::Codes;
 use crate::service::directory::Directory;
@@ -155,16 +155,9 @@ impl App {
             tokens: tokens.clone(),
             metrics: metrics.clone(),
         };
-        let access_tokens = AccessTokens {
-            clock: clock.clone(),
-            random: random.clone(),
-            wechat: wechat.clone(),
-            directory: directory.clone(),
-            storage: storage.clone(),
-            metrics: metrics.clone(),
-            tasks: tasks.clone(),
-            holders: Holders::default(),
-        };
+        let rows = (storage.clone(), directory.clone());
+        let time = (clock.clone(), random.clone());
+        let access_tokens = AccessTokens::new(time, rows, wechat.clone(), metrics.clone(), tasks.clone());
         let logins = Logins {
             clock: clock.clone(),
             storage: storage.clone(),
@@ -183,14 +176,7 @@ impl App {
             merge_tokens: MergeTokens { storage: storage.clone() },
             access_tokens: access_tokens.clone(),
         };
-        let broker = Broker {
-            clock: clock.clone(),
-            storage: storage.clone(),
-            access_tokens: access_tokens.clone(),
-            limits: limits.clone(),
-            metrics: metrics.clone(),
-            tallies: Tallies::default(),
-        };
+        let broker = Broker::new(access_tokens.clone(), limits.clone());
         let revocations = Revocations {
             clock: clock.clone(),
             random: random.clone(),

@@ -50,15 +50,15 @@ const AT_ONCE: usize = 64;
 /// Holds the access_tokens of all apps.
 #[derive(Clone)]
 pub(crate) struct AccessTokens {
-    pub(crate) clock: Clock,
-    pub(crate) random: Random,
-    pub(crate) wechat: Client,
-    pub(crate) directory: Directory,
-    pub(crate) storage: Storage,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(super) clock: Clock,
+    random: Random,
+    wechat: Client,
+    directory: Directory,
+    pub(super) storage: Storage,
+    pub(super) metrics: Arc<Metrics>,
     /// Fetches under way, which outlive those who wait for them.
-    pub(crate) tasks: TaskTracker,
-    pub(crate) holders: Holders,
+    tasks: TaskTracker,
+    holders: Cache<(TenantId, AppId), Arc<Holder>>,
 }
 
 /// What became of a token that somebody called dead.
@@ -73,17 +73,19 @@ pub(crate) enum Verdict {
     NotCurrent,
 }
 
-/// What is known of each app's token.
-#[derive(Clone)]
-pub(crate) struct Holders(Cache<(TenantId, AppId), Arc<Holder>>);
-
-impl Default for Holders {
-    fn default() -> Self {
-        Self(Cache::builder().max_capacity(HELD).time_to_idle(FORGOTTEN).build())
-    }
-}
-
 impl AccessTokens {
+    /// Holds no token yet.
+    pub(crate) fn new(
+        (clock, random): (Clock, Random),
+        (storage, directory): (Storage, Directory),
+        wechat: Client,
+        metrics: Arc<Metrics>,
+        tasks: TaskTracker,
+    ) -> Self {
+        let holders = Cache::builder().max_capacity(HELD).time_to_idle(FORGOTTEN).build();
+        Self { clock, random, wechat, directory, storage, metrics, tasks, holders }
+    }
+
     /// Makes a call with the app's token, signed and encrypted if the app has keys for that. If WeChat says that the token is
     /// dead, the call is made once more with another.
     ///
@@ -165,7 +167,7 @@ impl AccessTokens {
     }
 
     fn holder(&self, app: &ActiveApp) -> Arc<Holder> {
-        self.holders.0.get_with((app.tenant.id(), app.app.id), Arc::default)
+        self.holders.get_with((app.tenant.id(), app.app.id), Arc::default)
     }
 
     /// Fetches a token, whoever still waits for it. If this dies, the lead says so.
@@ -221,7 +223,7 @@ impl AccessTokens {
     /// Begins to fetch the tokens that are due.
     fn refresh_due(&self) {
         let now = self.clock.now();
-        let due = self.holders.0.iter().filter_map(|(app, holder)| Some((*app, holder.due(now)?)));
+        let due = self.holders.iter().filter_map(|(app, holder)| Some((*app, holder.due(now)?)));
         for ((tenant, app), lead) in due.take(AT_ONCE) {
             let tokens = self.clone();
             self.tasks.spawn(async move {

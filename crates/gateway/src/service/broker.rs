@@ -6,25 +6,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use wxgate_crypto::Digest;
-use wxgate_domain::{Clock, ServiceClient};
-use wxgate_storage::{NewAuditEntry, Storage, StorageError};
+use wxgate_domain::ServiceClient;
+use wxgate_storage::{NewAuditEntry, StorageError};
 use wxgate_wechat_client::AccessToken;
 
-pub(crate) use self::tallies::Tallies;
+use self::tallies::Tallies;
 use super::access_tokens::{AccessTokens, Probe, TokenCallError, Verdict};
 use super::directory::ActiveApp;
 use super::limits::{Limits, Wait};
-use crate::metrics::Metrics;
 
 /// Gives access_tokens to service clients.
 #[derive(Clone)]
 pub(crate) struct Broker {
-    pub(crate) clock: Clock,
-    pub(crate) storage: Storage,
-    pub(crate) access_tokens: AccessTokens,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) tallies: Tallies,
+    access_tokens: AccessTokens,
+    limits: Arc<Limits>,
+    tallies: Tallies,
 }
 
 /// A service client that asks, and how.
@@ -58,6 +54,11 @@ pub(crate) enum BrokerError {
 }
 
 impl Broker {
+    /// A broker of these tokens.
+    pub(crate) fn new(access_tokens: AccessTokens, limits: Arc<Limits>) -> Self {
+        Self { access_tokens, limits, tallies: Tallies::default() }
+    }
+
     /// The app's token, for a client that its policy grants it.
     ///
     /// # Errors
@@ -66,8 +67,8 @@ impl Broker {
         self.must_be_granted(app, asker).await?;
         let held = self.access_tokens.token(app).await?;
         self.write_down(app, asker, TAKEN).await?;
-        self.metrics.brokered("given");
-        let left = held.until.since(self.clock.now()).as_secs().max(1);
+        self.access_tokens.metrics.brokered("given");
+        let left = held.until.since(self.access_tokens.clock.now()).as_secs().max(1);
         Ok(Given { token: held.token.clone(), expires_in: left })
     }
 
@@ -96,12 +97,12 @@ impl Broker {
 
     async fn must_be_granted(&self, app: &ActiveApp, asker: Asker<'_>) -> Result<(), BrokerError> {
         if !asker.client.policy.grants_token_of(&app.app.appid) {
-            self.metrics.brokered("not_granted");
+            self.access_tokens.metrics.brokered("not_granted");
             self.write_down(app, asker, REFUSED).await?;
             return Err(BrokerError::NotGranted);
         }
         self.limits.brokered(app.tenant.id(), asker.client.id.clone()).map_err(|wait| {
-            self.metrics.brokered("rate_limited");
+            self.access_tokens.metrics.brokered("rate_limited");
             BrokerError::TooOften(wait)
         })
     }
@@ -110,7 +111,7 @@ impl Broker {
     /// before each of its calls fills no table. Each entry says how often it happened since the one before.
     async fn write_down(&self, app: &ActiveApp, asker: Asker<'_>, kind: Kind) -> Result<(), StorageError> {
         let key = (asker.client.id.clone(), app.app.id, kind.outcome);
-        let Some(due) = self.tallies.count(key, self.clock.now()) else { return Ok(()) };
+        let Some(due) = self.tallies.count(key, self.access_tokens.clock.now()) else { return Ok(()) };
         let entry = NewAuditEntry {
             actor: format!("client:{}", asker.client.id),
             action: kind.action.to_owned(),
@@ -120,7 +121,7 @@ impl Broker {
             detail: due.detail(),
             personal: Some(asker.address.to_string()),
         };
-        let tx = self.storage.begin().await?;
+        let tx = self.access_tokens.storage.begin().await?;
         tx.audit(Some(app.tenant.id())).record(&entry).await?;
         tx.commit().await?;
         due.written();

@@ -17,7 +17,7 @@ type Key = (ServiceClientId, AppId, &'static str);
 
 /// How often each asked since it was written down.
 #[derive(Clone, Debug)]
-pub(crate) struct Tallies(Cache<Key, Arc<Mutex<Tally>>>);
+pub(super) struct Tallies(Cache<Key, Arc<Mutex<Tally>>>);
 
 #[derive(Debug, Default)]
 struct Tally {
