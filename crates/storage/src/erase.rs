@@ -36,7 +36,7 @@ impl TxUsers<'_> {
     /// [`StorageError::NotFound`] if the tenant has no such user; [`StorageError::Busy`] if a login was in the way.
     pub async fn erase(&self, id: UserId) -> Result<Erased, StorageError> {
         let found = self.remove(id).await?.ok_or(StorageError::NotFound)?;
-        self.tx.journal(Entry::new(&found.buried, &found.marks));
+        self.tx.journal(Entry::of_user(&found.buried, &found.marks));
         Ok(found.erased)
     }
 
@@ -54,6 +54,10 @@ impl TxUsers<'_> {
             .lock_exclusive()
             .all(tx)
             .await?;
+        self.tx.tenant(tenant).phones().release(id).await?;
+        for known in &identities {
+            self.tx.tenant(tenant).phone_codes().forget(known.app_id, &known.openid).await?;
+        }
         let now = core.clock.now();
         let live = sessions::delete_all_of_user(tx, tenant, id, now).await?;
         delete_of_tenant::<identity::Entity>(tenant).filter(identity::Column::UserId.eq(id.uuid())).exec(tx).await?;
@@ -83,7 +87,7 @@ impl TxUsers<'_> {
             return Err(StorageError::NotFound);
         }
         let buried = Buried { tenant: self.tenant, user: id, status, at: core.clock.now() };
-        self.tx.journal(Entry::new(&buried, &marks));
+        self.tx.journal(Entry::of_user(&buried, &marks));
         if status == UserStatus::Active {
             // A block that was told of before the erasure holds no more.
             let subject = RevokedSubject::User(id);

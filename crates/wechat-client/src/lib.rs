@@ -33,7 +33,7 @@ pub use component::{Authorization, Component, ComponentLoginError, LastingToken,
 pub use errcode::RejectedClass;
 pub use error::{BadResponse, ConfigError, ExchangeError, Rejected, Rid};
 pub use observer::{CallObserver, CallReport};
-pub use phone::{PhoneCode, PhoneNumber};
+pub use phone::{PhoneCode, phone_in_data};
 pub use pushed::{PlatformEvent, PushedEvent, PushedMessage};
 pub use quota::{CgiPath, DailyQuota, MalformedCgiPath};
 pub use refusal::{CallError, Refused, RefusedClass};
