@@ -16,6 +16,7 @@ mod backup;
 mod broker;
 mod cli;
 mod codes;
+mod compat;
 mod decrypt;
 mod decryption;
 mod doctor;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::audience::{Audience, Scope};
+use crate::client_profile::ClientProfile;
 use crate::signing_key::SigningAlgorithm;
 
 /// What a tenant tunes. Stored as one JSON text; unknown keys are refused, absent ones take their default.
@@ -140,6 +141,7 @@ impl TenantPolicy {
 }
 
 /// What an app tunes. Stored as one JSON text; unknown keys are refused, absent ones take their default.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AppPolicy {
@@ -169,6 +171,10 @@ pub struct AppPolicy {
     pub logins_per_minute: u32,
     /// Where the app's access_token comes from.
     pub access_token: TokenSource,
+    /// Which clients the app has.
+    pub profile: ClientProfile,
+    /// Whether these clients get HTTP 200 whatever happens; left out, as their profile has it.
+    pub always_ok: Option<bool>,
 }
 
 /// Where an app's access_token comes from. WeChat keeps the two kinds apart: neither disturbs the other.
@@ -222,6 +228,8 @@ impl Default for AppPolicy {
             request_burst: 1_000,
             logins_per_minute: 10,
             access_token: TokenSource::Stable,
+            profile: ClientProfile::Native,
+            always_ok: None,
         }
     }
 }

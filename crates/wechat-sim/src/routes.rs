@@ -153,13 +153,16 @@ fn respond(request: &HttpRequest, path: &str, outcome: &Outcome) -> HttpResponse
         Some(FaultKind::ResetAfter) => return hang_up(request),
         Some(FaultKind::Empty) => body.clear(),
         Some(FaultKind::Truncated) => body.truncate(body.len() / 2),
+        Some(FaultKind::EscapedSlashes) => body = answer::with_escaped_slashes(&body),
         _ => {}
     }
     let mut response = HttpResponse::Ok();
     for header in outcome.sealed.iter().flat_map(|sealed| &sealed.headers) {
         response.insert_header((header.0, header.1.as_str()));
     }
-    response.content_type(answer::content_type(path)).body(body)
+    let mislabelled = outcome.fault == Some(FaultKind::ContentType);
+    let content_type = if mislabelled { "text/html; charset=utf-8" } else { answer::content_type(path) };
+    response.content_type(content_type).body(body)
 }
 
 async fn wait(delay: Duration) {

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AppPolicy, Audience, Scope, TokenSource};
+use wxgate_domain::{AppPolicy, Audience, ClientProfile, Scope, TokenSource};
 
 /// What is to be changed of what a mini-program tunes; what is left out stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize, ToSchema)]
@@ -48,6 +48,13 @@ pub(crate) struct AppPolicyChange {
     #[arg(long, value_name = "SOURCE")]
     #[schema(value_type = Option<String>)]
     pub(crate) access_token: Option<TokenSource>,
+    /// Which clients it has: `native`, or a name in docs/compatibility.md.
+    #[arg(long, value_name = "NAME")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) profile: Option<ClientProfile>,
+    /// Whether these clients get HTTP 200 whatever happens. Another profile forgets it.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) always_ok: Option<bool>,
 }
 
 impl AppPolicyChange {
@@ -67,6 +74,10 @@ impl AppPolicyChange {
             request_burst: self.request_burst.unwrap_or(policy.request_burst),
             access_token: self.access_token.unwrap_or(policy.access_token),
             logins_per_minute: self.logins_per_minute.unwrap_or(policy.logins_per_minute),
+            profile: self.profile.unwrap_or(policy.profile),
+            always_ok: self
+                .always_ok
+                .or(policy.always_ok.filter(|_| self.profile.is_none_or(|to| to == policy.profile))),
         }
     }
 
