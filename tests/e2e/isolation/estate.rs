@@ -21,6 +21,8 @@ pub(super) struct Estate {
     pub(super) client: ServiceClient,
     pub(super) admin_key: String,
     pub(super) kid: String,
+    /// The address, token and key of its app's pushes.
+    pub(super) push: Value,
     pub(super) login: Value,
 }
 
@@ -73,6 +75,7 @@ impl Estate {
         let client = service_client(gateway, slug, "follower", &options).await;
         let key = json!({"name": "of the house", "tenant": slug});
         let key = gateway.operator().post("/admin-keys", &key).await.json();
+        let push = gateway.operator().put(&format!("/apps/{appid}/push"), &json!({"mode": "safe"})).await.ok();
         let issued = gateway.simulator().code(appid).await;
         let login = gateway.client().login_with(appid, &issued.code).await.ok();
         let keys = gateway.client().get(&format!("/t/{slug}/jwks.json")).await.ok();
@@ -94,6 +97,7 @@ impl Estate {
             client,
             admin_key: text(&key["id"]),
             kid: text(&keys["keys"][0]["kid"]),
+            push,
             login,
         }
     }

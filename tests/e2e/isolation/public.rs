@@ -127,24 +127,27 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
             let ask = ask.basic_auth(&mine.client.id, Some(&mine.client.secret));
             replies.push(sent(gateway, ask, 401).await);
         }
-        // The address names the app, and what it names is checked with its own token.
+        // The address names the app, and what comes there counts by its own token and key alone.
         "verifyPush" => {
-            let query = "timestamp=1700000000&nonce=1&signature=00&echostr=1";
-            for appid in [&mine.appid, &theirs.appid] {
-                let ask = client.request(Method::GET, &format!("/wechat/push/{appid}?{query}"));
-                replies.push(sent(gateway, ask, 404).await);
-            }
+            let verify = json!({"url": push_url(gateway, theirs), "token": mine.push["token"]});
+            let told = gateway.simulator().verify_push(&verify).await;
+            assert_eq!(told["answer"], json!({"status": 403, "body": "Forbidden"}), "{told}");
         }
         "receivePush" => {
-            let set =
-                gateway.operator().put(&format!("/apps/{}/push", mine.appid), &json!({"mode": "plain"})).await.ok();
-            let push = json!({
-                "url": format!("{}/wechat/push/{}", client.base(), mine.appid), "appid": mine.appid, "mode": "safe",
-                "format": "json", "token": set["token"], "encoding_aes_key": set["encoding_aes_key"],
-                "message": {"Event": "user_authorization_cancellation", "OpenID": theirs.login["user"]["openid"]},
-            });
-            let told = gateway.simulator().push(&push).await;
-            assert_eq!(told["deliveries"][0]["status"], 200, "{told}");
+            let push = |url: String, appid: &str| {
+                json!({
+                    "url": url, "appid": appid, "mode": "safe", "format": "json",
+                    "token": mine.push["token"], "encoding_aes_key": mine.push["encoding_aes_key"],
+                    "message": {"Event": "user_authorization_cancellation", "OpenID": theirs.login["user"]["openid"]},
+                })
+            };
+            // Another app has no such user.
+            let told = gateway.simulator().push(&push(push_url(gateway, mine), &mine.appid)).await;
+            assert_eq!(told["deliveries"], json!([{"status": 200, "body": "success"}]), "{told}");
+            for (to, appid) in [(theirs, &theirs.appid), (theirs, &mine.appid), (mine, &theirs.appid)] {
+                let told = gateway.simulator().push(&push(push_url(gateway, to), appid)).await;
+                assert_eq!(told["deliveries"], json!([{"status": 403, "body": "Forbidden"}]), "{told}");
+            }
         }
         "forwardAuth" => {
             replies.push(sent(gateway, mine_asks(Method::GET, &format!("/forward-auth/{}", theirs.policy)), 401).await);
@@ -155,6 +158,11 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
         _ => {}
     }
     replies
+}
+
+/// Where an app takes its pushes.
+fn push_url(gateway: &Gateway, of: &Estate) -> String {
+    format!("{}/wechat/push/{}", gateway.client().base(), of.appid)
 }
 
 async fn sent(gateway: &Gateway, request: RequestBuilder, status: u16) -> Reply {
