@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod backup;
+mod bind_phone;
 pub mod changes;
 pub mod condition;
 pub mod connect;
@@ -33,6 +34,7 @@ pub use audit::{
     NewAuditEntry, TxAudit,
 };
 pub use backup::{Backup, BackupError};
+pub use bind_phone::{Binding, NewPhone, TxPhones};
 pub use changes::{Change, ChangeKind};
 pub use condition::{DatabaseCondition, InstanceCondition};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};
@@ -57,6 +59,8 @@ pub use repo::jobs::{Jobs, TxJobs};
 pub use repo::master_keys::{MasterKeyUse, MasterKeys, StoredMasterKey, TxMasterKeys};
 pub use repo::merge_tokens::TxMergeTokens;
 pub use repo::nodes::{Node, Nodes};
+pub use repo::phone_codes::{PhoneCodeClaim, PhoneCodeResult, PhoneCodeTicket, SentPhoneCode, TxPhoneCodes};
+pub use repo::phones::TenantPhones;
 pub use repo::push_marks::{Arrival, Arrived, TxPushMarks};
 pub use repo::push_settings::{AllPushSettings, PushChange, TenantPushSettings, TxPushSettings};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};

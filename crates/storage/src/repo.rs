@@ -13,6 +13,8 @@ pub(crate) mod jobs;
 pub(crate) mod master_keys;
 pub(crate) mod merge_tokens;
 pub(crate) mod nodes;
+pub(crate) mod phone_codes;
+pub(crate) mod phones;
 pub(crate) mod push_marks;
 pub(crate) mod push_settings;
 pub(crate) mod revocations;

@@ -7,6 +7,7 @@ use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, Tr
 use wxgate_domain::TenantId;
 
 use crate::audit::TxAudit;
+use crate::bind_phone::TxPhones;
 use crate::changes::ChangeKind;
 use crate::connect::Engine;
 use crate::erasure_journal::Entry;
@@ -21,6 +22,7 @@ use crate::repo::idempotency::{self, Creation};
 use crate::repo::jobs::TxJobs;
 use crate::repo::master_keys::TxMasterKeys;
 use crate::repo::merge_tokens::TxMergeTokens;
+use crate::repo::phone_codes::TxPhoneCodes;
 use crate::repo::push_marks::TxPushMarks;
 use crate::repo::push_settings::TxPushSettings;
 use crate::repo::revocations::TxRevocations;
@@ -221,6 +223,16 @@ impl<'a> TxScope<'a> {
     /// The tenant's feed of what ended.
     pub fn revocations(&self) -> TxRevocations<'a> {
         TxRevocations::new(self.tx, self.tenant)
+    }
+
+    /// The phone numbers of the tenant's users.
+    pub fn phones(&self) -> TxPhones<'a> {
+        TxPhones::new(self.tx, self.tenant)
+    }
+
+    /// The phone codes that the tenant's users sent.
+    pub fn phone_codes(&self) -> TxPhoneCodes<'a> {
+        TxPhoneCodes::new(self.tx, self.tenant)
     }
 
     /// The tenant's merge tokens.

@@ -282,6 +282,9 @@ pub(crate) struct TenantPolicyChange {
     /// For how many days the audit log is kept, 30 to 3650.
     #[arg(long, value_name = "N")]
     pub(crate) audit_days: Option<u32>,
+    /// For how many days a phone number stays with its user after somebody else proved to have it and asked for it, 1 to 90.
+    #[arg(long, value_name = "N")]
+    pub(crate) phone_move_days: Option<u32>,
 }
 
 impl TenantPolicyChange {
@@ -297,6 +300,7 @@ impl TenantPolicyChange {
             max_sessions: self.max_sessions.unwrap_or(policy.max_sessions),
             signing_key_days: self.signing_key_days.unwrap_or(policy.signing_key_days),
             audit_days: self.audit_days.unwrap_or(policy.audit_days),
+            phone_move_days: self.phone_move_days.unwrap_or(policy.phone_move_days),
             user_data_window_seconds: self.user_data_window_seconds.unwrap_or(policy.user_data_window_seconds),
         }
     }

@@ -80,7 +80,7 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user): (Uuid
     let id = || SimpleExpr::from(tenant.id.uuid());
     let bytes = |length| SimpleExpr::from(vec![u8::try_from(number).unwrap(); length]);
     let zero = || SimpleExpr::from(0_i64);
-    let rows: [(&'static str, Vec<(&'static str, SimpleExpr)>); 6] = [
+    let rows: [(&'static str, Vec<(&'static str, SimpleExpr)>); 9] = [
         (
             "union_member",
             vec![
@@ -90,6 +90,19 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user): (Uuid
                 ("created_at", zero()),
             ],
         ),
+        ("phone", vec![("id", user.into()), ("user_id", user.into()), ("number", bytes(64)), ("bound_at", zero())]),
+        (
+            "phone_code",
+            vec![
+                ("id", user.into()),
+                ("app_id", user.into()),
+                ("digest", bytes(32)),
+                ("openid", bytes(3)),
+                ("state", "pending".into()),
+                ("at", zero()),
+            ],
+        ),
+        ("phone_budget", vec![("app_id", user.into()), ("openid", bytes(3)), ("day", 1.into()), ("used", 1.into())]),
         ("released_appid", vec![("appid", bytes(5)), ("at", zero())]),
         (
             "tombstone",

@@ -43,6 +43,7 @@ fn opened(seed: u64) -> Arc<OpenedSession> {
         user,
         openid: "oA".parse::<OpenId>().unwrap(),
         unionid: None,
+        phone: None,
         is_new: true,
         mac_key: 1,
         opened_at: START,
