@@ -128,28 +128,8 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
             let ask = ask.basic_auth(&mine.client.id, Some(&mine.client.secret));
             replies.push(sent(gateway, ask, 401).await);
         }
-        // The address names the app, and what comes there counts by its own token and key alone.
-        "verifyPush" => {
-            let verify = json!({"url": push_url(gateway, theirs), "token": mine.push["token"]});
-            let told = gateway.simulator().verify_push(&verify).await;
-            assert_eq!(told["answer"], json!({"status": 403, "body": "Forbidden"}), "{told}");
-        }
-        "receivePush" => {
-            let push = |url: String, appid: &str| {
-                json!({
-                    "url": url, "appid": appid, "mode": "safe", "format": "json",
-                    "token": mine.push["token"], "encoding_aes_key": mine.push["encoding_aes_key"],
-                    "message": {"Event": "user_authorization_cancellation", "OpenID": theirs.login["user"]["openid"]},
-                })
-            };
-            // Another app has no such user.
-            let told = gateway.simulator().push(&push(push_url(gateway, mine), &mine.appid)).await;
-            assert_eq!(told["deliveries"], json!([{"status": 200, "body": "success"}]), "{told}");
-            for (to, appid) in [(theirs, &theirs.appid), (theirs, &mine.appid), (mine, &theirs.appid)] {
-                let told = gateway.simulator().push(&push(push_url(gateway, to), appid)).await;
-                assert_eq!(told["deliveries"], json!([{"status": 403, "body": "Forbidden"}]), "{told}");
-            }
-        }
+        "verifyPush" => try_verification(gateway, mine, theirs).await,
+        "receivePush" => try_pushes(gateway, mine, theirs).await,
         "forwardAuth" => {
             replies.push(sent(gateway, mine_asks(Method::GET, &format!("/forward-auth/{}", theirs.policy)), 401).await);
             // Neither query nor header chooses whose policy counts.
@@ -159,6 +139,30 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
         _ => {}
     }
     replies
+}
+
+/// The address names the app, and what comes there counts by its own token alone.
+async fn try_verification(gateway: &Gateway, mine: &Estate, theirs: &Estate) {
+    let verify = json!({"url": push_url(gateway, theirs), "token": mine.push["token"]});
+    let told = gateway.simulator().verify_push(&verify).await;
+    assert_eq!(told["answer"], json!({"status": 403, "body": "Forbidden"}), "{told}");
+}
+
+/// The same with its key, and with what it may say of whom.
+async fn try_pushes(gateway: &Gateway, mine: &Estate, theirs: &Estate) {
+    let push = async |to: &Estate, appid: &str| {
+        let push = json!({
+            "url": push_url(gateway, to), "appid": appid, "mode": "safe", "format": "json",
+            "token": mine.push["token"], "encoding_aes_key": mine.push["encoding_aes_key"],
+            "message": {"Event": "user_authorization_cancellation", "OpenID": theirs.login["user"]["openid"]},
+        });
+        gateway.simulator().push(&push).await["deliveries"][0].clone()
+    };
+    // Another app has no such user.
+    assert_eq!(push(mine, &mine.appid).await, json!({"status": 200, "body": "success"}));
+    for (to, appid) in [(theirs, &theirs.appid), (theirs, &mine.appid), (mine, &theirs.appid)] {
+        assert_eq!(push(to, appid).await, json!({"status": 403, "body": "Forbidden"}));
+    }
 }
 
 /// Where an app takes its pushes.
