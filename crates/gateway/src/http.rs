@@ -2,6 +2,7 @@
 
 mod admin;
 pub(crate) mod boundary;
+mod broker;
 pub(crate) mod code;
 mod compat;
 mod decrypt;
@@ -25,6 +26,7 @@ mod refresh;
 mod revocations;
 pub(crate) mod routes;
 pub(crate) mod server;
+mod session_check;
 mod sessions;
 mod tutorial;
 mod user_info;

@@ -16,6 +16,9 @@ pub(super) const KNOWN: &[&str] = &[
     "logout",
     "showMe",
     "changeMe",
+    "checkSessionKey",
+    "accessToken",
+    "reportDeadAccessToken",
     "eraseMe",
     "decrypt",
     "listMySessions",
@@ -122,6 +125,18 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
                 replies.push(post(client, &mine.slug, "revoke", None, &form).await);
                 replies.push(post(client, &theirs.slug, "revoke", None, &form).await);
             }
+        }
+        "checkSessionKey" => {
+            let body = json!({"reset": false, "appid": theirs.appid, "openid": theirs.login["user"]["openid"]});
+            replies.push(sent(gateway, mine_asks(Method::POST, "/v1/me/session-check").json(&body), 200).await);
+        }
+        "accessToken" | "reportDeadAccessToken" => {
+            let path = format!("/v1/apps/{}/access-token", theirs.appid);
+            let ask = match id {
+                "accessToken" => client.request(Method::GET, &path),
+                _ => client.request(Method::POST, &format!("{path}/dead")).json(&json!({"digest": "00".repeat(32)})),
+            };
+            replies.push(sent(gateway, ask.basic_auth(&mine.client.id, Some(&mine.client.secret)), 401).await);
         }
         "revocations" => {
             let ask = client.request(Method::GET, &format!("/t/{}/revocations", theirs.slug));

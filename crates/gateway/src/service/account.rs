@@ -19,7 +19,6 @@ pub(crate) struct Accounts {
     pub(crate) logins: Logins,
     #[allow(dead_code, reason = "the calls that need it come next")]
     pub(crate) merge_tokens: MergeTokens,
-    #[allow(dead_code, reason = "the calls that need it come next")]
     pub(crate) access_tokens: AccessTokens,
 }
 
