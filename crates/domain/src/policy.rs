@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::audience::{Audience, Scope};
+use crate::merge::MergePolicy;
 use crate::signing_key::SigningAlgorithm;
 
 /// What a tenant tunes. Stored as one JSON text; unknown keys are refused, absent ones take their default.
@@ -33,6 +34,8 @@ pub struct TenantPolicy {
     pub signing_key_days: u32,
     /// How long entries of the audit log are kept, in days (30 to 3,650).
     pub audit_days: u32,
+    /// What happens when the unionid of one user appears with another one's login.
+    pub merge: MergePolicy,
 }
 
 pub(crate) const VERSION: u32 = 1;
@@ -53,6 +56,7 @@ impl Default for TenantPolicy {
             user_data_window_seconds: 600,
             signing_key_days: 90,
             audit_days: 400,
+            merge: MergePolicy::Manual,
         }
     }
 }

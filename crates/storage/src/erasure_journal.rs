@@ -184,7 +184,7 @@ impl Storage {
                 replayed.of_unknown_tenants += 1;
                 continue;
             }
-            let removed = tx.tenant(buried.tenant).users().remove(buried.user).await?;
+            let removed = tx.tenant(buried.tenant).users().remove_again(buried.user).await?;
             replayed.erased += usize::from(removed.is_some());
             tombstones::put(&tx.tx, buried, marks).await?;
             tombstones::set_status(&tx.tx, buried.tenant, buried.user, buried.status).await?;

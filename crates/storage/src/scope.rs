@@ -15,6 +15,8 @@ use crate::repo::audiences::TenantAudiences;
 use crate::repo::data_keys::TenantDataKeys;
 use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
 use crate::repo::identities::TenantUsers;
+use crate::repo::merge_candidates::TenantMergeCandidates;
+use crate::repo::merges::TenantMerges;
 use crate::repo::revocations::TenantRevocations;
 use crate::repo::service_clients::TenantServiceClients;
 use crate::repo::union_groups::TenantUnionGroups;
@@ -126,6 +128,16 @@ impl TenantScope {
         TenantUsers::new(self.storage.clone(), self.tenant)
     }
 
+    /// Who of the tenant became whom.
+    pub fn merges(&self) -> TenantMerges {
+        TenantMerges::new(self.storage.clone(), self.tenant)
+    }
+
+    /// Who of the tenant may be whom.
+    pub fn merge_candidates(&self) -> TenantMergeCandidates {
+        TenantMergeCandidates::new(self.storage.clone(), self.tenant)
+    }
+
     /// The tenant's feed of what ended.
     pub fn revocations(&self) -> TenantRevocations {
         TenantRevocations::new(self.storage.clone(), self.tenant)
@@ -164,7 +176,7 @@ impl TenantScope {
         Ok((key, keys.restore_epoch))
     }
 
-    /// A user of the tenant.
+    /// A user of the tenant. The id of one who is gone into another leads to that one.
     ///
     /// # Errors
     /// The database fails.

@@ -1,5 +1,6 @@
 //! What is forgotten in time: session keys that were replaced, sessions that are over, apps that nobody proved, AppSecrets
-//! that were rotated, revocations that no token outlives, merge tokens that nobody used, and the log of changes.
+//! that were rotated, revocations that no token outlives, merge tokens that nobody used, what moved in merges
+//! that can no longer be undone, and the log of changes.
 //!
 //! Work is done in small pieces, so that no login waits for it. Nodes share a cursor; two that sweep at once do some
 //! work twice and no harm.
@@ -21,7 +22,7 @@ use wxgate_domain::{TenantId, TenantPolicy, Timestamp};
 use crate::audit;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
-use crate::repo::{apps, data_keys, idempotency, jobs, merge_tokens, nodes, revocations, tenants};
+use crate::repo::{apps, data_keys, idempotency, jobs, merge_tokens, merges, nodes, revocations, tenants};
 use crate::storage::Core;
 
 /// How often.
@@ -75,6 +76,7 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     jobs::purge(core, now.minus(JOBS)).await?;
     nodes::purge(core).await?;
     merge_tokens::purge(core, now, PIECE).await?;
+    merges::forget_moved(core, now, PIECE).await?;
     audit_entries(core, now).await?;
     idempotency::prune(core, now).await?;
     changes(core, now.minus(CHANGES)).await

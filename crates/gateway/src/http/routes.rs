@@ -10,8 +10,8 @@ use super::error::ApiError;
 use super::oauth::{introspect, revoke, token};
 use super::openapi::about::About;
 use super::{
-    admin, discovery, docs, forward_auth, health, jwks, login, logout, me, metrics, openapi, refresh, revocations,
-    sessions, tutorial,
+    admin, discovery, docs, forward_auth, health, jwks, links, login, logout, me, merge, metrics, openapi, refresh,
+    revocations, sessions, tutorial,
 };
 use crate::operation::{self, Method, Operation};
 
@@ -27,6 +27,8 @@ pub(super) fn public() -> Vec<Endpoint> {
         at("/t/{tenant}/oauth/introspect").post(introspect::post, introspect::about),
         at("/t/{tenant}/oauth/token").post(token::post, token::about),
         at("/v1/me").get(me::get, me::about_get).patch(me::patch, me::about_patch),
+        at("/v1/me/links").post(links::post, links::about),
+        at("/v1/me/merge").post(merge::post, merge::about),
         at("/v1/me/sessions").get(sessions::list, sessions::about_list),
         at("/v1/me/sessions/{sid}").delete(sessions::delete, sessions::about_delete),
         at("/v1/logout").post(logout::post, logout::about),

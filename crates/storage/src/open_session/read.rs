@@ -121,6 +121,7 @@ fn opened_of(session: SessionId, row: &QueryResult) -> Result<OpenedSession, Sto
         openid: ascii(get(row, AFTER_USER + 1)?, "identity", "openid")?,
         unionid: unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?,
         is_new: user.created_at == opened_at && identity_since == opened_at,
+        candidate: None,
         mac_key: unsigned(get(row, AFTER_USER + 3)?, "session", "mac_key")?,
         opened_at,
         user,
