@@ -3,6 +3,7 @@
 
 mod canaries;
 mod folder;
+mod pushes;
 mod services;
 
 use reqwest::Method;
@@ -142,6 +143,7 @@ async fn every_byte_that_leaves_the_process_is_searched() {
     let mut told = Told::default();
     everything(&gateway, &mut told, &mut canaries).await;
     services::everything(&gateway, &mut told, &mut canaries).await;
+    pushes::everything(&gateway, &mut told, &mut canaries).await;
 
     // The canaries did go through it, and the log does say much.
     let asked = wechat.requests().concat();
@@ -149,7 +151,10 @@ async fn every_byte_that_leaves_the_process_is_searched() {
     assert!(told.1 >= 12, "{} tokens", told.1);
     let log = gateway.log();
     assert!(log.contains("TRACE") || log.contains("DEBUG"), "{log}");
-    assert!(log.contains("/v1/apps/{appid}/login"), "{log}");
+    assert!(log.contains("/v1/apps/{appid}/login") && log.contains("/wechat/push/{appid}"), "{log}");
+    for outcome in ["accepted", "verified", "signature", "appid"] {
+        assert!(gateway.metric(&format!("wxgate_pushes_total{{outcome=\"{outcome}\"}}")).await > 0, "{outcome}");
+    }
 
     let metrics = gateway.admin().get("/metrics").await.text;
     canaries.search("the metrics", metrics.as_bytes());

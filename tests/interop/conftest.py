@@ -23,6 +23,8 @@ class Listen:
             pytest.exit("these tests are started by tests/interop/run")
         self.public = f"http://{listen['public']}"
         self.simulator = f"http://{listen['simulator']}"
+        self.admin_url = f"http://{listen['admin']}"
+        self.admin_key = (Path(os.environ["WXGATE_LISTEN"]).parent / "admin-key").read_text().strip()
         self.security_event = Path(os.environ["WXGATE_SECURITY_EVENT"]).read_text().strip()
 
     def sim(self, path, **body):
@@ -30,6 +32,13 @@ class Listen:
         reply = requests.post(f"{self.simulator}/sim/{path}", json=body, timeout=10)
         reply.raise_for_status()
         return reply.json()
+
+    def admin(self, method, path, **body):
+        """An operation of the operator's."""
+        headers = {"Authorization": f"Bearer {self.admin_key}"}
+        reply = requests.request(method, f"{self.admin_url}/admin/v1/{path}", json=body, headers=headers, timeout=10)
+        assert reply.ok, reply.text
+        return reply.json() if reply.text else None
 
     def remove_app(self, appid):
         """An app that the simulator knew, and knows no more."""

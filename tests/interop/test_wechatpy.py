@@ -3,10 +3,20 @@
 import hashlib
 import json
 
+import time
+import uuid
+
 import pytest
+import requests
 from wechatpy.client import WeChatClient
-from wechatpy.crypto import WeChatWxaCrypto
-from wechatpy.exceptions import APILimitedException, InvalidAppIdException, WeChatClientException
+from wechatpy.crypto import WeChatCrypto, WeChatWxaCrypto
+from wechatpy.exceptions import (
+    APILimitedException,
+    InvalidAppIdException,
+    InvalidSignatureException,
+    WeChatClientException,
+)
+from wechatpy.utils import WeChatSigner, check_signature
 
 APPID = "wx1e7e0f000000c0de"
 SECRET = "5ec2e700000000000000000000000077"
@@ -111,3 +121,102 @@ def test_the_next_login_changes_the_key(listen, wxa):
     WeChatWxaCrypto(new["session_key"], sealed["iv"], APPID).decrypt_message(sealed["encryptedData"])
     with pytest.raises(Exception):  # whatever garbage looks like: bad padding, bad JSON, bad text
         WeChatWxaCrypto(old["session_key"], sealed["iv"], APPID).decrypt_message(sealed["encryptedData"])
+
+
+class Push:
+    """An app that takes pushes, seen from WeChat: what it is pushed, wechatpy encrypts and signs."""
+
+    def __init__(self, listen, appid):
+        self.listen, self.appid = listen, appid
+        self.url = f"{listen.public}/wechat/push/{appid}"
+        settings = listen.admin("PUT", f"apps/{appid}/push", mode="safe")
+        self.token, self.key = settings["token"], settings["encoding_aes_key"]
+        self.crypto = WeChatCrypto(self.token, self.key, appid)
+
+    def signature(self, *parts):
+        signer = WeChatSigner()
+        signer.add_data(self.token, *parts)
+        return signer.signature
+
+    def send(self, message, crypto=None):
+        nonce, timestamp = uuid.uuid4().hex, str(int(time.time()))
+        body = (crypto or self.crypto).encrypt_message(message, nonce, timestamp)
+        encrypt = body.split("<Encrypt><![CDATA[")[1].split("]]>")[0]
+        query = {
+            "timestamp": timestamp,
+            "nonce": nonce,
+            "encrypt_type": "aes",
+            "msg_signature": self.signature(timestamp, nonce, encrypt),
+        }
+        return requests.post(self.url, params=query, data=body, timeout=10)
+
+
+@pytest.fixture(scope="module")
+def push(listen):
+    return Push(listen, "wx000000000000de01")
+
+
+def event(name, openid, **more):
+    fields = {
+        "ToUserName": "gh_870882ca4b1",
+        "FromUserName": "oPushService",
+        "MsgType": "event",
+        "Event": name,
+        "OpenID": openid,
+        "AppID": "wx000000000000de01",
+        **more,
+    }
+    elements = "".join(f"<{field}><![CDATA[{value}]]></{field}>" for field, value in fields.items())
+    return f"<xml>{elements}<CreateTime>{int(time.time())}</CreateTime></xml>"
+
+
+def me(listen, login):
+    headers = {"Authorization": f"Bearer {login['access_token']}"}
+    return requests.get(f"{listen.public}/v1/me", headers=headers, timeout=10)
+
+
+def test_wechatpy_verifies_the_address(push):
+    nonce, timestamp = uuid.uuid4().hex, str(int(time.time()))
+    signature = push.signature(timestamp, nonce)
+    check_signature(push.token, signature, timestamp, nonce)
+    query = {"signature": signature, "timestamp": timestamp, "nonce": nonce, "echostr": "7039307611572914232"}
+    reply = requests.get(push.url, params=query, timeout=10)
+    assert (reply.status_code, reply.text) == (200, "7039307611572914232")
+    reply = requests.get(push.url, params={**query, "nonce": "other"}, timeout=10)
+    assert (reply.status_code, reply.text) == (403, "Forbidden")
+
+
+def test_what_wechatpy_pushes_is_carried_out(listen, push):
+    login = listen.login("wx000000000000de01")
+    openid = login["user"]["openid"]
+    assert me(listen, login).status_code == 200
+    reply = push.send(event("user_authorization_revoke", openid, RevokeInfo="8"))
+    assert (reply.status_code, reply.text) == (200, "success")
+    assert me(listen, login).status_code == 200
+    reply = push.send(event("user_authorization_cancellation", openid))
+    assert (reply.status_code, reply.text) == (200, "success")
+    assert me(listen, login).status_code == 401
+
+
+def test_what_wechatpy_encrypted_for_others_is_refused(listen, push):
+    login = listen.login("wx000000000000de01")
+    message = event("user_authorization_cancellation", login["user"]["openid"])
+    other_app = WeChatCrypto(push.token, push.key, "wx000000000000de02")
+    other_key = WeChatCrypto(push.token, "A" * 43, push.appid)
+    for crypto in (other_app, other_key):
+        assert push.send(message, crypto).status_code == 403
+    assert me(listen, login).status_code == 200
+
+
+@pytest.mark.parametrize("mode", ["safe", "compatible"])
+def test_wechatpy_opens_what_the_simulator_pushes(listen, push, mode):
+    message = {"Event": "user_info_modified", "OpenID": "oSomebody"}
+    pushed = listen.sim(
+        "push", appid=push.appid, token=push.token, encoding_aes_key=push.key, mode=mode, format="xml", message=message
+    )["push"]
+    query = dict(pair.split("=") for pair in pushed["query"].split("&"))
+    stamp = (query["timestamp"], query["nonce"])
+    opened = push.crypto.decrypt_message(pushed["body"], query["msg_signature"], *stamp)
+    assert "<Event><![CDATA[user_info_modified]]></Event>" in opened
+    with pytest.raises(InvalidSignatureException):
+        push.crypto.decrypt_message(pushed["body"], query["signature"], *stamp)

@@ -101,7 +101,12 @@ pub struct SecretFingerprint(String);
 impl SecretFingerprint {
     /// The fingerprint of a secret under a tenant's key.
     pub fn of(secret: &AppSecret, key: &MacKey) -> Self {
-        let digest = key.digest("app_secret", &[secret.expose().as_bytes()]);
+        Self::labelled("app_secret", secret.expose(), key)
+    }
+
+    /// The fingerprint of a secret of another kind, which the label names.
+    pub fn labelled(label: &str, secret: &str, key: &MacKey) -> Self {
+        let digest = key.digest(label, &[secret.as_bytes()]);
         let (head, _) = digest.as_bytes().split_at(8);
         Self(encoding::to_hex(head))
     }

@@ -54,6 +54,14 @@ pub enum Event {
         /// The user.
         user: UserId,
     },
+    /// Somebody else proved to have a user's phone number and asked for it: unless the user shows that they have it still, it
+    /// leaves them.
+    PhoneLeaving {
+        /// The user.
+        user: UserId,
+        /// When.
+        at: Timestamp,
+    },
     /// A phone number left its user.
     PhoneMoved {
         /// Who had it.
@@ -111,6 +119,7 @@ impl Event {
             Self::UserUnmerged { .. } => EventKind::UserUnmerged,
             Self::MergeCandidate { .. } => EventKind::MergeCandidate,
             Self::PhoneBound { .. } => EventKind::PhoneBound,
+            Self::PhoneLeaving { .. } => EventKind::PhoneLeaving,
             Self::PhoneMoved { .. } => EventKind::PhoneMoved,
             Self::UserErased { .. } => EventKind::UserErased,
             Self::ProfileCleared { .. } => EventKind::ProfileCleared,
@@ -127,6 +136,7 @@ impl Event {
             Self::UserErased { .. } => [None, None],
             Self::UserCreated { user, .. }
             | Self::PhoneBound { user }
+            | Self::PhoneLeaving { user, .. }
             | Self::ProfileCleared { user }
             | Self::AuthorizationRevoked { user, .. }
             | Self::SessionEnded { user, .. } => [Some(*user), None],
@@ -156,6 +166,7 @@ impl Event {
                 json!({ "user_id": user, "other_user_id": other, "cause": cause.as_str() })
             }
             Self::PhoneBound { user } | Self::ProfileCleared { user } => json!({ "user_id": user }),
+            Self::PhoneLeaving { user, at } => json!({ "user_id": user, "leaves_at": at.to_rfc3339() }),
             Self::PhoneMoved { from, to } => json!({ "from_user_id": from, "to_user_id": to }),
             Self::UserErased { user, cause } => json!({ "user_id": user, "cause": cause.as_str() }),
             Self::AuthorizationRevoked { user, appid, revoked } => {
@@ -209,6 +220,8 @@ pub enum EventKind {
     MergeCandidate,
     /// [`Event::PhoneBound`].
     PhoneBound,
+    /// [`Event::PhoneLeaving`].
+    PhoneLeaving,
     /// [`Event::PhoneMoved`].
     PhoneMoved,
     /// [`Event::UserErased`].
@@ -225,12 +238,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// All of them. A kind's place is its bit in [`EventKinds`], in memory only.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::UserCreated,
         Self::UserMerged,
         Self::UserUnmerged,
         Self::MergeCandidate,
         Self::PhoneBound,
+        Self::PhoneLeaving,
         Self::PhoneMoved,
         Self::UserErased,
         Self::ProfileCleared,
@@ -247,6 +261,7 @@ impl EventKind {
             Self::UserUnmerged => "user.unmerged",
             Self::MergeCandidate => "user.merge_candidate",
             Self::PhoneBound => "user.phone_bound",
+            Self::PhoneLeaving => "user.phone_leaving",
             Self::PhoneMoved => "user.phone_moved",
             Self::UserErased => "user.erased",
             Self::ProfileCleared => "user.profile_cleared",

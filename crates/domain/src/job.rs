@@ -45,6 +45,8 @@ pub enum Task {
     Rewrap {},
     /// Seals under a tenant's newest key what older ones sealed, and removes those.
     Reseal {},
+    /// Digests by a tenant's newest key the phone numbers that older ones digested, and removes those.
+    Redigest {},
 }
 
 impl Task {
@@ -54,6 +56,7 @@ impl Task {
             Self::TenantDeletion { .. } => "tenant_deletion",
             Self::Rewrap {} => "rewrap",
             Self::Reseal {} => "reseal",
+            Self::Redigest {} => "redigest",
         }
     }
 }
@@ -90,7 +93,8 @@ mod tests {
     #[test]
     fn the_kind_on_the_wire_is_the_kind_in_storage() {
         let tenant = TenantId::from(uuid::Uuid::nil());
-        for task in [Task::TenantDeletion { tenant, slug: "acme".parse().unwrap() }, Task::Rewrap {}, Task::Reseal {}] {
+        let deletion = Task::TenantDeletion { tenant, slug: "acme".parse().unwrap() };
+        for task in [deletion, Task::Rewrap {}, Task::Reseal {}, Task::Redigest {}] {
             let json = serde_json::to_value(&task).unwrap();
             assert_eq!(json["kind"], task.kind());
             assert_eq!(serde_json::from_value::<Task>(json).unwrap(), task);

@@ -36,6 +36,8 @@ pub struct TenantPolicy {
     pub audit_days: u32,
     /// What happens when the unionid of one user appears with another one's login.
     pub merge: MergePolicy,
+    /// How long a phone number stays with its user after somebody else proved to have it and asked for it, in days (1 to 90).
+    pub phone_move_days: u32,
 }
 
 pub(crate) const VERSION: u32 = 1;
@@ -57,6 +59,7 @@ impl Default for TenantPolicy {
             signing_key_days: 90,
             audit_days: 400,
             merge: MergePolicy::Manual,
+            phone_move_days: 7,
         }
     }
 }
@@ -116,6 +119,11 @@ impl TenantPolicy {
         Duration::from_hours(24 * u64::from(*AUDIT_DAYS.start()))
     }
 
+    /// How long a phone number stays with its user after somebody else asked for it.
+    pub fn phone_move(&self) -> Duration {
+        Duration::from_hours(24 * u64::from(self.phone_move_days))
+    }
+
     /// The policy, if every value is within its bounds.
     ///
     /// # Errors
@@ -130,6 +138,7 @@ impl TenantPolicy {
         within("user_data_window_seconds", self.user_data_window_seconds, 60..=DAY)?;
         within("signing_key_days", self.signing_key_days, 2..=365)?;
         within("audit_days", self.audit_days, AUDIT_DAYS)?;
+        within("phone_move_days", self.phone_move_days, 1..=90)?;
         Ok(self)
     }
 }
@@ -150,6 +159,12 @@ pub struct AppPolicy {
     pub unionid_claim: bool,
     /// Whether access tokens carry what another system calls the user.
     pub external_id_claim: bool,
+    /// Whether access tokens carry the user's phone number, if WeChat vouches for it.
+    pub phone_claim: bool,
+    /// Phone codes that one openid may have exchanged in a day of Beijing (1 to 1,000). WeChat charges for each.
+    pub phone_codes_per_user_day: u32,
+    /// Phone codes that the whole app may have exchanged in a day of Beijing (1 to 10,000,000).
+    pub phone_codes_per_day: u32,
     /// Requests a second of the whole app (1 to 100,000).
     pub requests_per_second: u32,
     /// Requests at once of the whole app (1 to 100,000).
@@ -167,6 +182,9 @@ impl Default for AppPolicy {
             openid_claim: false,
             unionid_claim: false,
             external_id_claim: false,
+            phone_claim: false,
+            phone_codes_per_user_day: 10,
+            phone_codes_per_day: 10_000,
             requests_per_second: 500,
             request_burst: 1_000,
             logins_per_minute: 10,
@@ -200,6 +218,8 @@ impl AppPolicy {
     /// Which value is not.
     pub fn checked(self) -> Result<Self, MalformedPolicy> {
         within("version", self.version, VERSION..=VERSION)?;
+        within("phone_codes_per_user_day", self.phone_codes_per_user_day, 1..=1_000)?;
+        within("phone_codes_per_day", self.phone_codes_per_day, 1..=10_000_000)?;
         within("requests_per_second", self.requests_per_second, 1..=100_000)?;
         within("request_burst", self.request_burst, 1..=100_000)?;
         within("logins_per_minute", self.logins_per_minute, 1..=1_000)?;

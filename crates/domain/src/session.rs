@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::identity::WechatIdentity;
 use crate::ids::{AppId, ExternalId, OpenId, SessionId, UnionGroupId, UnionId, UserId};
+use crate::phone::Phone;
 use crate::policy::TenantPolicy;
 use crate::tenant::Tenant;
 use crate::time::Timestamp;
@@ -73,6 +74,8 @@ pub struct OpenedSession {
     pub openid: OpenId,
     /// The identity's unionid, if known.
     pub unionid: Option<UnionId>,
+    /// The user's phone number, if known.
+    pub phone: Option<Phone>,
     /// Whether this login made the user.
     pub is_new: bool,
     /// Another user who may be the same person: the unionid that appeared with this login is theirs.
@@ -98,6 +101,8 @@ pub struct RefreshedSession {
     pub unionid: Option<UnionId>,
     /// What another system calls the user, if known.
     pub external_id: Option<ExternalId>,
+    /// The user's phone number, if known.
+    pub phone: Option<Phone>,
     /// The number of the tenant's data key that MACs the token of the present turn.
     pub mac_key: u32,
     /// The present turn.

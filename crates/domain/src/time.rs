@@ -27,6 +27,12 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
+    /// The day in Beijing, counted from 1970-01-01: WeChat's days, by which its quotas begin anew.
+    pub fn beijing_day(self) -> i32 {
+        const HOUR: i64 = 3_600;
+        i32::try_from((self.seconds() + 8 * HOUR).div_euclid(24 * HOUR)).unwrap_or(i32::MAX)
+    }
+
     /// The moment in UTC, in whole seconds, such as `2026-11-22T00:00:00Z` (RFC 3339), for people.
     pub fn to_rfc3339(self) -> String {
         const DAY: i64 = 86_400;
@@ -134,6 +140,14 @@ mod tests {
         assert_eq!(before.since(clock.now()), Duration::ZERO);
         assert_eq!(Timestamp::from_millis(-1).seconds(), -1);
         assert_eq!(Timestamp::from_millis(i64::MAX).plus(Duration::MAX).millis(), i64::MAX);
+    }
+
+    #[test]
+    fn days_begin_at_midnight_in_beijing() {
+        // 2026-11-22T15:59:59Z is one second before midnight there.
+        let before = Timestamp::from_millis(1_795_363_199_999);
+        assert_eq!(before.beijing_day() + 1, before.plus(Duration::from_millis(1)).beijing_day());
+        assert_eq!(Timestamp::from_millis(0).beijing_day(), 0);
     }
 
     #[test]

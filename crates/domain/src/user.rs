@@ -95,6 +95,29 @@ impl Profile {
         };
         (merged != *self).then_some(merged)
     }
+
+    /// This profile without some of its parts; `None` if that changes nothing.
+    pub fn without(&self, parts: ProfileParts) -> Option<Self> {
+        let left = Self {
+            nickname: self.nickname.clone().filter(|_| !parts.nickname),
+            avatar_url: self.avatar_url.clone().filter(|_| !parts.avatar),
+        };
+        (left != *self).then_some(left)
+    }
+}
+
+/// Parts of a profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProfileParts {
+    /// The nickname.
+    pub nickname: bool,
+    /// The avatar's address.
+    pub avatar: bool,
+}
+
+impl ProfileParts {
+    /// All of it.
+    pub const ALL: Self = Self { nickname: true, avatar: true };
 }
 
 fn is_avatar(url: &str) -> bool {
@@ -141,6 +164,16 @@ mod tests {
             assert_eq!(Profile::asserted(Some(nickname), None), Err(Implausible), "{nickname:?}");
         }
         assert_eq!(Profile::asserted(Some("Ada"), Some("javascript:alert(1)")), Err(Implausible));
+    }
+
+    #[test]
+    fn a_profile_loses_the_parts_that_are_named() {
+        let stored = Profile::shown(Some("Ada"), Some("https://example.com/ada.png"));
+        let named = stored.without(ProfileParts { nickname: false, avatar: true }).unwrap();
+        assert_eq!(named, Profile::shown(Some("Ada"), None));
+        assert_eq!(stored.without(ProfileParts::ALL), Some(Profile::default()));
+        assert_eq!(stored.without(ProfileParts::default()), None);
+        assert_eq!(named.without(ProfileParts { nickname: false, avatar: true }), None);
     }
 
     #[test]

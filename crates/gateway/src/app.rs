@@ -34,6 +34,7 @@ use crate::service::limits::Limits;
 use crate::service::login::Logins;
 use crate::service::merge_tokens::MergeTokens;
 use crate::service::oauth::OAuth;
+use crate::service::push::Pushes;
 use crate::service::refresh::Refreshes;
 use crate::service::revocations::{Revocations, Waiting};
 use crate::service::revoked::Revoked;
@@ -63,6 +64,7 @@ pub(crate) struct Gateway {
     pub(crate) revocations: Revocations,
     pub(crate) clients: Clients,
     pub(crate) oauth: OAuth,
+    pub(crate) pushes: Pushes,
     pub(crate) desk: Desk,
     pub(crate) readiness: Readiness,
     pub(crate) trusted_proxies: Vec<IpNet>,
@@ -193,6 +195,7 @@ impl App {
             refreshes: refreshes.clone(),
             verified: verified.clone(),
         };
+        let pushes = Pushes::new(clock.clone(), storage.clone(), metrics.clone(), tasks.clone());
         tokio::spawn(revoked_follower.follow());
         tokio::spawn(policies.follow());
 
@@ -212,6 +215,7 @@ impl App {
             revocations,
             clients,
             oauth,
+            pushes,
             desk,
             readiness: readiness.clone(),
             trusted_proxies,

@@ -55,6 +55,7 @@ pub(crate) struct Metrics {
     batch_seconds: Histogram,
     batches: Family<OutcomeLabels, Counter>,
     decrypt_failures: Family<CauseLabels, Counter>,
+    pushes: Family<OutcomeLabels, Counter>,
     pub(crate) client_failures: Counter,
     pub(crate) previous_secret: Counter,
     pub(crate) admin_key_failures: Counter,
@@ -89,6 +90,7 @@ impl Metrics {
             batch_seconds: seconds(),
             batches: Family::default(),
             decrypt_failures: Family::default(),
+            pushes: Family::default(),
             client_failures: Counter::default(),
             previous_secret: Counter::default(),
             admin_key_failures: Counter::default(),
@@ -114,6 +116,7 @@ impl Metrics {
             "User data that did not open, by the first check that failed",
             self.decrypt_failures.clone(),
         );
+        r.register("pushes", "Pushes of WeChat by outcome", self.pushes.clone());
         r.register(
             "client_failures",
             "Service clients that were not believed: unknown, a wrong secret, or from another address",
@@ -166,6 +169,11 @@ impl Metrics {
     /// Counts user data that did not open.
     pub(crate) fn decrypt_failure(&self, cause: &'static str) {
         self.decrypt_failures.get_or_create(&CauseLabels { cause }).inc();
+    }
+
+    /// Counts a push of WeChat's.
+    pub(crate) fn push(&self, outcome: &'static str) {
+        self.pushes.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     /// Counts the batches of the group commit.

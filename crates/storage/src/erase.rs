@@ -64,6 +64,10 @@ impl TxUsers<'_> {
         let aliases: Vec<UserId> =
             merges::aliases(tx, tenant, id).await?.into_iter().map(|merge| merge.gone_id.into()).collect();
         self.forget_merges(id).await?;
+        self.tx.tenant(tenant).phones().release(id).await?;
+        for known in &identities {
+            self.tx.tenant(tenant).phone_codes().forget(known.app_id, &known.openid).await?;
+        }
         let now = core.clock.now();
         let live = sessions::delete_all_of_user(tx, tenant, id, now).await?;
         delete_of_tenant::<identity::Entity>(tenant).filter(identity::Column::UserId.eq(id.uuid())).exec(tx).await?;

@@ -2,18 +2,20 @@
 //! changes nothing the second time, so a job goes on after a crash by beginning again.
 
 mod deletion;
+mod redigest;
 mod reseal;
 mod rewrap;
 
 use std::sync::Arc;
 
-use wxgate_domain::{Job, NodeId, Task, Timestamp};
+use wxgate_domain::{Job, NodeId, Task, TenantId, Timestamp};
 
 use crate::error::StorageError;
 use crate::repo::jobs::{Report, report};
 use crate::storage::Core;
 
 use deletion::Deletion;
+use redigest::Redigest;
 use reseal::Reseal;
 use rewrap::Rewrap;
 
@@ -46,6 +48,7 @@ enum Work {
     Deletion(Deletion),
     Rewrap(Rewrap),
     Reseal(Reseal),
+    Redigest(Redigest),
 }
 
 /// What one piece did.
@@ -136,10 +139,8 @@ impl Work {
         match &job.task {
             Task::TenantDeletion { tenant, .. } => Ok(Self::Deletion(Deletion::of(*tenant))),
             Task::Rewrap {} => Ok(Self::Rewrap(Rewrap::default())),
-            Task::Reseal {} => {
-                let tenant = job.tenant.ok_or_else(|| StorageError::inconsistent("job", "tenant_id"))?;
-                Ok(Self::Reseal(Reseal::of(tenant)))
-            }
+            Task::Reseal {} => Ok(Self::Reseal(Reseal::of(tenant_of(job)?))),
+            Task::Redigest {} => Ok(Self::Redigest(Redigest::of(tenant_of(job)?))),
         }
     }
 
@@ -149,6 +150,7 @@ impl Work {
             Self::Deletion(work) => work.left(core).await,
             Self::Rewrap(work) => work.left(core).await,
             Self::Reseal(work) => work.left(core).await,
+            Self::Redigest(work) => work.left(core).await,
         }
     }
 
@@ -157,6 +159,11 @@ impl Work {
             Self::Deletion(work) => work.piece(core).await,
             Self::Rewrap(work) => work.piece(core).await,
             Self::Reseal(work) => work.piece(core).await,
+            Self::Redigest(work) => work.piece(core).await,
         }
     }
+}
+
+fn tenant_of(job: &Job) -> Result<TenantId, StorageError> {
+    job.tenant.ok_or_else(|| StorageError::inconsistent("job", "tenant_id"))
 }

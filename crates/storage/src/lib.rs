@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod backup;
+mod bind_phone;
 pub mod changes;
 pub mod condition;
 pub mod connect;
@@ -34,6 +35,7 @@ pub use audit::{
     NewAuditEntry, TxAudit,
 };
 pub use backup::{Backup, BackupError};
+pub use bind_phone::{Binding, NewPhone, TxPhones};
 pub use changes::{Change, ChangeKind};
 pub use condition::{DatabaseCondition, InstanceCondition};
 pub use connect::{DatabaseUrl, Engine, MalformedUrl};
@@ -61,6 +63,10 @@ pub use repo::merge_candidates::{MergeCandidate, TenantMergeCandidates, TxMergeC
 pub use repo::merge_tokens::TxMergeTokens;
 pub use repo::merges::{Merge, TenantMerges};
 pub use repo::nodes::{Node, Nodes};
+pub use repo::phone_codes::{PhoneCodeClaim, PhoneCodeResult, PhoneCodeTicket, SentPhoneCode, TxPhoneCodes};
+pub use repo::phones::TenantPhones;
+pub use repo::push_marks::{Arrival, Arrived, TxPushMarks};
+pub use repo::push_settings::{AllPushSettings, PushChange, TenantPushSettings, TxPushSettings};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
 pub use repo::service_clients::{AllServiceClients, TenantServiceClients};
 pub use repo::sessions::{ActingSession, LiveSession};

@@ -9,14 +9,15 @@ mod undo;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use uuid::Uuid;
-use wxgate_domain::{Event, MergeCause, MergeId, User, UserId, UserStatus, merge as terms};
+use wxgate_domain::{Event, MergeCause, MergeId, Phone, User, UserId, UserStatus, merge as terms};
 
 use crate::changes::ChangeKind;
-use crate::entity::{identity, merge, union_member, user};
+use crate::entity::{identity, merge, phone, union_member, user};
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
 use crate::repo::merge_candidates;
 use crate::repo::merges::{self, Merge};
+use crate::repo::phones::SealedPhone;
 use crate::repo::users::{self, TxUsers};
 use crate::scope::{delete_of_tenant, of_tenant, update_of_tenant};
 use crate::sql::{LARGEST, id, list, number, statement};
@@ -82,7 +83,8 @@ impl TxUsers<'_> {
         may_merge(new, (&gone, &into), &members)?;
         let identities = self.identities_of(gone.id).await?;
         let aliases = merges::aliases(&self.tx.tx, self.tenant, gone.id).await?;
-        let moved = Moved {
+        let phone = self.phone_of(gone.id).await?;
+        let mut moved = Moved {
             user: (&gone).into(),
             identities: identities.iter().map(|row| row.id).collect(),
             members: members
@@ -91,11 +93,16 @@ impl TxUsers<'_> {
                 .map(MovedMember::of)
                 .collect::<Result<_, _>>()?,
             merges: aliases.iter().map(|row| row.id.into()).collect(),
+            phone: phone.as_ref().map(Into::into),
             filled: Filled::of(&gone, &into),
         };
         if [moved.identities.len(), moved.members.len(), moved.merges.len()].iter().any(|count| *count > MOST) {
             return Err(NotMerged::TooMuch);
         }
+        // A survivor who has a number keeps it, and the other one is nobody's then.
+        let phones = self.tx.tenant(self.tenant).phones();
+        moved.filled.phone = phones.hand_over(gone.id, into.id).await?;
+        phones.release(gone.id).await?;
         Ok(self.join(new, (&gone, &into), &moved).await?)
     }
 
@@ -213,6 +220,13 @@ impl TxUsers<'_> {
             change.external_id = Set(gone.external_id.as_ref().map(ToString::to_string));
         }
         if filled == Filled::default() { Ok(()) } else { self.update_user(into.id, change).await }
+    }
+
+    /// The number of a user whose row is locked, so that nobody binds another.
+    async fn phone_of(&self, user: UserId) -> Result<Option<Phone>, StorageError> {
+        let Tx { core, tx, .. } = self.tx;
+        let row = of_tenant::<phone::Entity>(self.tenant).filter(phone::Column::UserId.eq(user.uuid())).one(tx).await?;
+        core.open_phone(row.map(SealedPhone::from)).await
     }
 
     async fn update_user(&self, id: UserId, change: user::ActiveModel) -> Result<(), StorageError> {

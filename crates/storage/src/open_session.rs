@@ -22,6 +22,7 @@ use crate::repo::tombstones::Called;
 use crate::scope::TenantScope;
 use crate::sessions::{Answer, Job};
 
+pub(crate) use plan::Opened;
 pub(crate) use write::Openings;
 
 /// Why a session was not opened.
@@ -119,7 +120,10 @@ impl TenantScope {
             None => batcher.submit(self.tenant, job.identity_key(), Job::Open(job)).await,
         };
         match written? {
-            Answer::Opened(opened) => opened.map_err(|UserBlocked| OpenSessionError::UserBlocked),
+            Answer::Opened(opened) => {
+                let (session, phone) = opened.map_err(|UserBlocked| OpenSessionError::UserBlocked)?;
+                Ok(OpenedSession { phone: self.storage.core.open_phone(phone).await?, ..session })
+            }
             _ => Err(StorageError::inconsistent("session", "id").into()),
         }
     }

@@ -18,6 +18,7 @@ use crate::group_commit::NotWritten;
 use crate::scope::TenantScope;
 use crate::sessions::{Answer, Job};
 
+pub(crate) use plan::Turned;
 pub(crate) use turns::Turns;
 
 /// A refresh token that is presented, its MAC checked.
@@ -126,7 +127,10 @@ impl TenantScope {
         };
         let batcher = self.storage.sessions().ok_or(RefreshSessionError::Overloaded)?;
         match batcher.submit(self.tenant, job.session, Job::Refresh(job)).await? {
-            Answer::Refreshed(refreshed) => refreshed.map_err(RefreshSessionError::Refused),
+            Answer::Refreshed(refreshed) => {
+                let (session, phone) = refreshed.map_err(RefreshSessionError::Refused)?;
+                Ok(RefreshedSession { phone: core.open_phone(phone).await?, ..session })
+            }
             _ => Err(StorageError::inconsistent("session", "generation").into()),
         }
     }

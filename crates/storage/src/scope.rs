@@ -6,8 +6,8 @@ use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
     app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge, merge_candidate,
-    merge_token, outbox, released_appid, revocation, revocation_counter, service_client, signing_key, tombstone,
-    union_group, union_member, user, webhook, webhook_turn,
+    merge_token, outbox, phone, phone_budget, phone_code, push_mark, push_setting, released_appid, revocation,
+    revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user, webhook, webhook_turn,
 };
 use crate::error::StorageError;
 use crate::repo::apps::TenantApps;
@@ -17,6 +17,8 @@ use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
 use crate::repo::identities::TenantUsers;
 use crate::repo::merge_candidates::TenantMergeCandidates;
 use crate::repo::merges::TenantMerges;
+use crate::repo::phones::TenantPhones;
+use crate::repo::push_settings::TenantPushSettings;
 use crate::repo::revocations::TenantRevocations;
 use crate::repo::service_clients::TenantServiceClients;
 use crate::repo::union_groups::TenantUnionGroups;
@@ -50,6 +52,11 @@ tenant_owned!(
     merge_candidate,
     merge_token,
     outbox,
+    phone,
+    phone_budget,
+    phone_code,
+    push_mark,
+    push_setting,
     released_appid,
     revocation,
     revocation_counter,
@@ -123,6 +130,11 @@ impl TenantScope {
         TenantForwardAuthPolicies::new(self.storage.clone(), self.tenant)
     }
 
+    /// How the tenant's apps take pushes.
+    pub fn push_settings(&self) -> TenantPushSettings {
+        TenantPushSettings::new(self.storage.clone(), self.tenant)
+    }
+
     /// The tenant's users, by what WeChat calls them.
     pub fn users(&self) -> TenantUsers {
         TenantUsers::new(self.storage.clone(), self.tenant)
@@ -136,6 +148,11 @@ impl TenantScope {
     /// Who of the tenant may be whom.
     pub fn merge_candidates(&self) -> TenantMergeCandidates {
         TenantMergeCandidates::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The phone numbers of the tenant's users.
+    pub fn phones(&self) -> TenantPhones {
+        TenantPhones::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's feed of what ended.

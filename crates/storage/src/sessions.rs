@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 use tokio::time::timeout;
-use wxgate_domain::{OpenedSession, RefreshedSession, TenantId};
+use wxgate_domain::TenantId;
 
 use crate::end_sessions::EndJob;
 use crate::error::StorageError;
 use crate::group_commit::{BatchWriter, Batcher, Failure};
-use crate::open_session::{OpenJob, Openings, UserBlocked};
-use crate::refresh_session::{NotRefreshed, RefreshJob, Turns};
+use crate::open_session::{OpenJob, Opened, Openings, UserBlocked};
+use crate::refresh_session::{NotRefreshed, RefreshJob, Turned, Turns};
 use crate::repo::revocations::{self, NewRevocation};
 use crate::sql;
 use crate::storage::Core;
@@ -45,8 +45,8 @@ pub(crate) enum Job {
 /// What became of a job.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Opened(Result<OpenedSession, UserBlocked>),
-    Refreshed(Result<RefreshedSession, NotRefreshed>),
+    Opened(Result<Opened, UserBlocked>),
+    Refreshed(Result<Turned, NotRefreshed>),
     /// How many sessions ended now.
     Ended(usize),
 }
@@ -114,9 +114,11 @@ impl Answer {
     /// A statement that finds a row if the answer's write is committed; `None` if it wrote nothing.
     fn proof(&self) -> Option<(&'static str, Vec<Value>)> {
         match self {
-            Self::Opened(Ok(opened)) => Some(("SELECT 1 FROM session WHERE id = ?", vec![sql::id(opened.id.uuid())])),
+            Self::Opened(Ok((opened, _))) => {
+                Some(("SELECT 1 FROM session WHERE id = ?", vec![sql::id(opened.id.uuid())]))
+            }
             // Whoever refreshed it since found our turn there.
-            Self::Refreshed(Ok(refreshed)) if !refreshed.repeated => {
+            Self::Refreshed(Ok((refreshed, _))) if !refreshed.repeated => {
                 let turn = [sql::id(refreshed.id.uuid()), sql::number(refreshed.generation)];
                 Some(("SELECT 1 FROM session WHERE id = ? AND generation >= ?", turn.into()))
             }

@@ -29,6 +29,7 @@ use crate::repo::idempotency::Creations;
 use crate::repo::jobs::Jobs;
 use crate::repo::master_keys::MasterKeys;
 use crate::repo::nodes::Nodes;
+use crate::repo::push_settings::AllPushSettings;
 use crate::repo::service_clients::AllServiceClients;
 use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
@@ -395,6 +396,11 @@ impl Storage {
         limit: u64,
     ) -> Result<Vec<(AuditChain, u64)>, StorageError> {
         audit::heads(&self.core, after, limit).await
+    }
+
+    /// How the apps of all tenants take pushes.
+    pub fn push_settings(&self) -> AllPushSettings {
+        AllPushSettings::new(self.clone())
     }
 
     /// The apps of all tenants, by WeChat's appid.

@@ -7,6 +7,7 @@ use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, Tr
 use wxgate_domain::TenantId;
 
 use crate::audit::TxAudit;
+use crate::bind_phone::TxPhones;
 use crate::changes::ChangeKind;
 use crate::connect::Engine;
 use crate::erasure_journal::Entry;
@@ -22,6 +23,9 @@ use crate::repo::jobs::TxJobs;
 use crate::repo::master_keys::TxMasterKeys;
 use crate::repo::merge_candidates::TxMergeCandidates;
 use crate::repo::merge_tokens::TxMergeTokens;
+use crate::repo::phone_codes::TxPhoneCodes;
+use crate::repo::push_marks::TxPushMarks;
+use crate::repo::push_settings::TxPushSettings;
 use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
 use crate::repo::signing_keys::TxSigningKeys;
@@ -207,6 +211,16 @@ impl<'a> TxScope<'a> {
         TxForwardAuthPolicies::new(self.tx, self.tenant)
     }
 
+    /// How the tenant's apps take pushes.
+    pub fn push_settings(&self) -> TxPushSettings<'a> {
+        TxPushSettings::new(self.tx, self.tenant)
+    }
+
+    /// Which pushes of the tenant's apps were there before.
+    pub fn push_marks(&self) -> TxPushMarks<'a> {
+        TxPushMarks::new(self.tx, self.tenant)
+    }
+
     /// The tenant's feed of what ended.
     pub fn revocations(&self) -> TxRevocations<'a> {
         TxRevocations::new(self.tx, self.tenant)
@@ -215,6 +229,16 @@ impl<'a> TxScope<'a> {
     /// Who of the tenant may be whom.
     pub fn merge_candidates(&self) -> TxMergeCandidates<'a> {
         TxMergeCandidates::new(self.tx, self.tenant)
+    }
+
+    /// The phone numbers of the tenant's users.
+    pub fn phones(&self) -> TxPhones<'a> {
+        TxPhones::new(self.tx, self.tenant)
+    }
+
+    /// The phone codes that the tenant's users sent.
+    pub fn phone_codes(&self) -> TxPhoneCodes<'a> {
+        TxPhoneCodes::new(self.tx, self.tenant)
     }
 
     /// The tenant's merge tokens.

@@ -29,6 +29,8 @@ mod keys;
 mod migrations;
 #[path = "conformance/policies.rs"]
 mod policies;
+#[path = "conformance/pushes.rs"]
+mod pushes;
 #[path = "conformance/sealing.rs"]
 mod sealing;
 #[path = "conformance/service_clients.rs"]
@@ -101,6 +103,13 @@ support::on_every_engine!(
     crate::migrations::a_newer_schema_is_refused,
     crate::policies::a_policy_is_changed_as_a_whole_or_not_at_all,
     crate::policies::two_changes_of_one_policy_are_both_kept,
+    crate::pushes::settings_are_made_once_changed_and_removed,
+    crate::pushes::the_key_before_opens_until_it_is_forgotten,
+    crate::pushes::a_push_is_known_again_and_nothing_else_uses_its_stamp,
+    crate::pushes::of_two_nodes_with_one_push_one_does_it,
+    crate::pushes::pushes_of_long_ago_are_forgotten,
+    crate::pushes::a_user_loses_the_parts_of_a_profile_that_are_named,
+    crate::pushes::another_tenants_pushes_are_out_of_reach,
     crate::sealing::no_secret_lies_open,
     crate::sealing::a_seal_opens_only_in_its_own_row,
     crate::policies::the_feed_hears_once_of_what_may_not_act,

@@ -3,11 +3,11 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use wxgate_crypto::strict_json;
 use wxgate_domain::{
-    ExternalId, Kid, OpenId, ServiceClientId, SessionId, Slug, Timestamp, UnionId, UserId, WechatAppid,
+    E164, ExternalId, Kid, OpenId, ServiceClientId, SessionId, Slug, Timestamp, UnionId, UserId, WechatAppid,
 };
 
 use crate::actor::Actor;
@@ -22,7 +22,7 @@ pub const MAX_LENGTH: usize = 8 * 1024;
 pub(crate) const LAST_SECOND: i64 = 253_402_300_799;
 
 /// The names of all claims that a token can have.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 17] = [
     "iss",
     "sub",
     "aud",
@@ -36,6 +36,8 @@ pub(crate) const NAMES: [&str; 15] = [
     "openid",
     "unionid",
     "external_id",
+    "phone_number",
+    "phone_number_verified",
     "app",
     "act",
 ];
@@ -82,6 +84,12 @@ pub struct Claims {
     /// What another system calls the user, if the app opted in and an import said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<ExternalId>,
+    /// The user's phone number in E.164 form, if the app opted in and WeChat vouches for it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "told")]
+    pub phone_number: Option<E164>,
+    /// Whether the phone number was verified (OpenID Connect Core 1.0 section 5.1): always, where there is one.
+    #[serde(skip_serializing_if = "is_false")]
+    pub phone_number_verified: bool,
     /// The mini-program that the user logged in to, in an exchanged token; else see [`Claims::app`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<WechatAppid>,
@@ -155,6 +163,8 @@ impl Claims {
             openid: read.optional("openid", Reader::parsed)?,
             unionid: read.optional("unionid", Reader::parsed)?,
             external_id: read.optional("external_id", Reader::parsed)?,
+            phone_number: read.optional("phone_number", Reader::parsed)?,
+            phone_number_verified: read.optional("phone_number_verified", Reader::truth)?.unwrap_or(false),
             app: read.optional("app", Reader::parsed)?,
             act: read.optional("act", Reader::actor)?,
             kid: kid.clone(),
@@ -199,6 +209,10 @@ impl Reader {
         self.0.get(name).and_then(Value::as_str).ok_or(Malformed)
     }
 
+    fn truth(&self, name: &str) -> Result<bool, Malformed> {
+        self.0.get(name).and_then(Value::as_bool).ok_or(Malformed)
+    }
+
     fn parsed<T: FromStr>(&self, name: &str) -> Result<T, Malformed> {
         self.string(name)?.parse().map_err(|_| Malformed)
     }
@@ -227,6 +241,16 @@ impl Reader {
             one => filled(one).map(|one| vec![one]).ok_or(Malformed),
         }
     }
+}
+
+/// A phone number is told in a token, and nowhere by accident.
+fn told<S: Serializer>(number: &Option<E164>, serializer: S) -> Result<S::Ok, S::Error> {
+    number.as_ref().map(E164::expose).serialize(serializer)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn filled(value: Option<&Value>) -> Option<String> {

@@ -89,6 +89,7 @@ mod tests {
                 "id_token_signing_alg_values_supported": ["ES256", "RS256"],
                 "claims_supported": [
                     "iss", "sub", "aud", "client_id", "sid", "jti", "iat", "exp", "scope", "tenant", "openid", "unionid", "external_id",
+                    "phone_number", "phone_number_verified",
                     "app", "act",
                 ],
                 "token_endpoint": "https://auth.example.com/t/acme/oauth/token",

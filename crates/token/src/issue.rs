@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wxgate_crypto::{Random, Secret, encoding};
 use wxgate_domain::{
-    ExternalId, Kid, OpenId, ServiceClientId, SessionId, Slug, Timestamp, UnionId, UserId, WechatAppid,
+    ExternalId, Kid, OpenId, PhoneNumber, ServiceClientId, SessionId, Slug, Timestamp, UnionId, UserId, WechatAppid,
 };
 
 use crate::actor::Actor;
@@ -46,6 +46,8 @@ pub enum Subject<'a> {
         unionid: Option<&'a UnionId>,
         /// What another system calls the user, only if the app opted in.
         external_id: Option<&'a ExternalId>,
+        /// The phone number that WeChat vouches for, only if the app opted in.
+        phone: Option<&'a PhoneNumber>,
     },
     /// A service client for itself (RFC 6749 section 4.4).
     Client {
@@ -134,16 +136,20 @@ impl Grant<'_> {
             openid: None,
             unionid: None,
             external_id: None,
+            phone_number: None,
+            phone_number_verified: false,
             app: None,
             act: None,
             kid: kid.clone(),
         };
         Ok(match self.subject {
-            Subject::User { user, session, app, openid, unionid, external_id, .. } => Claims {
+            Subject::User { user, session, app, openid, unionid, external_id, phone, .. } => Claims {
                 sid: Some(session),
                 openid: openid.cloned(),
                 unionid: unionid.cloned(),
                 external_id: external_id.cloned(),
+                phone_number: phone.map(PhoneNumber::e164),
+                phone_number_verified: phone.is_some(),
                 ..claims(user.to_string(), app.to_string())
             },
             Subject::Client { client, .. } => claims(client.to_string(), client.to_string()),

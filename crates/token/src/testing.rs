@@ -69,6 +69,7 @@ pub(crate) fn grant_for(audiences: &[String]) -> Grant<'_> {
         openid,
         unionid,
         external_id: None,
+        phone: None,
     })
 }
 

@@ -29,7 +29,7 @@ pub use clock::WechatClock;
 pub use component::{Authorization, Component, ComponentLoginError, LastingToken, PreAuthCode, RefreshToken};
 pub use errcode::RejectedClass;
 pub use error::{BadResponse, ConfigError, ExchangeError, Rejected, Rid};
-pub use phone::{PhoneCode, PhoneNumber};
+pub use phone::{PhoneCode, phone_in_data};
 pub use pushed::{PlatformEvent, PushedEvent, PushedMessage};
 pub use refusal::{CallError, Refused, RefusedClass};
 pub use secret_check::SecretCheck;

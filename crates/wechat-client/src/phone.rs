@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 use wxgate_crypto::Secret;
-use wxgate_domain::OpenId;
+use wxgate_domain::{OpenId, PhoneNumber};
 
 use crate::call::Access;
 use crate::client::{Client, Inner};
@@ -42,67 +42,29 @@ impl PhoneCode {
     }
 }
 
-/// A phone number as WeChat gives it. It is personal data, so it does not show in `Debug`.
-#[derive(Clone, Debug)]
-pub struct PhoneNumber {
-    national: Secret<String>,
-    country_code: Secret<String>,
+/// Reads phone data as the phone button of older base libraries gives it, decrypted: these four fields and no others, for the
+/// numbers must not come from data of another kind. `None` for anything else.
+///
+/// That the numbers are consistent does not make them true: the ciphertext can be forged. See
+/// [`Client::confirm_phone_data`](crate::Client::confirm_phone_data).
+pub fn phone_in_data(data: &Map<String, Value>) -> Option<PhoneNumber> {
+    const FIELDS: [&str; 4] = ["countryCode", "phoneNumber", "purePhoneNumber", "watermark"];
+    (data.len() == FIELDS.len() && FIELDS.iter().all(|field| data.contains_key(*field))).then_some(())?;
+    read_number(data)
 }
 
-impl PhoneNumber {
-    /// Without the country code, digits only.
-    pub fn national(&self) -> &str {
-        self.national.expose()
-    }
-
-    /// The country code without a plus: `86`.
-    pub fn country_code(&self) -> &str {
-        self.country_code.expose()
-    }
-
-    /// The one text for one number, as E.164 writes it: `+8613800138000`.
-    pub fn e164(&self) -> Secret<String> {
-        Secret::new(format!("+{}{}", self.country_code(), self.national()))
-    }
-
-    /// Reads phone data as the phone button of older base libraries gives it, decrypted: these four fields and no others, for the
-    /// numbers must not come from data of another kind. `None` for anything else.
-    ///
-    /// That the numbers are consistent does not make them true: the ciphertext can be forged. See
-    /// [`Client::confirm_phone_data`](crate::Client::confirm_phone_data).
-    pub fn from_phone_data(data: &Map<String, Value>) -> Option<Self> {
-        const FIELDS: [&str; 4] = ["countryCode", "phoneNumber", "purePhoneNumber", "watermark"];
-        (data.len() == FIELDS.len() && FIELDS.iter().all(|field| data.contains_key(*field))).then_some(())?;
-        Self::read(data)
-    }
-
-    /// Reads the three fields, which must agree.
-    fn read(info: &Map<String, Value>) -> Option<Self> {
-        let country_code = match info.get("countryCode")? {
-            Value::String(text) => text.trim_start_matches('+').to_owned(),
-            Value::Number(number) => number.as_u64()?.to_string(),
-            _ => return None,
-        };
-        let national = digits(info.get("purePhoneNumber")?.as_str()?);
-        let whole = digits(info.get("phoneNumber")?.as_str()?);
-        let number = Self { national: national.into(), country_code: country_code.into() };
-        let (national, country_code) = (number.national(), number.country_code());
-        let plausible = |text: &str, shortest, longest| {
-            (shortest..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        let agree = whole == national || whole.strip_prefix(country_code) == Some(national);
-        // E.164 section 6: at most 15 digits, of which the country code is up to three.
-        (plausible(country_code, 1, 3) && plausible(national, 4, 15 - country_code.len()) && agree).then_some(number)
-    }
+/// Reads the three fields, which must agree.
+fn read_number(info: &Map<String, Value>) -> Option<PhoneNumber> {
+    let country_code = match info.get("countryCode")? {
+        Value::String(text) => text.trim_start_matches('+').to_owned(),
+        Value::Number(number) => number.as_u64()?.to_string(),
+        _ => return None,
+    };
+    let national = digits(info.get("purePhoneNumber")?.as_str()?);
+    let whole = digits(info.get("phoneNumber")?.as_str()?);
+    let agree = whole == national || whole.strip_prefix(&country_code) == Some(&national);
+    agree.then(|| PhoneNumber::new(&country_code, &national).ok()).flatten()
 }
-
-impl PartialEq for PhoneNumber {
-    fn eq(&self, other: &Self) -> bool {
-        (self.national(), self.country_code()) == (other.national(), other.country_code())
-    }
-}
-
-impl Eq for PhoneNumber {}
 
 /// A number without the marks that people put between its digits.
 fn digits(text: &str) -> String {
@@ -151,7 +113,7 @@ fn read(answer: &Map<String, Value>, appid: &str) -> Result<PhoneNumber, BadResp
     if watermark.get("appid").and_then(Value::as_str) != Some(appid) {
         return Err(BadResponse::OtherApp);
     }
-    PhoneNumber::read(info).ok_or(BadResponse::Field("phone_info"))
+    read_number(info).ok_or(BadResponse::Field("phone_info"))
 }
 
 /// WeChat says "invalid openid" to a code of another user.
@@ -179,7 +141,7 @@ mod tests {
     use super::*;
 
     fn phone(info: &Value) -> Option<String> {
-        PhoneNumber::read(info.as_object().unwrap()).map(|number| number.e164().expose().clone())
+        read_number(info.as_object().unwrap()).map(|number| number.e164().expose().to_owned())
     }
 
     #[test]
@@ -221,7 +183,7 @@ mod tests {
             "phoneNumber": "13800138000", "purePhoneNumber": "13800138000", "countryCode": "86",
             "watermark": { "appid": "wx1", "timestamp": 1 },
         });
-        let read = |data: &Value| PhoneNumber::from_phone_data(data.as_object().unwrap());
+        let read = |data: &Value| phone_in_data(data.as_object().unwrap());
         assert_eq!(read(&data).unwrap().national(), "13800138000");
         let mut more = data.clone();
         more["nickName"] = json!("Band");
@@ -237,7 +199,7 @@ mod tests {
     fn codes_and_numbers_do_not_show() {
         let code = PhoneCode::parse("canary-code").unwrap();
         let info = json!({ "phoneNumber": "13800138000", "purePhoneNumber": "13800138000", "countryCode": "86" });
-        let number = PhoneNumber::read(info.as_object().unwrap()).unwrap();
+        let number = read_number(info.as_object().unwrap()).unwrap();
         let shown = format!("{code:?} {number:?}");
         assert!(!shown.contains("canary") && !shown.contains("138"), "{shown}");
         for wrong in ["", "a b", "é", &"a".repeat(129)] {

@@ -85,7 +85,8 @@ impl PushedMessage {
             None => fields.user_event()?,
         };
         let appid = fields.text("AppID").or(fields.text("AppId")).and_then(|text| text.parse().ok());
-        Some(Self { event, appid, created_at: fields.number("CreateTime"), identity: fields.identity() })
+        let identity = fields.identity(&event);
+        Some(Self { event, appid, created_at: fields.number("CreateTime"), identity })
     }
 }
 
@@ -131,11 +132,15 @@ impl Fields {
         text.split(',').map(|number| number.trim().parse().ok()).collect()
     }
 
-    /// MsgId where there is one; else sender, time, event and user, as WeChat advises.
-    fn identity(&self) -> Digest {
+    /// MsgId where there is one; else sender, time, event and user, as WeChat advises. Of events that are not known here
+    /// there may be several in one second that differ in anything else.
+    fn identity(&self, event: &PushedEvent) -> Digest {
         let shown = |name: &str| self.get(name).map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
         let parts = match shown("MsgId") {
             Some(id) => vec![Some(id)],
+            None if matches!(event, PushedEvent::Other) => {
+                return Digest::sha256(Value::from(self.0.clone()).to_string().as_bytes());
+            }
             None => ["FromUserName", "CreateTime", "Event", "InfoType", "OpenID", "RevokeInfo", "AuthorizerAppid"]
                 .map(shown)
                 .to_vec(),
@@ -216,6 +221,9 @@ mod tests {
         assert_eq!(identity(message), identity(message));
         assert_ne!(identity(message), identity(&message.replace("oA", "oB")));
         assert_ne!(identity(message), identity(&message.replace(":1,", ":2,")));
+        let unknown = r#"{"MsgType":"event","Event":"b","FromUserName":"g","CreateTime":1,"trace_id":"x"}"#;
+        assert_eq!(identity(unknown), identity(&unknown.replace(',', " , ")));
+        assert_ne!(identity(unknown), identity(&unknown.replace("\"x\"", "\"y\"")));
         let numbered = r#"{"MsgType":"text","MsgId":23456789012345678,"CreateTime":1}"#;
         assert_eq!(identity(numbered), identity(&numbered.replace("\"CreateTime\":1", "\"CreateTime\":2")));
     }

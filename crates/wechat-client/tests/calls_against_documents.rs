@@ -11,10 +11,10 @@ use upstream::{Answer, Upstream, http, wechat};
 use wxgate_crypto::Secret;
 use wxgate_crypto::encoding::{to_base64, to_hex};
 use wxgate_crypto::user_data::{EncryptedUserData, SessionKey};
-use wxgate_domain::{Credential, OpenId, WechatAppid};
+use wxgate_domain::{Credential, OpenId, PhoneNumber, WechatAppid};
 use wxgate_wechat_client::{
-    Access, AccessToken, BadResponse, BaseUrl, CallError, Client, ClientConfig, IssuedToken, PhoneCode, PhoneNumber,
-    Refused, RefusedClass, SecretSlot, TokenMode,
+    Access, AccessToken, BadResponse, BaseUrl, CallError, Client, ClientConfig, IssuedToken, PhoneCode, Refused,
+    RefusedClass, SecretSlot, TokenMode,
 };
 
 const APPID: &str = "wx0000000000000001";

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wxgate_crypto::user_data::{EncryptedUserData, SessionKey};
-use wxgate_domain::{Credential, OpenId, WechatAppid};
+use wxgate_domain::{Credential, OpenId, PhoneNumber, WechatAppid};
 use wxgate_wechat_client::{
-    Access, AccessToken, BaseUrl, CallError, Client, ClientConfig, IssuedToken, PhoneCode, PhoneNumber, Refused,
-    RefusedClass, TokenMode,
+    Access, AccessToken, BaseUrl, CallError, Client, ClientConfig, IssuedToken, PhoneCode, Refused, RefusedClass,
+    TokenMode,
 };
 use wxgate_wechat_sim::{SimulatedApp, Simulator, SimulatorConfig};
 

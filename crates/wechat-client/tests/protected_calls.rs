@@ -15,9 +15,9 @@ use wxgate_crypto::api_security::{
 };
 use wxgate_crypto::encoding::to_base64;
 use wxgate_crypto::{Random, Secret};
-use wxgate_domain::Timestamp;
+use wxgate_domain::{PhoneNumber, Timestamp};
 use wxgate_wechat_client::{
-    Access, AccessToken, BadResponse, BaseUrl, CallError, Client, ClientConfig, PhoneCode, PhoneNumber, Security,
+    Access, AccessToken, BadResponse, BaseUrl, CallError, Client, ClientConfig, PhoneCode, Security,
 };
 
 const APPID: &str = "wx0000000000000001";

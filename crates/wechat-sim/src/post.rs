@@ -1,4 +1,4 @@
-//! Sends a push: one POST over plain HTTP, as small as it can be.
+//! Sends a push, or the verification of an address: one request over plain HTTP, as small as it can be.
 //!
 //! Pushes go to programs under test on this machine, so there is no TLS here and no client library.
 
@@ -41,8 +41,35 @@ fn target(url: &str) -> Option<(&str, &str)> {
     (!host.is_empty() && plain(url)).then_some((host, if path.is_empty() { "/" } else { path }))
 }
 
+impl Delivery {
+    /// Whether WeChat takes it for accepted: it does not ask again.
+    pub(crate) fn is_answer(&self) -> bool {
+        self.status == Some(200) && matches!(self.body.as_str(), "success" | "")
+    }
+
+    /// Whether the answer to a verification is exactly this.
+    pub(crate) fn echoes(&self, echostr: &str) -> bool {
+        self.status == Some(200) && self.body == echostr
+    }
+}
+
 /// Sends a push, and returns what was answered.
 pub(crate) async fn post(url: &str, push: &Push, anywhere: bool) -> Result<Delivery, NotSent> {
+    let body = format!(
+        "Content-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
+        push.content_type,
+        push.body.len(),
+        push.body
+    );
+    send("POST", url, (&push.query, &body), anywhere).await
+}
+
+/// Sends a verification, and returns what was answered.
+pub(crate) async fn get(url: &str, query: &str, anywhere: bool) -> Result<Delivery, NotSent> {
+    send("GET", url, (query, "Connection: close\r\n\r\n"), anywhere).await
+}
+
+async fn send(method: &str, url: &str, (query, rest): (&str, &str), anywhere: bool) -> Result<Delivery, NotSent> {
     let (host, path) = target(url).ok_or(NotSent::Url)?;
     let with_port = if host.rsplit(']').next().is_some_and(|rest| rest.contains(':')) {
         host.to_owned()
@@ -54,13 +81,7 @@ pub(crate) async fn post(url: &str, push: &Push, anywhere: bool) -> Result<Deliv
         return Err(NotSent::NotLoopback);
     }
     let joint = if path.contains('?') { '&' } else { '?' };
-    let request = format!(
-        "POST {path}{joint}{} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
-        push.query,
-        push.content_type,
-        push.body.len(),
-        push.body
-    );
+    let request = format!("{method} {path}{joint}{query} HTTP/1.1\r\nHost: {host}\r\n{rest}");
     let answer = tokio::time::timeout(PATIENCE, exchange(address, &request)).await;
     Ok(answer
         .ok()

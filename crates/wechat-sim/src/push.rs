@@ -70,6 +70,43 @@ pub(crate) struct PushBody {
     /// How often it is sent, byte for byte the same.
     #[serde(default = "once")]
     pub(crate) times: u8,
+    /// Whether it is sent as WeChat does: again, up to three times in all, until it is answered.
+    #[serde(default)]
+    pub(crate) until_answered: bool,
+}
+
+/// The body of `POST /sim/push/verify`: the address is verified, as when it is entered in WeChat's console.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VerifyBody {
+    pub(crate) url: String,
+    token: String,
+    echostr: Option<String>,
+    timestamp: Option<u64>,
+    nonce: Option<String>,
+    #[serde(default)]
+    wrong_signature: bool,
+}
+
+/// A verification, ready to be sent.
+pub(crate) struct Verification {
+    pub(crate) query: String,
+    /// What the answer must be.
+    pub(crate) echostr: String,
+}
+
+impl VerifyBody {
+    /// Writes the verification.
+    pub(crate) fn write(&self, now_ms: u64, chance: &mut Chance) -> Verification {
+        let timestamp = self.timestamp.unwrap_or(now_ms / 1000).to_string();
+        let nonce = self.nonce.clone().unwrap_or_else(|| chance.digits(10));
+        let echostr = self.echostr.clone().unwrap_or_else(|| chance.digits(19));
+        let token = if self.wrong_signature { "another-token" } else { self.token.as_str() };
+        let signature = signature(&[token, &timestamp, &nonce]);
+        let pairs = [("signature", &signature), ("echostr", &echostr), ("timestamp", &timestamp), ("nonce", &nonce)];
+        let query: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+        Verification { query: query.join("&"), echostr }
+    }
 }
 
 fn once() -> u8 {

@@ -38,7 +38,7 @@ async fn a_tenant_s_policy_is_shown_and_changed_within_its_bounds() {
     let expected = json!({
         "version": 1, "algorithm": "EdDSA", "access_token_seconds": 60, "refresh_idle_seconds": 3600,
         "refresh_absolute_seconds": 7200, "refresh_grace_seconds": 0, "max_sessions": 1, "user_data_window_seconds": 90,
-        "signing_key_days": 30, "audit_days": 400, "merge": "manual",
+        "signing_key_days": 30, "audit_days": 400, "merge": "manual", "phone_move_days": 7,
     });
     assert_eq!(policy, expected, "what was not named stays as it was");
 
@@ -69,7 +69,7 @@ async fn an_app_s_policy_names_only_audiences_of_its_tenant() {
     house.run(["audience", "add", "--tenant", "other", "theirs"]).run().await.ok();
 
     let shown = house.run(["app", "policy", "wx1"]).run().await.ok();
-    assert!(shown.contains("logins_per_minute    10\n"), "{shown}");
+    assert!(shown.contains("logins_per_minute         10\n"), "{shown}");
     let options = ["--audience", "orders", "--audience", "wx1", "--audience", "wx2", "--scope", "user"];
     let options = options.iter().chain(&["--scope", "orders:read", "--openid-claim", "true", "--request-burst", "7"]);
     let change = options.fold(house.run(["app", "policy", "wx1", "--json"]), |run, option| run.argument(option));

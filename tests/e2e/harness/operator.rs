@@ -61,6 +61,11 @@ impl Operator {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
+    /// `PUT` with a JSON body.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
     /// `PATCH` with a JSON body.
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Reply {
         self.send(self.request(Method::PATCH, path).json(body)).await

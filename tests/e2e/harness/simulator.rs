@@ -86,6 +86,16 @@ impl Simulator {
         }
     }
 
+    /// A push: `{url?, appid, token, mode, format, message, ...}`. What was pushed, and what was answered.
+    pub(crate) async fn push(&self, body: &Value) -> Value {
+        self.steer("/sim/push", body).await
+    }
+
+    /// WeChat verifies the address of pushes: `{url, token, ...}`. Whether the echo was right, and what was answered.
+    pub(crate) async fn verify_push(&self, body: &Value) -> Value {
+        self.steer("/sim/push/verify", body).await
+    }
+
     /// `wx.getUserInfo` of a person.
     pub(crate) async fn user_info(&self, appid: &str, openid: &str) -> Sealed {
         self.encrypt(&json!({ "appid": appid, "openid": openid, "kind": "user_info" })).await

@@ -15,6 +15,8 @@ pub(super) const KNOWN: &[&str] = &[
     "logout",
     "showMe",
     "changeMe",
+    "eraseMe",
+    "decrypt",
     "listMySessions",
     "endMySession",
     "tutorialLogin",
@@ -30,6 +32,8 @@ pub(super) const KNOWN: &[&str] = &[
     "revoke",
     "revocations",
     "forwardAuth",
+    "verifyPush",
+    "receivePush",
     "live",
     "ready",
 ];
@@ -48,6 +52,19 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
         "changeMe" => {
             let body = json!({"nickname": "me", "id": theirs.login["user"]["id"], "tenant": theirs.slug});
             replies.push(sent(gateway, mine_asks(Method::PATCH, "/v1/me").json(&body), 200).await);
+        }
+        // A fresh code of somebody else proves nothing; neither does one of another mini-program.
+        "eraseMe" => {
+            let openid = theirs.login["user"]["openid"].as_str().unwrap();
+            let code = gateway.simulator().code_of(&theirs.appid, openid).await.code;
+            let body = json!({"code": code, "user": theirs.login["user"]["id"]});
+            replies.push(sent(gateway, mine_asks(Method::DELETE, "/v1/me").json(&body), 400).await);
+        }
+        "decrypt" => {
+            let openid = theirs.login["user"]["openid"].as_str().unwrap();
+            let sealed = gateway.simulator().user_info(&theirs.appid, openid).await;
+            let body = json!({"encryptedData": sealed.encrypted_data, "iv": sealed.iv, "appid": theirs.appid});
+            replies.push(sent(gateway, mine_asks(Method::POST, "/v1/me/decrypt").json(&body), 409).await);
         }
         "listMySessions" => replies.push(sent(gateway, mine_asks(Method::GET, "/v1/me/sessions"), 200).await),
         "endMySession" => {
@@ -109,6 +126,25 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
             let ask = client.request(Method::GET, &format!("/t/{}/revocations", theirs.slug));
             let ask = ask.basic_auth(&mine.client.id, Some(&mine.client.secret));
             replies.push(sent(gateway, ask, 401).await);
+        }
+        // The address names the app, and what it names is checked with its own token.
+        "verifyPush" => {
+            let query = "timestamp=1700000000&nonce=1&signature=00&echostr=1";
+            for appid in [&mine.appid, &theirs.appid] {
+                let ask = client.request(Method::GET, &format!("/wechat/push/{appid}?{query}"));
+                replies.push(sent(gateway, ask, 404).await);
+            }
+        }
+        "receivePush" => {
+            let set =
+                gateway.operator().put(&format!("/apps/{}/push", mine.appid), &json!({"mode": "plain"})).await.ok();
+            let push = json!({
+                "url": format!("{}/wechat/push/{}", client.base(), mine.appid), "appid": mine.appid, "mode": "safe",
+                "format": "json", "token": set["token"], "encoding_aes_key": set["encoding_aes_key"],
+                "message": {"Event": "user_authorization_cancellation", "OpenID": theirs.login["user"]["openid"]},
+            });
+            let told = gateway.simulator().push(&push).await;
+            assert_eq!(told["deliveries"][0]["status"], 200, "{told}");
         }
         "forwardAuth" => {
             replies.push(sent(gateway, mine_asks(Method::GET, &format!("/forward-auth/{}", theirs.policy)), 401).await);

@@ -53,8 +53,12 @@ impl PushToken {
     /// Whether `signature` is that of a plaintext push or of an address verification, compared in constant time. It
     /// says nothing about a body.
     pub fn signs(&self, stamp: &Stamp<'_>, signature: &str) -> bool {
-        let own = signature_over([self.expose(), stamp.timestamp, stamp.nonce]);
-        constant_time_eq(own.as_bytes(), signature.as_bytes())
+        constant_time_eq(self.signature(stamp).as_bytes(), signature.as_bytes())
+    }
+
+    /// The signature of a plaintext push, as WeChat makes it.
+    pub fn signature(&self, stamp: &Stamp<'_>) -> String {
+        signature_over([self.expose(), stamp.timestamp, stamp.nonce])
     }
 
     /// Whether `msg_signature` covers this `Encrypt`, compared in constant time.
@@ -63,7 +67,7 @@ impl PushToken {
     }
 
     /// The signature over an `Encrypt`.
-    pub(super) fn message_signature(&self, stamp: &Stamp<'_>, encrypt: &str) -> String {
+    pub fn message_signature(&self, stamp: &Stamp<'_>, encrypt: &str) -> String {
         signature_over([self.expose(), stamp.timestamp, stamp.nonce, encrypt])
     }
 }

@@ -1,8 +1,11 @@
 //! `wxgate app`: mini-programs.
 
+mod push;
+
 use clap::{Args, Subcommand};
 use wxgate_domain::{Slug, WechatAppid};
 
+use self::push::PushCommand;
 use super::admin::{AdminArgs, SecretArgs};
 use super::{Failure, print};
 use crate::operation::Limit;
@@ -48,6 +51,8 @@ enum Action {
     /// Ask WeChat whether it accepts the AppSecret; if so, the one before is forgotten.
     #[command(after_help = "Example:\n  wxgate app verify wx0123456789abcdef")]
     Verify(VerifyApp),
+    /// How it takes WeChat's message pushes: set, show, rotate, finish, remove.
+    Push(PushCommand),
     /// Stop serving a mini-program, within two seconds.
     #[command(after_help = "Example:\n  wxgate app disable wx0123456789abcdef")]
     Disable(DisableApp),
@@ -104,6 +109,7 @@ impl AppCommand {
                 self.admin.tell_app(&app, "has a new AppSecret");
             }
             Action::Verify(verify) => self.admin.tell_app(&door.call(verify).await?, "WeChat was asked"),
+            Action::Push(push) => push.run(&self.admin, &door).await?,
             Action::Disable(disable) => self.admin.tell_app(&door.call(disable).await?, "disabled"),
             Action::Enable(enable) => self.admin.tell_app(&door.call(enable).await?, "enabled"),
             Action::Remove(remove) => {

@@ -144,6 +144,7 @@ impl From<AdminError> for ApiError {
             | AdminError::NoAudience(_)
             | AdminError::NoGroup(_)
             | AdminError::NoPolicy(_)
+            | AdminError::NoPush(_)
             | AdminError::NoSigningKey(_)
             | AdminError::NoJob(_)
             | AdminError::NoMasterKey(_)
@@ -187,6 +188,8 @@ impl From<AdminError> for ApiError {
             | AdminError::KeyShape
             | AdminError::Cursor
             | AdminError::SecretShape
+            | AdminError::PushToken(_)
+            | AdminError::AesKeyShape
             | AdminError::Overlap(_)
             | AdminError::Policy(MalformedPolicy::Text | MalformedPolicy::Bounds { .. } | MalformedPolicy::List(_)) => {
                 Code::RequestInvalid

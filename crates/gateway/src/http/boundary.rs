@@ -17,7 +17,7 @@ use super::endpoint::Pattern;
 use super::error::ApiError;
 use super::extract::client::Client;
 use super::oauth::error::OAuthError;
-use super::{forward_auth, oauth, tutorial};
+use super::{forward_auth, oauth, push, tutorial};
 use crate::app::Gateway;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -152,6 +152,8 @@ fn in_words_of(path: &str, error: &ApiError, id: &str) -> (HttpResponse, Refusal
         tutorial::failure(error)
     } else if oauth::is_route(path) {
         OAuthError::from(error).told()
+    } else if push::is_route(path) {
+        push::failure(error)
     } else {
         error.problem(id)
     };

@@ -79,6 +79,7 @@ codes! {
     ScopeInsufficient 403 "SCOPE_INSUFFICIENT" Some(Action::Stop), "The access token does not allow this.";
     NotGranted 403 "NOT_GRANTED" None, "The service client or admin key has no grant for this.";
     PolicyUnknown 403 "POLICY_UNKNOWN" None, "No such forward-auth policy.";
+    PushRefused 403 "PUSH_REFUSED" None, "The push is not WeChat's, not for this app, or not of now.";
     HostRefused 403 "HOST_REFUSED" None, "This listener answers under its own address only.";
     AppUnknown 404 "APP_UNKNOWN" None, "No such mini-program.";
     NotFound 404 "NOT_FOUND" None, "Nothing is here.";

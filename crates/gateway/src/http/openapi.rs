@@ -22,6 +22,7 @@ use crate::app::Gateway;
 const TAGS: &[(&str, &str)] = &[
     (about::MINI_PROGRAM, "What a mini-program calls."),
     (about::SERVICES, "What backends, their libraries and proxies call."),
+    (about::WECHAT, "What WeChat itself calls."),
     (about::PROBES, "What watches over the process, and what tells of it."),
 ];
 

@@ -10,8 +10,8 @@ use super::error::ApiError;
 use super::oauth::{introspect, revoke, token};
 use super::openapi::about::About;
 use super::{
-    admin, discovery, docs, forward_auth, health, jwks, links, login, logout, me, merge, metrics, openapi, refresh,
-    revocations, sessions, tutorial,
+    admin, decrypt, discovery, docs, erasure, forward_auth, health, jwks, links, login, logout, me, merge, metrics,
+    openapi, push, refresh, revocations, sessions, tutorial,
 };
 use crate::operation::{self, Method, Operation};
 
@@ -26,7 +26,11 @@ pub(super) fn public() -> Vec<Endpoint> {
         at("/t/{tenant}/jwks.json").get(jwks::of_tenant, jwks::about_tenant),
         at("/t/{tenant}/oauth/introspect").post(introspect::post, introspect::about),
         at("/t/{tenant}/oauth/token").post(token::post, token::about),
-        at("/v1/me").get(me::get, me::about_get).patch(me::patch, me::about_patch),
+        at("/v1/me")
+            .get(me::get, me::about_get)
+            .patch(me::patch, me::about_patch)
+            .delete(erasure::delete, erasure::about),
+        at("/v1/me/decrypt").post(decrypt::post, decrypt::about),
         at("/v1/me/links").post(links::post, links::about),
         at("/v1/me/merge").post(merge::post, merge::about),
         at("/v1/me/sessions").get(sessions::list, sessions::about_list),
@@ -39,6 +43,7 @@ pub(super) fn public() -> Vec<Endpoint> {
         at("/.well-known/jwks.json").get(jwks::shared, jwks::about_shared),
         at("/t/{tenant}/oauth/revoke").post(revoke::post, revoke::about),
         at("/t/{tenant}/revocations").get(revocations::get, revocations::about),
+        at("/wechat/push/{appid}").get(push::verify, push::about_verify).post(push::receive, push::about_receive),
         at("/livez").get(health::live, health::about_live),
         at("/readyz").get(health::ready, health::about_ready),
     ]

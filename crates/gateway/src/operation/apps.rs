@@ -1,6 +1,7 @@
 //! Mini-programs.
 
 mod policy;
+mod push;
 mod secret;
 
 use clap::Args;
@@ -14,6 +15,7 @@ use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError, AppToAdd, Proof};
 
 pub(crate) use policy::AppPolicyChange;
+pub(crate) use push::{FinishPush, PushReply, RemovePush, RotatePush, SetPush, ShowPush};
 pub(crate) use secret::{SecretReply, SetAppSecret, VerifyApp};
 
 /// Every operation on mini-programs.
@@ -27,6 +29,11 @@ pub(super) fn all(visitor: &mut impl Visitor) {
     visitor.visit::<EnableApp>();
     visitor.visit::<DisableApp>();
     visitor.visit::<VerifyApp>();
+    visitor.visit::<SetPush>();
+    visitor.visit::<ShowPush>();
+    visitor.visit::<RotatePush>();
+    visitor.visit::<FinishPush>();
+    visitor.visit::<RemovePush>();
 }
 
 /// A mini-program, as operators see it. Times are seconds since 1970.

@@ -55,7 +55,7 @@ impl From<Job> for JobReply {
         let kind = job.task.kind().to_owned();
         let slug = match job.task {
             Task::TenantDeletion { slug, .. } => Some(slug),
-            Task::Rewrap {} | Task::Reseal {} => None,
+            Task::Rewrap {} | Task::Reseal {} | Task::Redigest {} => None,
         };
         Self {
             id: job.id,

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use wxgate_crypto::Secret;
-use wxgate_domain::AppSecret;
+use wxgate_crypto::push::{EncodingAesKey, PushToken};
+use wxgate_domain::{AppSecret, strong_push_token};
 
 use crate::service::admin::AdminError;
 
@@ -30,6 +31,22 @@ impl SecretText {
     /// [`AdminError::SecretShape`].
     pub(crate) fn parse(&self) -> Result<AppSecret, AdminError> {
         AppSecret::parse(&self.0).map_err(|_| AdminError::SecretShape)
+    }
+
+    /// The push token that it says, if nobody can guess it.
+    ///
+    /// # Errors
+    /// [`AdminError::PushToken`].
+    pub(crate) fn push_token(&self) -> Result<PushToken, AdminError> {
+        Ok(strong_push_token(self.expose().trim())?)
+    }
+
+    /// The EncodingAESKey that it says.
+    ///
+    /// # Errors
+    /// [`AdminError::AesKeyShape`].
+    pub(crate) fn aes_key(&self) -> Result<EncodingAesKey, AdminError> {
+        EncodingAesKey::parse(Secret::new(self.expose().trim().to_owned())).map_err(|_| AdminError::AesKeyShape)
     }
 }
 

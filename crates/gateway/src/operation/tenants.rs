@@ -287,6 +287,9 @@ pub(crate) struct TenantPolicyChange {
     #[arg(long, value_name = "POLICY", value_parser = merge_policy)]
     #[schema(value_type = Option<String>)]
     pub(crate) merge: Option<MergePolicy>,
+    /// For how many days a phone number stays with its user after somebody else proved to have it and asked for it, 1 to 90.
+    #[arg(long, value_name = "N")]
+    pub(crate) phone_move_days: Option<u32>,
 }
 
 impl TenantPolicyChange {
@@ -303,6 +306,7 @@ impl TenantPolicyChange {
             signing_key_days: self.signing_key_days.unwrap_or(policy.signing_key_days),
             audit_days: self.audit_days.unwrap_or(policy.audit_days),
             merge: self.merge.unwrap_or(policy.merge),
+            phone_move_days: self.phone_move_days.unwrap_or(policy.phone_move_days),
             user_data_window_seconds: self.user_data_window_seconds.unwrap_or(policy.user_data_window_seconds),
         }
     }

@@ -26,13 +26,13 @@ use std::sync::atomic::AtomicBool;
 use wxgate_crypto::{KeyId, Random};
 use wxgate_domain::{
     AdminKeyId, AdminScope, Clock, DataKeyPurpose, JobId, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId,
-    SessionId, Slug, TenantId, UserId, WechatAppid,
+    SessionId, Slug, TenantId, UserId, WeakPushToken, WechatAppid,
 };
 use wxgate_storage::{AudienceUse, GroupMembers, Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
 use wxgate_wechat_client::Client;
 
-pub(crate) use apps::{AppToAdd, Proof};
+pub(crate) use apps::{AppToAdd, Proof, PushToSet};
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use doctor::{Finding, Level};
@@ -142,6 +142,12 @@ pub(crate) enum AdminError {
     KeysUnreadable(Slug),
     #[error("an AppSecret is 1 to 128 visible ASCII characters")]
     SecretShape,
+    #[error("the app {0} takes no pushes; `wxgate app push set {0}` sets them up")]
+    NoPush(WechatAppid),
+    #[error(transparent)]
+    PushToken(#[from] WeakPushToken),
+    #[error("an EncodingAESKey is 43 characters of base64, as WeChat's console makes it")]
+    AesKeyShape,
     #[error("a secret counts for {0} hours after its rotation at most")]
     Overlap(u16),
     #[error("a cursor is what the page before said, as it was")]

@@ -83,6 +83,7 @@ impl House {
             openid: None,
             unionid: None,
             external_id: None,
+            phone: None,
         }
     }
 

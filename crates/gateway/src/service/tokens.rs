@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wxgate_crypto::{Random, Secret};
 use wxgate_domain::{
-    ExternalId, OpenId, OpenedSession, RefreshToken, RefreshedSession, SessionId, Timestamp, UnionId, UserId,
+    ExternalId, OpenId, OpenedSession, Phone, RefreshToken, RefreshedSession, SessionId, Timestamp, UnionId, UserId,
 };
 use wxgate_storage::{Storage, StorageError};
 use wxgate_token::{Grant, IssueError, Subject, issue};
@@ -39,6 +39,7 @@ pub(crate) struct Turn<'a> {
     openid: &'a OpenId,
     unionid: Option<&'a UnionId>,
     external_id: Option<&'a ExternalId>,
+    phone: Option<&'a Phone>,
     mac_key: u32,
     generation: u32,
     /// When the session ends if it is not refreshed again.
@@ -58,13 +59,14 @@ impl<'a> Turn<'a> {
     /// The first turn of a session.
     pub(crate) fn first(session: &'a OpenedSession, app: &ActiveApp) -> Self {
         let policy = &app.tenant.tenant.policy;
-        let OpenedSession { id, user, openid, unionid, mac_key, opened_at, .. } = session;
+        let OpenedSession { id, user, openid, unionid, phone, mac_key, opened_at, .. } = session;
         Self {
             session: *id,
             user: user.id,
             openid,
             unionid: unionid.as_ref(),
             external_id: user.external_id.as_ref(),
+            phone: phone.as_ref(),
             mac_key: *mac_key,
             generation: 0,
             expires_at: opened_at.plus(policy.refresh_idle().min(policy.refresh_absolute())),
@@ -73,13 +75,15 @@ impl<'a> Turn<'a> {
 
     /// The present turn of a session that moved on.
     pub(crate) fn next(session: &'a RefreshedSession) -> Self {
-        let RefreshedSession { id, user, openid, unionid, external_id, mac_key, generation, expires_at, .. } = session;
+        let RefreshedSession { id, user, openid, unionid, external_id, phone, .. } = session;
+        let RefreshedSession { mac_key, generation, expires_at, .. } = session;
         Self {
             session: *id,
             user: *user,
             openid,
             unionid: unionid.as_ref(),
             external_id: external_id.as_ref(),
+            phone: phone.as_ref(),
             mac_key: *mac_key,
             generation: *generation,
             expires_at: *expires_at,
@@ -101,6 +105,7 @@ impl Tokens {
             openid: policy.openid_claim.then_some(turn.openid),
             unionid: turn.unionid.filter(|_| policy.unionid_claim),
             external_id: turn.external_id.filter(|_| policy.external_id_claim),
+            phone: turn.phone.and_then(Phone::verified).filter(|_| policy.phone_claim),
         };
         let life = tenant.policy.access_token_life();
         let grant = Grant { tenant: &tenant.slug, subject, scope: &scope, life };

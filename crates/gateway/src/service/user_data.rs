@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use wxgate_crypto::strict_json;
 use wxgate_crypto::user_data::{EncryptedUserData, Expected, Failure, Freshness, SessionKey};
-use wxgate_domain::{Clock, OpenedSession, Profile};
+use wxgate_domain::{Clock, OpenId, OpenedSession, Profile, User};
 use wxgate_storage::{Storage, StorageError};
 
+use super::account::SignedIn;
 use super::directory::ActiveApp;
 use crate::metrics::Metrics;
 
@@ -54,6 +55,11 @@ impl UserDataRequest {
         let sent = encrypted.is_some() || signed.is_some();
         Ok(sent.then_some(Self { encrypted, signed }))
     }
+
+    /// The same where there must be encrypted data.
+    pub(crate) fn parse_encrypted(fields: UserDataFields) -> Result<Self, Misshapen> {
+        Self::parse(fields)?.filter(|data| data.encrypted.is_some()).ok_or(Misshapen)
+    }
 }
 
 /// Opens user data and keeps the profile that it shows.
@@ -73,49 +79,81 @@ impl UserData {
         session: &mut Arc<OpenedSession>,
         request: &UserDataRequest,
     ) -> Result<Result<Map<String, Value>, Failure>, StorageError> {
-        let storage = self.storage.tenant(app.tenant.id());
-        let ring = storage.key_ring(app.app.id, &session.openid, self.clock.now()).await?;
-        let opened = self.first_that_opens(app, session, request, &ring);
-        match &opened {
-            Ok(data) => {
-                let text = |key| data.get(key).and_then(Value::as_str);
-                let shown = Profile::shown(text("nickName"), text("avatarUrl"));
-                if let Some(profile) = session.user.profile.merged(&shown) {
-                    storage.update_profile(session.user.id, &profile).await?;
-                    Arc::make_mut(session).user.profile = profile;
-                }
-            }
-            Err(failure) => self.metrics.decrypt_failure(failure.stage()),
+        let opened = self.first_that_opens(app, &session.openid, request, Unmarked::Refused).await?;
+        if let Ok(data) = &opened
+            && let Some(profile) = self.keep_profile(app, &session.user, data).await?
+        {
+            Arc::make_mut(session).user.profile = profile;
         }
         Ok(opened)
     }
 
-    /// The failure of the current key counts: the others are only there to forgive.
-    fn first_that_opens(
+    /// Opens any data of a user who is logged in. Nothing of it but a profile is kept: a phone number in it may be forged.
+    pub(crate) async fn decrypt(
+        &self,
+        who: &SignedIn,
+        request: &UserDataRequest,
+    ) -> Result<Result<Map<String, Value>, Failure>, StorageError> {
+        let opened = self.first_that_opens(&who.app, &who.session.openid, request, Unmarked::Groups).await?;
+        if let Ok(data) = &opened {
+            self.keep_profile(&who.app, &who.session.user, data).await?;
+        }
+        Ok(opened)
+    }
+
+    /// The profile as it is now, if the data changed it.
+    async fn keep_profile(
         &self,
         app: &ActiveApp,
-        session: &OpenedSession,
+        user: &User,
+        data: &Map<String, Value>,
+    ) -> Result<Option<Profile>, StorageError> {
+        let text = |key| data.get(key).and_then(Value::as_str);
+        let shown = Profile::shown(text("nickName"), text("avatarUrl"));
+        let Some(profile) = user.profile.merged(&shown) else { return Ok(None) };
+        self.storage.tenant(app.tenant.id()).update_profile(user.id, &profile).await?;
+        Ok(Some(profile))
+    }
+
+    /// The failure of the current key counts: the others are only there to forgive.
+    async fn first_that_opens(
+        &self,
+        app: &ActiveApp,
+        openid: &OpenId,
         request: &UserDataRequest,
-        ring: &[SessionKey],
-    ) -> Result<Map<String, Value>, Failure> {
+        unmarked: Unmarked,
+    ) -> Result<Result<Map<String, Value>, Failure>, StorageError> {
+        let now = self.clock.now();
+        let ring = self.storage.tenant(app.tenant.id()).key_ring(app.app.id, openid, now).await?;
         let window = i64::try_from(app.tenant.tenant.policy.user_data_window().as_secs()).unwrap_or(i64::MAX);
-        let freshness = Some(Freshness { now: self.clock.now().seconds(), max_age: window, max_ahead: window });
-        let expected = Expected { appid: app.app.appid.as_str(), openid: Some(session.openid.as_str()), freshness };
+        let freshness = Some(Freshness { now: now.seconds(), max_age: window, max_ahead: window });
+        let expected = Expected { appid: app.app.appid.as_str(), openid: Some(openid.as_str()), freshness };
         let mut first_failure = None;
-        for key in ring {
-            match open_with(key, request, &expected) {
-                Ok(data) => return Ok(data),
+        for key in &ring {
+            match open_with(key, request, &expected, unmarked) {
+                Ok(data) => return Ok(Ok(data)),
                 Err(failure) => first_failure = first_failure.or(Some(failure)),
             }
         }
-        Err(first_failure.unwrap_or(Failure::Padding))
+        let failure = first_failure.unwrap_or(Failure::Padding);
+        self.metrics.decrypt_failure(failure.stage());
+        Ok(Err(failure))
     }
+}
+
+/// Whether data is read that does not say for whom it was made, nor when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unmarked {
+    Refused,
+    /// If it names a group and nothing else: WeChat's own sample of `wx.getGroupEnterInfo` has no watermark.
+    Groups,
 }
 
 fn open_with(
     key: &SessionKey,
     request: &UserDataRequest,
     expected: &Expected<'_>,
+    unmarked: Unmarked,
 ) -> Result<Map<String, Value>, Failure> {
     if let Some(Signed { raw_data, signature }) = &request.signed
         && !key.signed(raw_data, signature)
@@ -123,13 +161,22 @@ fn open_with(
         return Err(Failure::Signature);
     }
     match (&request.encrypted, &request.signed) {
-        (Some(encrypted), _) => encrypted.open(key, expected),
+        (Some(encrypted), _) => match encrypted.open(key, expected) {
+            Err(Failure::Watermark) if unmarked == Unmarked::Groups => group(encrypted.decrypt(key)?),
+            opened => opened,
+        },
         (None, Some(signed)) => match strict_json::parse(signed.raw_data.as_bytes()) {
             Ok(Value::Object(object)) => Ok(object),
             _ => Err(Failure::Json),
         },
         (None, None) => Ok(Map::new()),
     }
+}
+
+/// The data, if it names a group and nothing else: what names a person must say for whom it was made.
+fn group(data: Map<String, Value>) -> Result<Map<String, Value>, Failure> {
+    let named = data.len() == 1 && data.get("openGId").is_some_and(Value::is_string);
+    if named { Ok(data) } else { Err(Failure::Watermark) }
 }
 
 #[cfg(test)]

@@ -14,12 +14,15 @@ use crate::tx;
 
 /// Every table with rows of tenants, each before those that its rows refer to, and a column by which some of a tenant's
 /// rows can be named. (`change` is not here: others must still hear of what it says.)
-const TABLES: [(&str, &str); 27] = [
+const TABLES: [(&str, &str); 32] = [
     ("delivery", "event_id"),
     ("outbox", "id"),
     ("webhook_turn", "webhook_id"),
     ("webhook", "id"),
     ("session", "id"),
+    ("phone", "id"),
+    ("phone_code", "id"),
+    ("phone_budget", "openid"),
     ("merge_token", "digest"),
     ("merge_candidate", "id"),
     ("merge", "id"),
@@ -27,6 +30,8 @@ const TABLES: [(&str, &str); 27] = [
     ("identity", "id"),
     ("user", "id"),
     ("tombstone", "digest"),
+    ("push_mark", "mark"),
+    ("push_setting", "id"),
     ("app", "id"),
     ("union_group", "id"),
     ("released_appid", "appid"),

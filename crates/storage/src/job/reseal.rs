@@ -64,7 +64,7 @@ impl Reseal {
     }
 
     pub(super) async fn left(&self, core: &Core) -> Result<u64, StorageError> {
-        let (newest, _) = data_keys::newest_seal(core, self.tenant).await?;
+        let (newest, _) = data_keys::newest(core, self.tenant, DataKeyPurpose::Seal).await?;
         let mut left = 0;
         for column in &SEALED {
             left += core
@@ -87,7 +87,7 @@ impl Reseal {
     }
 
     async fn reseal(&self, core: &Core, column: &SealedColumn, rows: Vec<(Key, Vec<u8>)>) -> Result<u64, StorageError> {
-        let (newest, _) = data_keys::newest_seal(core, self.tenant).await?;
+        let (newest, _) = data_keys::newest(core, self.tenant, DataKeyPurpose::Seal).await?;
         let mut old = Vec::new();
         for (key, value) in rows {
             if Sealed::parse(value.clone())?.key_id() != KeyId::from(newest) {
@@ -117,7 +117,7 @@ impl Reseal {
             *self = Self::of(self.tenant);
             return Ok(Piece::more(0));
         }
-        let (_, since) = data_keys::newest_seal(core, self.tenant).await?;
+        let (_, since) = data_keys::newest(core, self.tenant, DataKeyPurpose::Seal).await?;
         let safe = since.plus(UNHEARD);
         if core.clock.now() < safe {
             return Ok(Piece { done: 0, outcome: Outcome::Later(safe) });

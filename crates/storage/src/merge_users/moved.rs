@@ -3,21 +3,25 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use wxgate_crypto::{Place, Random, Sealed};
-use wxgate_domain::{ExternalId, MergeId, Profile, TenantId, Timestamp, UnionGroupId, UnionId, User};
+use wxgate_domain::{
+    ExternalId, MergeId, Phone, PhoneNumber, Profile, TenantId, Timestamp, UnionGroupId, UnionId, User,
+};
 
 use crate::entity::union_member;
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
 use crate::repo::ascii;
+use crate::repo::phones::{of_text, to_text};
 
 /// All of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Moved {
     pub(super) user: GoneUser,
     pub(super) identities: Vec<Uuid>,
     pub(super) members: Vec<MovedMember>,
     /// Earlier merges, whose aliases came along.
     pub(super) merges: Vec<MergeId>,
+    pub(super) phone: Option<MovedPhone>,
     pub(super) filled: Filled,
 }
 
@@ -38,12 +42,32 @@ pub(super) struct MovedMember {
     pub(super) unionid: UnionId,
 }
 
+/// Their phone number, which the survivor got, or which nobody has since.
+#[derive(Serialize, Deserialize)]
+pub(super) struct MovedPhone {
+    text: String,
+    pub(super) is_verified: bool,
+}
+
+impl MovedPhone {
+    pub(super) fn number(&self) -> Result<PhoneNumber, StorageError> {
+        of_text(self.text.as_bytes(), "merge")
+    }
+}
+
+impl From<&Phone> for MovedPhone {
+    fn from(phone: &Phone) -> Self {
+        Self { text: to_text(&phone.number).expose().clone(), is_verified: phone.is_verified }
+    }
+}
+
 /// What the survivor lacked and got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Filled {
     pub(super) nickname: bool,
     pub(super) avatar_url: bool,
     pub(super) external_id: bool,
+    pub(super) phone: bool,
 }
 
 impl From<&User> for GoneUser {
@@ -67,6 +91,7 @@ impl Filled {
             nickname: into.profile.nickname.is_none() && gone.profile.nickname.is_some(),
             avatar_url: into.profile.avatar_url.is_none() && gone.profile.avatar_url.is_some(),
             external_id: into.external_id.is_none() && gone.external_id.is_some(),
+            phone: false,
         }
     }
 }

@@ -6,6 +6,7 @@ use wxgate_domain::{
 };
 
 use super::moved::Moved;
+use crate::bind_phone::NewPhone;
 use crate::changes::ChangeKind;
 use crate::entity::{identity, merge, union_member, user};
 use crate::error::StorageError;
@@ -77,6 +78,7 @@ impl TxUsers<'_> {
         let (Tx { tx, .. }, tenant) = (self.tx, self.tenant);
         delete_of_tenant::<merge::Entity>(tenant).filter(merge::Column::Id.eq(id.uuid())).exec(tx).await?;
         self.bring_back(back, survivor, moved).await?;
+        self.give_phone_back(back, survivor.id, moved).await?;
         self.move_back(back, survivor.id, moved).await?;
         self.tx.tenant(tenant).merge_candidates().keep_apart(back, survivor.id).await?;
         let event = Event::UserUnmerged { user: back, from: survivor.id, merge: id };
@@ -149,6 +151,22 @@ impl TxUsers<'_> {
             created_at: Set(gone.created_at),
         };
         user::Entity::insert(row).exec_without_returning(tx).await?;
+        Ok(())
+    }
+
+    /// The number goes back, if the survivor still has the one that came with the merge, or nobody else has it.
+    async fn give_phone_back(&self, back: UserId, survivor: UserId, moved: &Moved) -> Result<(), StorageError> {
+        let Some(phone) = &moved.phone else { return Ok(()) };
+        let (number, phones) = (phone.number()?, self.tx.tenant(self.tenant).phones());
+        if moved.filled.phone {
+            if self.phone_of(survivor).await?.is_some_and(|phone| phone.number == number) {
+                phones.hand_over(survivor, back).await?;
+            }
+            return Ok(());
+        }
+        let is_verified = phone.is_verified;
+        let new = NewPhone { number: &number, is_verified, may_replace: false, leaves_after: None };
+        phones.bind(back, &new).await?;
         Ok(())
     }
 

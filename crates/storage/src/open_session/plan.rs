@@ -15,6 +15,10 @@ use wxgate_domain::{
 
 use super::{OpenJob, UserBlocked};
 use crate::repo::merge_candidates::Found;
+use crate::repo::phones::SealedPhone;
+
+/// A session that is opened, and the phone of its user, which is still sealed.
+pub(crate) type Opened = (OpenedSession, Option<SealedPhone>);
 
 /// What an identity is unique by.
 pub(super) type IdentityKey = (TenantId, AppId, OpenId);
@@ -63,6 +67,8 @@ pub(super) struct Plan {
     pub(super) banned: BTreeSet<IdentityKey>,
     /// Every user that an identity or a member names.
     pub(super) users: HashMap<UserId, User>,
+    /// The phones of those of them who have one.
+    pub(super) phones: HashMap<UserId, SealedPhone>,
     /// The users that this batch makes.
     pub(super) new_users: Vec<(TenantId, UserId)>,
     /// The sessions that this batch opens: the job by its place in the batch, its identity and its user.
@@ -88,11 +94,11 @@ impl Plan {
         &mut self,
         jobs: &[impl Borrow<OpenJob>],
         random: &Random,
-    ) -> Option<Vec<Result<OpenedSession, UserBlocked>>> {
+    ) -> Option<Vec<Result<Opened, UserBlocked>>> {
         jobs.iter().enumerate().map(|(index, job)| self.login(index, job.borrow(), random)).collect()
     }
 
-    fn login(&mut self, index: usize, job: &OpenJob, random: &Random) -> Option<Result<OpenedSession, UserBlocked>> {
+    fn login(&mut self, index: usize, job: &OpenJob, random: &Random) -> Option<Result<Opened, UserBlocked>> {
         let key = job.identity_key();
         let known = self.identities.get(&key).map(|identity| identity.user);
         let joined = || job.union_key().and_then(|union| self.members.get(&union)).map(|member| member.user);
@@ -117,17 +123,19 @@ impl Plan {
         if identity.sessions > job.max_sessions {
             self.crowded.insert((job.tenant, identity.id), job.max_sessions);
         }
-        Some(Ok(OpenedSession {
+        let session = OpenedSession {
             id: job.session,
             app: job.app,
             user: self.users.get(&user)?.clone(),
             openid: job.openid.clone(),
             unionid: identity.unionid,
+            phone: None,
             is_new: found.is_none(),
             candidate,
             mac_key: job.mac_key,
             opened_at: job.now,
-        }))
+        };
+        Some(Ok((session, self.phones.get(&user).cloned())))
     }
 
     fn new_user(&mut self, job: &OpenJob, random: &Random) -> UserId {

@@ -8,8 +8,9 @@ use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{AppId, OpenId, OpenedSession, Profile, SessionId, Timestamp, User, UserStatus};
 
 use super::session_key_place;
-use super::statements::{AFTER_USER, USER};
+use super::statements::{AFTER_PHONE, AFTER_USER, USER};
 use crate::error::StorageError;
+use crate::repo::phones::{JOIN_PHONE, PHONE, SealedPhone};
 use crate::repo::{ascii, parsed, unsigned};
 use crate::scope::TenantScope;
 use crate::sql::{bytes, get, id, statement};
@@ -45,9 +46,10 @@ impl TenantScope {
 
     async fn session(&self, session: SessionId, turn: &str) -> Result<Option<OpenedSession>, StorageError> {
         let text = format!(
-            r#"SELECT {USER}, s.app_id, i.openid, i.unionid, s.mac_key, s.opened_at, i.created_at FROM session s
+            r#"SELECT {USER}, {PHONE}, s.app_id, i.openid, i.unionid, s.mac_key, s.opened_at, i.created_at FROM session s
             JOIN identity i ON i.tenant_id = s.tenant_id AND i.id = s.identity_id
             JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
+            {JOIN_PHONE}
             JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
             JOIN tenant t ON t.id = s.tenant_id
             WHERE s.id = ? AND s.tenant_id = ? AND s.ended_at IS NULL {turn}
@@ -57,7 +59,11 @@ impl TenantScope {
         let rows = self.read(&text, &[id(session.uuid()), id(self.tenant.uuid())]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let opened = opened_of(session, row)?;
-        Ok((opened.user.status == UserStatus::Active).then_some(opened))
+        if opened.user.status != UserStatus::Active {
+            return Ok(None);
+        }
+        let phone = self.storage.core.open_phone(SealedPhone::read(row, AFTER_USER)?).await?;
+        Ok(Some(OpenedSession { phone, ..opened }))
     }
 
     /// The session keys that may have encrypted an identity's data: the current one, then at most two that were
@@ -112,17 +118,18 @@ impl TenantScope {
 
 fn opened_of(session: SessionId, row: &QueryResult) -> Result<OpenedSession, StorageError> {
     let user = user_of(row)?;
-    let opened_at = Timestamp::from_millis(get(row, AFTER_USER + 4)?);
-    let identity_since = Timestamp::from_millis(get(row, AFTER_USER + 5)?);
-    let unionid: Option<Vec<u8>> = get(row, AFTER_USER + 2)?;
+    let opened_at = Timestamp::from_millis(get(row, AFTER_PHONE + 4)?);
+    let identity_since = Timestamp::from_millis(get(row, AFTER_PHONE + 5)?);
+    let unionid: Option<Vec<u8>> = get(row, AFTER_PHONE + 2)?;
     Ok(OpenedSession {
         id: session,
-        app: get::<Uuid>(row, AFTER_USER)?.into(),
-        openid: ascii(get(row, AFTER_USER + 1)?, "identity", "openid")?,
+        app: get::<Uuid>(row, AFTER_PHONE)?.into(),
+        openid: ascii(get(row, AFTER_PHONE + 1)?, "identity", "openid")?,
         unionid: unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?,
+        phone: None,
         is_new: user.created_at == opened_at && identity_since == opened_at,
         candidate: None,
-        mac_key: unsigned(get(row, AFTER_USER + 3)?, "session", "mac_key")?,
+        mac_key: unsigned(get(row, AFTER_PHONE + 3)?, "session", "mac_key")?,
         opened_at,
         user,
     })

@@ -2,15 +2,16 @@
 
 use sea_orm::DbBackend;
 
+use crate::repo::phones::{JOIN_PHONE, PHONE};
 use crate::sql::{Sized, insert_into, list};
 
 /// All statements of a login that work on many rows, for one engine.
 pub(super) struct Statements {
-    /// Rows (tenant, app, openid): [`USER`] and [`IDENTITY`] of those that are there.
+    /// Rows (tenant, app, openid): [`USER`], [`PHONE`] and [`IDENTITY`] of those that are there.
     pub(super) read_identities: Sized,
     /// Rows (tenant, union group, unionid): key and user of the members, locked in the order of their keys.
     pub(super) lock_members: Sized,
-    /// Rows (id): [`USER`].
+    /// Rows (id): [`USER`] and [`PHONE`].
     pub(super) read_users: Sized,
     /// Rows (tenant, digest): those of tombstones of people who were blocked.
     pub(super) read_bans: Sized,
@@ -33,7 +34,10 @@ impl Statements {
         Self {
             read_identities: sized(read_identities),
             lock_members: sized(lock_members),
-            read_users: sized(|_, rows| format!(r#"SELECT {USER} FROM "user" u WHERE u.id IN ({})"#, list("?", rows))),
+            read_users: sized(|_, rows| {
+                let from = format!(r#""user" u {JOIN_PHONE}"#);
+                format!("SELECT {USER}, {PHONE} FROM {from} WHERE u.id IN ({})", list("?", rows))
+            }),
             read_bans: sized(|backend, rows| {
                 let key = ["t.tenant_id", "t.digest"];
                 select(backend, &key.join(", "), "tombstone t", &key, rows) + " AND t.blocked = 1"
@@ -69,14 +73,17 @@ pub(crate) const USER: &str = "u.id, u.status, u.nickname, u.avatar_url, u.sessi
 /// How many columns that is.
 pub(crate) const AFTER_USER: usize = 7;
 
+/// How many columns [`USER`] and [`PHONE`] are.
+pub(crate) const AFTER_PHONE: usize = AFTER_USER + 6;
+
 /// What is read of an identity, by the alias `i`. Its sessions are counted in the index alone.
 const IDENTITY: &str = "i.tenant_id, i.app_id, i.openid, i.id, i.unionid, \
     (SELECT COUNT(*) FROM session s WHERE s.tenant_id = i.tenant_id AND s.identity_id = i.id)";
 
 fn read_identities(backend: DbBackend, rows: usize) -> String {
-    let what = format!("{USER}, {IDENTITY}");
-    let from = r#"identity i JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id"#;
-    select(backend, &what, from, &["i.tenant_id", "i.app_id", "i.openid"], rows)
+    let what = format!("{USER}, {PHONE}, {IDENTITY}");
+    let from = format!(r#"identity i JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id {JOIN_PHONE}"#);
+    select(backend, &what, &from, &["i.tenant_id", "i.app_id", "i.openid"], rows)
 }
 
 fn lock_members(backend: DbBackend, rows: usize) -> String {

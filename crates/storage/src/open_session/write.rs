@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 use uuid::Uuid;
 use wxgate_crypto::Digest;
-use wxgate_domain::{Event, OpenedSession, UserId};
+use wxgate_domain::{Event, UserId};
 
-use super::plan::{Change, Identity, Member, Plan};
+use super::plan::{Change, Identity, Member, Opened, Plan};
 use super::read::user_of;
-use super::statements::{AFTER_USER, Statements};
+use super::statements::{AFTER_PHONE, AFTER_USER, Statements};
 use super::{OpenJob, UserBlocked};
 use crate::error::StorageError;
 use crate::repo::merge_candidates::{self, Found};
+use crate::repo::phones::SealedPhone;
 use crate::repo::{ascii, events, sessions};
 use crate::sessions::News;
 use crate::sql::{bytes, chunks, get, id, number, time};
@@ -35,7 +36,7 @@ impl Openings {
         jobs: &[&OpenJob],
         core: &Core,
         news: &mut News,
-    ) -> Result<Vec<Result<OpenedSession, UserBlocked>>, StorageError> {
+    ) -> Result<Vec<Result<Opened, UserBlocked>>, StorageError> {
         let mut plan = Plan::default();
         self.read_identities(tx, jobs, &mut plan).await?;
         self.read_members(tx, jobs, &mut plan).await?;
@@ -65,14 +66,15 @@ impl Openings {
             .map(|(tenant, app, openid)| [id(tenant.uuid()), id(app.uuid()), bytes(openid.as_str().as_bytes())]);
         for row in self.statements.read_identities.read(tx, keys).await? {
             let user = user_of(&row)?;
-            let (tenant, app): (Uuid, Uuid) = (get(&row, AFTER_USER)?, get(&row, AFTER_USER + 1)?);
-            let openid = ascii(get(&row, AFTER_USER + 2)?, "identity", "openid")?;
-            let unionid: Option<Vec<u8>> = get(&row, AFTER_USER + 4)?;
+            let (tenant, app): (Uuid, Uuid) = (get(&row, AFTER_PHONE)?, get(&row, AFTER_PHONE + 1)?);
+            let openid = ascii(get(&row, AFTER_PHONE + 2)?, "identity", "openid")?;
+            let unionid: Option<Vec<u8>> = get(&row, AFTER_PHONE + 4)?;
             let unionid = unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?;
-            let sessions = u32::try_from(get::<i64>(&row, AFTER_USER + 5)?).unwrap_or(u32::MAX);
+            let sessions = u32::try_from(get::<i64>(&row, AFTER_PHONE + 5)?).unwrap_or(u32::MAX);
             let identity =
-                Identity { id: get(&row, AFTER_USER + 3)?, user: user.id, unionid, sessions, change: Change::None };
+                Identity { id: get(&row, AFTER_PHONE + 3)?, user: user.id, unionid, sessions, change: Change::None };
             plan.identities.insert((tenant.into(), app.into(), openid), identity);
+            plan.phones.extend(SealedPhone::read(&row, AFTER_USER)?.map(|phone| (user.id, phone)));
             plan.users.insert(user.id, user);
         }
         Ok(())
@@ -99,6 +101,7 @@ impl Openings {
         let users = users.into_iter().map(|user| [id(user.uuid())]);
         for row in self.statements.read_users.read(tx, users).await? {
             let user = user_of(&row)?;
+            plan.phones.extend(SealedPhone::read(&row, AFTER_USER)?.map(|phone| (user.id, phone)));
             plan.users.insert(user.id, user);
         }
         Ok(())

@@ -13,6 +13,10 @@ use wxgate_domain::{
 
 use super::{NotRefreshed, RefreshJob};
 use crate::end_sessions::EndJob;
+use crate::repo::phones::SealedPhone;
+
+/// A session that moved on, and the phone of its user, which is still sealed.
+pub(crate) type Turned = (RefreshedSession, Option<SealedPhone>);
 
 /// A session, as stored and as this batch changes it.
 #[derive(Clone, Debug)]
@@ -23,6 +27,7 @@ pub(super) struct Row {
     pub(super) openid: OpenId,
     pub(super) unionid: Option<UnionId>,
     pub(super) external_id: Option<ExternalId>,
+    pub(super) phone: Option<SealedPhone>,
     pub(super) mac_key: u32,
     pub(super) access_until: Timestamp,
     pub(super) state: SessionState,
@@ -51,7 +56,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Decides about one presented token.
-    pub(super) fn refresh(&mut self, job: &RefreshJob) -> Result<RefreshedSession, NotRefreshed> {
+    pub(super) fn refresh(&mut self, job: &RefreshJob) -> Result<Turned, NotRefreshed> {
         let now = self.now;
         let row = self.sessions.get_mut(&job.session).filter(|row| row.tenant == job.tenant);
         let row = row.ok_or(NotRefreshed::Unknown)?;
@@ -80,18 +85,20 @@ impl Plan {
             Decision::Refuse(Refusal::AppDisabled) => return Err(NotRefreshed::AppDisabled),
         };
         let last = row.state.refreshed_at.unwrap_or(row.state.opened_at);
-        Ok(RefreshedSession {
+        let session = RefreshedSession {
             id: job.session,
             app: row.app,
             user: row.user,
             openid: row.openid.clone(),
             unionid: row.unionid.clone(),
             external_id: row.external_id.clone(),
+            phone: None,
             mac_key: row.mac_key,
             generation: row.state.generation,
             repeated,
             expires_at: SessionState::expires_at(row.state.opened_at, last, &job.policy),
-        })
+        };
+        Ok((session, row.phone.clone()))
     }
 
     /// Ends sessions; how many did.

@@ -2,6 +2,7 @@
 
 use sea_orm::DbBackend;
 
+use crate::repo::phones::{JOIN_PHONE, PHONE};
 use crate::sql::{LARGEST, Sized, list};
 
 /// All statements of refreshes and ends that work on many rows, for one engine.
@@ -92,13 +93,14 @@ fn read_sessions(backend: DbBackend, rows: usize) -> String {
     };
     format!(
         r#"{with}SELECT s.id, s.tenant_id, s.app_id, u.id, s.generation, s.mac_key, s.opened_at, s.refreshed_at, s.end_reason,
-        s.access_until, s.client, s.contested_generation, s.contested, i.openid, i.unionid, u.external_id,
+        s.access_until, s.client, s.contested_generation, s.contested, i.openid, i.unionid, u.external_id, {PHONE},
         CASE WHEN t.status <> 'active' OR a.status <> 'enabled' THEN 2 WHEN u.status <> 'active' THEN 1
             WHEN s.user_epoch <> u.sessions_epoch OR s.app_epoch <> a.sessions_epoch OR s.tenant_epoch <> t.sessions_epoch
             THEN 3 ELSE 0 END
         FROM {from}
         JOIN identity i ON i.id = s.identity_id
         JOIN "user" u ON u.id = i.user_id
+        {JOIN_PHONE}
         JOIN app a ON a.id = s.app_id
         JOIN tenant t ON t.id = s.tenant_id
         WHERE {of}"#

@@ -11,6 +11,7 @@ use wxgate_domain::{
 use super::plan::{Change, Plan, Row};
 use super::statements::{Statements, UPDATE_CONTESTED};
 use crate::error::StorageError;
+use crate::repo::phones::SealedPhone;
 use crate::repo::revocations::NewRevocation;
 use crate::repo::{ascii, parsed, unsigned};
 use crate::sessions::{Answer, Job, News};
@@ -177,7 +178,7 @@ fn row_of(row: &QueryResult) -> Result<(SessionId, Row), StorageError> {
         opened_at: Timestamp::from_millis(get(row, 6)?),
         refreshed_at: get::<Option<i64>>(row, 7)?.map(Timestamp::from_millis),
         ended,
-        standing: standing(get(row, 16)?)?,
+        standing: standing(get(row, 22)?)?,
         presenter: presenter.and_then(|presenter| Presenter::from_bytes(&presenter)),
         contested_generation: contested.map(|turn| unsigned(turn, "session", "contested_generation")).transpose()?,
         contested: unsigned(get(row, 12)?, "session", "contested")?,
@@ -189,6 +190,7 @@ fn row_of(row: &QueryResult) -> Result<(SessionId, Row), StorageError> {
         openid: ascii(get(row, 13)?, "identity", "openid")?,
         unionid: unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?,
         external_id: parsed(get(row, 15)?, "user", "external_id")?,
+        phone: SealedPhone::read(row, 16)?,
         mac_key: unsigned(get(row, 5)?, "session", "mac_key")?,
         access_until: Timestamp::from_millis(get(row, 9)?),
         state,

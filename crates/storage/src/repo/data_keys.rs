@@ -27,11 +27,16 @@ pub(crate) struct SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 8] = [
+pub(crate) const SEALED: [SealedColumn; 13] = [
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "signing_key", column: "private", row: "kid" },
+    SealedColumn { table: "push_setting", column: "token", row: "id" },
+    SealedColumn { table: "push_setting", column: "aes_key", row: "id" },
+    SealedColumn { table: "push_setting", column: "previous_aes_key", row: "id" },
     SealedColumn { table: "session", column: "session_key", row: "id" },
+    SealedColumn { table: "phone", column: "number", row: "id" },
+    SealedColumn { table: "phone_code", column: "number", row: "id" },
     SealedColumn { table: "merge", column: "moved", row: "id" },
     SealedColumn { table: "webhook", column: "secret", row: "id" },
     SealedColumn { table: "webhook", column: "previous_secret", row: "id" },
@@ -110,8 +115,8 @@ impl<'a> TxDataKeys<'a> {
         Self { tx, tenant }
     }
 
-    /// Makes a new key for a purpose, which is used for what is new from now on. For what is sealed there is a job that
-    /// seals anew what older keys sealed.
+    /// Makes a new key for a purpose, which is used for what is new from now on. A job seals anew what older keys
+    /// sealed, or digests anew the phone numbers that they digested.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if there is no such tenant, or it is being deleted.
@@ -135,7 +140,8 @@ impl<'a> TxDataKeys<'a> {
         self.tx.record(ChangeKind::DataKey, self.tenant, None).await?;
         let job = match purpose {
             DataKeyPurpose::Seal => Some(self.tx.jobs().add(Some(self.tenant), Task::Reseal {}).await?),
-            _ => None,
+            DataKeyPurpose::Digest => Some(self.tx.jobs().add(Some(self.tenant), Task::Redigest {}).await?),
+            DataKeyPurpose::RefreshMac | DataKeyPurpose::Audit => None,
         };
         Ok((StoredDataKey { number, purpose, newest: true, master_key: master.id(), created_at }, job))
     }
@@ -170,9 +176,10 @@ async fn delete(tx: &DatabaseTransaction, tenant: TenantId, number: u32) -> Resu
     Ok(())
 }
 
-/// How many rows need a key: what it sealed, live sessions whose refresh tokens it made, tombstones, audit entries.
+/// How many rows need a key: what it sealed, live sessions whose refresh tokens it made, tombstones and phone numbers,
+/// audit entries.
 async fn uses<C: ConnectionTrait>(db: &C, tenant: TenantId, key: &StoredDataKey) -> Result<u64, StorageError> {
-    let named = match key.purpose {
+    let named: &[&str] = match key.purpose {
         DataKeyPurpose::Seal => {
             let mut uses = 0;
             for of in &SEALED {
@@ -180,12 +187,16 @@ async fn uses<C: ConnectionTrait>(db: &C, tenant: TenantId, key: &StoredDataKey)
             }
             return Ok(uses);
         }
-        DataKeyPurpose::Digest => "FROM tombstone WHERE tenant_id = ? AND digest_key = ?",
-        DataKeyPurpose::RefreshMac => "FROM session WHERE tenant_id = ? AND mac_key = ? AND ended_at IS NULL",
-        DataKeyPurpose::Audit => "FROM audit_entry WHERE tenant_id = ? AND mac_key = ?",
+        DataKeyPurpose::Digest => &["tombstone WHERE digest_key = ?", "phone WHERE digest_key = ?"],
+        DataKeyPurpose::RefreshMac => &["session WHERE ended_at IS NULL AND mac_key = ?"],
+        DataKeyPurpose::Audit => &["audit_entry WHERE mac_key = ?"],
     };
-    let text = format!("SELECT COUNT(*) {named}");
-    count(db, &text, vec![id(tenant.uuid()), number(key.number)]).await
+    let mut uses = 0;
+    for rows in named {
+        let text = format!("SELECT COUNT(*) FROM {rows} AND tenant_id = ?");
+        uses += count(db, &text, vec![number(key.number), id(tenant.uuid())]).await?;
+    }
+    Ok(uses)
 }
 
 /// How many values of a column this key sealed (`=`), or other ones did (`<>`).
@@ -209,10 +220,14 @@ async fn count<C: ConnectionTrait>(db: &C, text: &str, values: Vec<sea_orm::Valu
     Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
 }
 
-/// The number of a tenant's newest seal key, and when it was made.
-pub(crate) async fn newest_seal(core: &Core, tenant: TenantId) -> Result<(u32, Timestamp), StorageError> {
+/// The number of a tenant's newest key of a purpose, and when it was made.
+pub(crate) async fn newest(
+    core: &Core,
+    tenant: TenantId,
+    purpose: DataKeyPurpose,
+) -> Result<(u32, Timestamp), StorageError> {
     let keys = list(&core.writer, tenant).await?;
-    let newest = keys.into_iter().find(|key| key.purpose == DataKeyPurpose::Seal && key.newest);
+    let newest = keys.into_iter().find(|key| key.purpose == purpose && key.newest);
     newest.map(|key| (key.number, key.created_at)).ok_or(StorageError::NotFound)
 }
 

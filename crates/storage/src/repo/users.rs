@@ -3,13 +3,14 @@
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, Set};
 use wxgate_domain::{
-    EndReason, Profile, RevocationEffect, RevokedSubject, SessionId, TenantId, Timestamp, User, UserId, UserStatus,
+    AppId, EndReason, OpenId, Profile, ProfileParts, RevocationEffect, RevokedSubject, SessionId, TenantId, Timestamp,
+    User, UserId, UserStatus,
 };
 
 use super::revocations::NewRevocation;
 use super::{merges, parsed, sessions, unsigned};
 use crate::changes::ChangeKind;
-use crate::entity::user;
+use crate::entity::{identity, user};
 use crate::error::StorageError;
 use crate::scope::{of_tenant, update_of_tenant};
 use crate::storage::Core;
@@ -77,6 +78,33 @@ pub struct TxUsers<'a> {
 impl<'a> TxUsers<'a> {
     pub(crate) fn new(tx: &'a Tx, tenant: TenantId) -> Self {
         Self { tx, tenant }
+    }
+
+    /// The user whom an app knows by this openid.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn of_openid(&self, app: AppId, openid: &OpenId) -> Result<Option<UserId>, StorageError> {
+        let known = of_tenant::<identity::Entity>(self.tenant)
+            .filter(identity::Column::AppId.eq(app.uuid()))
+            .filter(identity::Column::Openid.eq(openid.as_str().as_bytes().to_vec()));
+        Ok(known.one(&self.tx.tx).await?.map(|known| known.user_id.into()))
+    }
+
+    /// Forgets parts of what a user said about themself; whether there was anything to forget.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such user.
+    pub async fn clear_profile(&self, id: UserId, parts: ProfileParts) -> Result<bool, StorageError> {
+        let tx = &self.tx.tx;
+        let mine = || user::Column::Id.eq(id.uuid());
+        let stored = of_tenant::<user::Entity>(self.tenant).filter(mine()).lock_exclusive().one(tx).await?;
+        let stored = stored.map(of_row).transpose()?.ok_or(StorageError::NotFound)?;
+        let Some(left) = stored.profile.without(parts) else { return Ok(false) };
+        let row =
+            user::ActiveModel { nickname: Set(left.nickname), avatar_url: Set(left.avatar_url), ..Default::default() };
+        update_of_tenant::<user::Entity>(self.tenant).filter(mine()).set(row).exec(tx).await?;
+        Ok(true)
     }
 
     /// Ends a live session, and tells the feed.

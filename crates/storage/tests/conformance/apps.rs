@@ -6,7 +6,9 @@ use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{
     App, AppStatus, NewSession, RevocationEffect, RevokedSubject, SecretState, Tenant, WechatAppid, WechatIdentity,
 };
-use wxgate_storage::{AppChange, AudienceUse, GroupMembers, NewApp, NewForwardAuthPolicy, Storage, StorageError};
+use wxgate_storage::{
+    AppChange, AudienceUse, GroupMembers, NewApp, NewForwardAuthPolicy, PushChange, Storage, StorageError,
+};
 
 use crate::support::{TestDatabase, app, audience, new_app, service_client, tenant, union_group};
 
@@ -130,8 +132,12 @@ pub(crate) async fn a_removed_app_leaves_its_users_and_the_memory_of_its_appid(d
         log_in(&database, &storage, &acme, &shop, &format!("o{guest}")).await;
     }
     let ada = storage.tenant(acme.id).users().of_openid(&shop.appid, &"o0".parse().unwrap()).await.unwrap().unwrap();
+    let tx = storage.begin().await.unwrap();
+    tx.tenant(acme.id).push_settings().set(&shop.appid, PushChange::default()).await.unwrap();
+    tx.commit().await.unwrap();
     assert_eq!(remove(&storage, &acme, &shop.appid).await, []);
     assert!(storage.apps().find(&shop.appid).await.unwrap().is_none());
+    assert!(storage.push_settings().find(&shop.appid).await.unwrap().is_none());
     assert!(storage.tenant(acme.id).user(ada.id).await.unwrap().is_some());
     assert!(storage.tenant(acme.id).users().identities(&[ada.id]).await.unwrap().is_empty());
     let feed = storage.tenant(acme.id).revocations().page(None, 10).await.unwrap();

@@ -3,8 +3,9 @@
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
+use wxgate_crypto::Digest;
 use wxgate_domain::{AdminScopes, JobState, NodeId, Tenant, TenantId, TenantStatus};
-use wxgate_storage::{Engine, NewAdminKey, NewForwardAuthPolicy, Outcome, Storage, StorageError};
+use wxgate_storage::{Arrival, Engine, NewAdminKey, NewForwardAuthPolicy, Outcome, PushChange, Storage, StorageError};
 
 use crate::support::{TestDatabase, app_in_group, audience, new_tenant, service_client, tenant, union_group};
 use crate::support_rows::{identity, insert, session, user};
@@ -57,6 +58,11 @@ async fn furnish(storage: &Storage, raw: &DatabaseConnection, tenant: &Tenant, n
     tx.admin_keys().add(key).await.unwrap();
     tx.tenants().set_status(tenant.id, TenantStatus::Suspended).await.unwrap();
     tx.jobs().add(Some(tenant.id), wxgate_domain::Task::Reseal {}).await.unwrap();
+    let scope = tx.tenant(tenant.id);
+    scope.push_settings().set(&app.appid, PushChange::default()).await.unwrap();
+    let digest = Digest::sha256(b"a push");
+    let arrival = Arrival { app: app.id, stamp: digest, body: digest, message: None };
+    scope.push_marks().arrive(&arrival).await.unwrap();
     tx.commit().await.unwrap();
 
     let now = tenant.created_at;
@@ -74,7 +80,7 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user): (Uuid
     let id = || SimpleExpr::from(tenant.id.uuid());
     let bytes = |length| SimpleExpr::from(vec![u8::try_from(number).unwrap(); length]);
     let zero = || SimpleExpr::from(0_i64);
-    let rows: [(&'static str, Vec<(&'static str, SimpleExpr)>); 6] = [
+    let rows: [(&'static str, Vec<(&'static str, SimpleExpr)>); 9] = [
         (
             "union_member",
             vec![
@@ -84,6 +90,19 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user): (Uuid
                 ("created_at", zero()),
             ],
         ),
+        ("phone", vec![("id", user.into()), ("user_id", user.into()), ("number", bytes(64)), ("bound_at", zero())]),
+        (
+            "phone_code",
+            vec![
+                ("id", user.into()),
+                ("app_id", user.into()),
+                ("digest", bytes(32)),
+                ("openid", bytes(3)),
+                ("state", "pending".into()),
+                ("at", zero()),
+            ],
+        ),
+        ("phone_budget", vec![("app_id", user.into()), ("openid", bytes(3)), ("day", 1.into()), ("used", 1.into())]),
         ("released_appid", vec![("appid", bytes(5)), ("at", zero())]),
         (
             "tombstone",

@@ -4,8 +4,8 @@ use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::Query;
 use wxgate_crypto::SealError;
 use wxgate_crypto::user_data::SessionKey;
-use wxgate_domain::{NewSession, WechatIdentity};
-use wxgate_storage::{Engine, StorageError};
+use wxgate_domain::{NewSession, PhoneNumber, WechatIdentity};
+use wxgate_storage::{Engine, NewPhone, PhoneCodeClaim, PhoneCodeResult, PushChange, SentPhoneCode, StorageError};
 
 use crate::support::{TestDatabase, app, new_tenant, tenant};
 
@@ -25,6 +25,12 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
     tx.tenant(acme.id).apps().rotate_secret(&shop.appid, &"the-second-one".parse().unwrap(), true).await.unwrap();
     tx.commit().await.unwrap();
 
+    let tx = storage.begin().await.unwrap();
+    let settings = tx.tenant(acme.id).push_settings();
+    let (_, before, _) = settings.set(&shop.appid, PushChange::default()).await.unwrap();
+    let (_, push) = settings.rotate_key(&shop.appid, None).await.unwrap();
+    tx.commit().await.unwrap();
+
     let session_key: [u8; 16] = database.random.bytes();
     let ada = WechatIdentity {
         openid: "oAda".parse().unwrap(),
@@ -32,12 +38,31 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
         session_key: SessionKey::from_bytes(session_key),
     };
     let new = NewSession::of(&shop, &acme, ada, database.clock.now());
-    storage.tenant(acme.id).open_session(new).await.unwrap();
+    let opened = storage.tenant(acme.id).open_session(new).await.unwrap();
+    let number = PhoneNumber::new("86", "13800138000").unwrap();
+    let phone = NewPhone { number: &number, is_verified: true, may_replace: false, leaves_after: None };
+    let tx = storage.begin().await.unwrap();
+    tx.tenant(acme.id).phones().bind(opened.user.id, &phone).await.unwrap();
+    let openid = &opened.openid;
+    let sent = SentPhoneCode { app: shop.id, openid, code: "canary-phone-code", most_of_user: 1, most_of_app: 1 };
+    let codes = tx.tenant(acme.id).phone_codes();
+    let PhoneCodeClaim::Exchange(ticket) = codes.claim(&sent).await.unwrap() else { panic!("a new code") };
+    codes.settle(&ticket, PhoneCodeResult::Exchanged(&number)).await.unwrap();
+    tx.commit().await.unwrap();
 
     let raw = database.raw().await;
     let mut stored = Vec::new();
-    let sealed =
-        [("app", "secret"), ("app", "previous_secret"), ("signing_key", "private"), ("session", "session_key")];
+    let sealed = [
+        ("app", "secret"),
+        ("app", "previous_secret"),
+        ("signing_key", "private"),
+        ("session", "session_key"),
+        ("phone", "number"),
+        ("phone_code", "number"),
+        ("push_setting", "token"),
+        ("push_setting", "aes_key"),
+        ("push_setting", "previous_aes_key"),
+    ];
     for (table, column) in sealed {
         let query = Query::select().column(column).from(table).to_owned();
         for row in raw.query_all(&query).await.unwrap() {
@@ -55,9 +80,18 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
         assert!(contains(&stored, b"wx1"));
     }
     let session_text = wxgate_crypto::encoding::to_base64(session_key);
-    for secret in
-        [b"secret-of-wx1".as_slice(), b"the-second-one", private.expose(), &session_key, session_text.as_bytes()]
-    {
+    for secret in [
+        b"secret-of-wx1".as_slice(),
+        b"the-second-one",
+        b"13800138000",
+        b"canary-phone-code",
+        private.expose(),
+        &session_key,
+        session_text.as_bytes(),
+        push.token.expose().as_bytes(),
+        push.current.expose().as_bytes(),
+        before.current.expose().as_bytes(),
+    ] {
         assert!(!contains(&stored, secret));
     }
     storage.stop().await;

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use wxgate_domain::SigningAlgorithm;
 
 use super::*;
@@ -32,6 +32,7 @@ fn a_users_token_says_what_the_grant_says() {
     let ring = ring(SigningAlgorithm::ES256);
     let (openid, unionid) = ("oABC".parse().unwrap(), "uDEF".parse().unwrap());
     let external_id = "built-in/ada".parse().unwrap();
+    let phone = wxgate_domain::PhoneNumber::new("86", "13800138000").unwrap();
     let grant = granted(Subject::User {
         user: user(),
         session: session(),
@@ -40,6 +41,7 @@ fn a_users_token_says_what_the_grant_says() {
         openid: Some(&openid),
         unionid: Some(&unionid),
         external_id: Some(&external_id),
+        phone: Some(&phone),
     });
     let token = issued(&ring, &grant);
 
@@ -55,6 +57,7 @@ fn a_users_token_says_what_the_grant_says() {
     assert_eq!((claims["tenant"].as_str(), claims["openid"].as_str()), (Some("acme"), Some("oABC")));
     assert_eq!(claims["unionid"], "uDEF");
     assert_eq!(claims["external_id"], "built-in/ada");
+    assert_eq!([&claims["phone_number"], &claims["phone_number_verified"]], [&json!("+8613800138000"), &json!(true)]);
     assert_eq!(encoding::base64url(claims["jti"].as_str().unwrap()).unwrap().len(), 16);
     // Every claim that a token can have stands in the list that discovery publishes.
     let exchanged = payload(&issued(&ring, &exchanged_grant(None, NOW.plus(MAX_LIFE))));
@@ -127,7 +130,13 @@ fn a_service_clients_token_is_refused_without_an_audience_or_for_the_issuer() {
 #[test]
 fn what_others_call_a_user_is_absent_unless_the_app_opted_in() {
     let token = issue(&ring(SigningAlgorithm::EdDSA), &issuer(), &grant(), NOW, &Random::seeded(1)).unwrap();
-    assert!(["openid", "unionid", "external_id"].iter().all(|name| payload(&token).get(name).is_none()));
+    assert!(
+        ["openid", "unionid", "external_id", "phone_number", "phone_number_verified"].iter().all(|name| payload(
+            &token
+        )
+        .get(name)
+        .is_none())
+    );
 }
 
 #[test]

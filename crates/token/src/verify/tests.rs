@@ -232,6 +232,7 @@ fn a_token_of_another_app_is_refused() {
         openid,
         unionid,
         external_id: None,
+        phone: None,
     };
     let token = issue(ring, &issuer(), &granted(subject), NOW, &Random::seeded(1)).unwrap();
     assert_eq!(refused(token.token.expose()), VerifyError::Audience);
@@ -296,9 +297,14 @@ fn a_missing_or_malformed_claim_is_refused() {
             assert_eq!(refused(&with_claim(name, value.clone())), VerifyError::Claims, "{name} {value}");
         }
     }
-    for (name, value) in
-        [("sid", "no-uuid"), ("tenant", "A/B"), ("openid", "a b"), ("unionid", ""), ("external_id", " a")]
-    {
+    for (name, value) in [
+        ("sid", "no-uuid"),
+        ("tenant", "A/B"),
+        ("openid", "a b"),
+        ("unionid", ""),
+        ("external_id", " a"),
+        ("phone_number", "138"),
+    ] {
         assert_eq!(refused(&with_claim(name, value)), VerifyError::Claims, "{name}");
     }
     assert_eq!(refused(&with_claim("scope", json!(["user"]))), VerifyError::Claims);

@@ -121,8 +121,16 @@ impl FakeIssuer {
     pub(crate) fn token_of(&self, ring: &KeyRing, issuer: &Issuer, appid: &str, scope: &str) -> String {
         let (tenant, app): (&Slug, WechatAppid) = (issuer.tenant(), appid.parse().unwrap());
         let (user, session) = (self.user, self.session);
-        let subject =
-            Subject::User { user, session, app: &app, audiences: &[], openid: None, unionid: None, external_id: None };
+        let subject = Subject::User {
+            user,
+            session,
+            app: &app,
+            audiences: &[],
+            openid: None,
+            unionid: None,
+            external_id: None,
+            phone: None,
+        };
         let grant = Grant { tenant, subject, scope, life: Duration::from_hours(2) };
         issue(ring, issuer, &grant, self.clock.now(), &self.random).unwrap().token.expose().clone()
     }

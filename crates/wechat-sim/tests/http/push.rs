@@ -45,6 +45,52 @@ async fn a_push_arrives_as_often_as_it_is_sent() {
     assert!(requests[0].ends_with(reply["push"]["body"].as_str().unwrap()));
 }
 
+/// A server that answers one request after another with these texts.
+async fn answering(answers: &[&'static str]) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/wechat/push/{APP}", listener.local_addr().unwrap());
+    let answers = answers.to_vec();
+    let server = tokio::spawn(async move {
+        let mut heads = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 64 * 1024];
+            let length = stream.read(&mut request).await.unwrap();
+            heads.push(String::from_utf8_lossy(&request[..length]).lines().next().unwrap().to_owned());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+        heads
+    });
+    (url, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_is_repeated_until_it_is_answered_and_three_times_at_most() {
+    let sim = Sim::start().await;
+    let (busy, done) = ("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nsuccess");
+    let (url, server) = answering(&[busy, done]).await;
+    let reply = sim.post("/sim/push", event(&json!({"url": url, "until_answered": true}))).await;
+    assert_eq!(reply["deliveries"], json!([{"status": 503, "body": ""}, {"status": 200, "body": "success"}]));
+    let heads = server.await.unwrap();
+    assert_eq!(heads[0], heads[1]);
+    let never = json!({"url": "http://127.0.0.1:1/", "until_answered": true});
+    assert_eq!(sim.post("/sim/push", event(&never)).await["deliveries"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_verified_by_its_echo() {
+    let sim = Sim::start().await;
+    let (url, server) = answering(&["HTTP/1.1 200 OK\r\n\r\n42", "HTTP/1.1 200 OK\r\n\r\n\"42\""]).await;
+    let verify =
+        json!({"url": url, "token": "AAAAA", "echostr": "42", "timestamp": 1_714_036_504, "nonce": "1514711492"});
+    let verified = sim.post("/sim/push/verify", verify.clone()).await;
+    assert_eq!(verified["verified"], true, "{verified}");
+    assert_eq!(sim.post("/sim/push/verify", verify).await["verified"], false);
+    // WeChat's own example.
+    let head = &server.await.unwrap()[0];
+    assert!(head.contains("signature=f464b24fc39322e44b38aa78f5edd27bd1441696&echostr=42&"), "{head}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_address_a_push_is_shown() {
     let sim = Sim::start().await;

@@ -67,6 +67,19 @@ pub(crate) async fn object(
     Ok(checked(&bytes)?)
 }
 
+/// The bytes of a body of whatever type, not compressed.
+pub(crate) async fn of_any_type(
+    request: &HttpRequest,
+    payload: web::Payload,
+    max: usize,
+) -> Result<BytesMut, ApiError> {
+    if !is_unencoded(request) {
+        return Err(Code::MediaType.into());
+    }
+    announced(request, max)?;
+    read_in_time(payload, max).await
+}
+
 /// Browsers cannot send `application/json` across origins without asking; other types are refused. The tutorial's
 /// server never looked at the type, so its clients may send any.
 fn media_type(request: &HttpRequest) -> Result<(), ApiError> {

@@ -22,6 +22,7 @@ pub(super) const SERVICE_CLIENT: &str = "service_client";
 pub(in crate::http) const MINI_PROGRAM: &str = "mini-programs";
 pub(in crate::http) const SERVICES: &str = "services";
 pub(in crate::http) const PROBES: &str = "probes";
+pub(in crate::http) const WECHAT: &str = "wechat";
 
 /// Every JSON body can fail in these ways.
 const BODY: &[Code] =
@@ -200,6 +201,21 @@ impl About {
     /// Its failures have the tutorial's shape.
     pub(in crate::http) fn fails_like_the_tutorial(mut self) -> Self {
         self.answers.shape(Shape::Tutorial);
+        self
+    }
+
+    /// A body of any type.
+    pub(in crate::http) fn any_body(mut self, text: &str) -> Self {
+        let any = || Content::new(Some(Schema::from(ObjectBuilder::new().schema_type(SchemaType::AnyValue))));
+        let body = RequestBody::builder().description(Some(text)).content("application/json", any());
+        self.operation.request_body =
+            Some(RefOr::T(body.content("text/xml", any()).required(Some(Required::True)).build()));
+        self
+    }
+
+    /// Its failures are the name of a status.
+    pub(in crate::http) fn fails_in_plain_text(mut self) -> Self {
+        self.answers.shape(Shape::Text);
         self
     }
 

@@ -27,6 +27,7 @@ pub(super) enum Shape {
     Problem,
     OAuth,
     Tutorial,
+    Text,
 }
 
 /// The answers of one entry.
@@ -117,14 +118,16 @@ impl Answers {
 fn failed(shape: Shape, failures: &[Failure], schemas: &mut Schemas) -> Response {
     let lines: Vec<_> = failures.iter().map(|(name, text)| format!("- `{name}`: {text}")).collect();
     let names = || one_of(failures.iter().map(|(name, _)| *name));
+    let described = Response::builder().description(lines.join("\n"));
     let (media_type, known, field) = match shape {
+        Shape::Text => return described.content("text/plain", Content::new(Some(string()))).build(),
         Shape::Problem => ("application/problem+json", schemas.add::<Problem<'static>>(), "code"),
         Shape::OAuth => ("application/json", schemas.add::<OAuthProblem>(), "error"),
         Shape::Tutorial => ("application/json", schemas.add::<TutorialFailure>(), "error"),
     };
     let only = ObjectBuilder::new().schema_type(Type::Object).property(field, names());
     let schema = Schema::from(AllOfBuilder::new().item(known).item(only));
-    Response::builder().description(lines.join("\n")).content(media_type, Content::new(Some(schema))).build()
+    described.content(media_type, Content::new(Some(schema))).build()
 }
 
 /// A schema of the document.

@@ -26,6 +26,15 @@ pub(crate) struct AppPolicyChange {
     /// Whether its tokens carry what another system calls the user.
     #[arg(long, value_name = "BOOL")]
     pub(crate) external_id_claim: Option<bool>,
+    /// Whether its tokens carry the user's phone number, if WeChat vouches for it.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) phone_claim: Option<bool>,
+    /// Phone codes that one openid may have exchanged in a day of Beijing, 1 to 1000. WeChat charges for each.
+    #[arg(long, value_name = "N")]
+    pub(crate) phone_codes_per_user_day: Option<u32>,
+    /// Phone codes that the whole app may have exchanged in a day of Beijing, 1 to 10000000.
+    #[arg(long, value_name = "N")]
+    pub(crate) phone_codes_per_day: Option<u32>,
     /// Sessions that one openid may open in a minute, 1 to 1000.
     #[arg(long, value_name = "N")]
     pub(crate) logins_per_minute: Option<u32>,
@@ -47,6 +56,9 @@ impl AppPolicyChange {
             openid_claim: self.openid_claim.unwrap_or(policy.openid_claim),
             unionid_claim: self.unionid_claim.unwrap_or(policy.unionid_claim),
             external_id_claim: self.external_id_claim.unwrap_or(policy.external_id_claim),
+            phone_claim: self.phone_claim.unwrap_or(policy.phone_claim),
+            phone_codes_per_user_day: self.phone_codes_per_user_day.unwrap_or(policy.phone_codes_per_user_day),
+            phone_codes_per_day: self.phone_codes_per_day.unwrap_or(policy.phone_codes_per_day),
             requests_per_second: self.requests_per_second.unwrap_or(policy.requests_per_second),
             request_burst: self.request_burst.unwrap_or(policy.request_burst),
             logins_per_minute: self.logins_per_minute.unwrap_or(policy.logins_per_minute),

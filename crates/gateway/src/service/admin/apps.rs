@@ -1,5 +1,6 @@
 //! Mini-programs.
 
+mod push;
 mod removal;
 mod secrets;
 
@@ -8,6 +9,7 @@ use wxgate_storage::{AppChange, NewApp, StorageError};
 
 use super::{Admin, AdminError, Event, checked};
 
+pub(crate) use push::PushToSet;
 pub(crate) use secrets::Proof;
 
 /// A mini-program to be added.

@@ -44,6 +44,7 @@ fn opened(seed: u64) -> Arc<OpenedSession> {
         user,
         openid: "oA".parse::<OpenId>().unwrap(),
         unionid: None,
+        phone: None,
         is_new: true,
         candidate: None,
         mac_key: 1,

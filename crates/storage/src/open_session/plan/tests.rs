@@ -61,7 +61,7 @@ fn decided(logins: &[Login], sizes: &[usize]) -> Vec<(usize, bool, Option<String
         let (batch, later) = rest.split_at(sizes.next().unwrap().clamp(1, rest.len()));
         plan = committed(plan);
         for opened in plan.decide(batch, &random).unwrap() {
-            let opened = opened.unwrap();
+            let (opened, _) = opened.unwrap();
             let next = numbers.len();
             let number = *numbers.entry(opened.user.id).or_insert(next);
             decided.push((number, opened.is_new, opened.unionid.map(|unionid| unionid.to_string())));

@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Set};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Set,
+};
 use uuid::Uuid;
-use wxgate_domain::{App, AppStatus, RevocationEffect, RevokedSubject, SecretState, TenantId, Timestamp, WechatAppid};
+use wxgate_domain::{
+    App, AppId, AppStatus, RevocationEffect, RevokedSubject, SecretState, TenantId, Timestamp, WechatAppid,
+};
 
 use super::TxApps;
 use crate::changes::{self, ChangeKind};
 use crate::entity::{app, identity, released_appid};
 use crate::error::StorageError;
 use crate::repo::audiences::{AudienceUse, uses};
+use crate::repo::push_settings;
 use crate::repo::revocations::{self, NewRevocation};
 use crate::scope::{delete_of_tenant, of_tenant, update_of_tenant};
 use crate::sql::{LARGEST, id, list, statement};
@@ -85,8 +90,7 @@ impl TxApps<'_> {
             return Err(StorageError::Busy);
         }
         let Tx { core, tx, .. } = self.tx;
-        let remove = delete_of_tenant::<app::Entity>(self.tenant).filter(app::Column::Id.eq(app.id.uuid()));
-        remove.exec(tx).await?;
+        delete(tx, self.tenant, app.id).await?;
         let released = released_appid::ActiveModel {
             appid: Set(appid.as_str().as_bytes().to_vec()),
             tenant_id: Set(self.tenant.uuid()),
@@ -128,7 +132,7 @@ impl TxApps<'_> {
         let Some(rival) = rival.lock_exclusive().one(tx).await? else { return Ok(()) };
         let owner = TenantId::from(rival.tenant_id);
         if !self.has_identities(owner, rival.id).await? {
-            delete_of_tenant::<app::Entity>(owner).filter(app::Column::Id.eq(rival.id)).exec(tx).await?;
+            delete(tx, owner, rival.id.into()).await?;
             self.tx.record(ChangeKind::App, owner, Some(rival.id)).await?;
         }
         Ok(())
@@ -154,6 +158,13 @@ impl TxApps<'_> {
     }
 }
 
+/// Deletes an app without identities, and before it what refers to it.
+async fn delete(tx: &DatabaseTransaction, tenant: TenantId, app: AppId) -> Result<(), StorageError> {
+    push_settings::forget_app(tx, tenant, app).await?;
+    delete_of_tenant::<app::Entity>(tenant).filter(app::Column::Id.eq(app.uuid())).exec(tx).await?;
+    Ok(())
+}
+
 /// Forgets registrations that nobody proved within a day. They own nothing and served nobody.
 pub(crate) async fn forget_unverified(core: &Core, now: Timestamp, limit: u64) -> Result<(), StorageError> {
     let cutoff = now.minus(UNVERIFIED).millis();
@@ -174,7 +185,7 @@ pub(crate) async fn forget_unverified(core: &Core, now: Timestamp, limit: u64) -
         if still.lock_exclusive().one(&tx).await?.is_none() || served.one(&tx).await?.is_some() {
             continue;
         }
-        delete_of_tenant::<app::Entity>(tenant).filter(app::Column::Id.eq(row.id)).exec(&tx).await?;
+        delete(&tx, tenant, row.id.into()).await?;
         changes::record(&tx, ChangeKind::App, tenant, Some(row.id), now).await?;
         tx.commit().await?;
         tracing::warn!(tenant.id = %tenant, app.id = %row.id, "an app was forgotten: nobody proved its secret within a day");

@@ -73,7 +73,7 @@ proptest! {
         let openid = openid.map(|text| text.parse().unwrap());
         let (session, openid_claim, unionid) = (session(), openid.as_ref(), None);
         let (audiences, app) = (&audiences[..], app());
-        let subject = Subject::User { user: user(), session, app, audiences, openid: openid_claim, unionid, external_id: None };
+        let subject = Subject::User { user: user(), session, app, audiences, openid: openid_claim, unionid, external_id: None, phone: None };
         let grant = Grant { scope: &scope, life: Duration::from_secs(life), ..granted(subject) };
         let token = issue(&RING, &issuer(), &grant, NOW, &Random::seeded(seed)).unwrap();
         let audience = audiences.first().map_or(APPID, String::as_str);

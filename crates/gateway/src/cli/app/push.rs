@@ -1,0 +1,113 @@
+//! `wxgate app push`: how a mini-program takes WeChat's message pushes.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::super::admin::AdminArgs;
+use super::super::door::Door;
+use super::super::{Failure, print};
+use crate::operation::apps::{FinishPush, PushReply, RemovePush, RotatePush, SetPush, ShowPush};
+use crate::operation::secret_text::SecretText;
+
+/// How a mini-program takes WeChat's message pushes.
+#[derive(Debug, Args)]
+pub(super) struct PushCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Set up pushes, and print what to enter in WeChat's console. What is not given is made the first time, and stays later.
+    #[command(
+        after_help = "Example:\n  wxgate app push set wx0123456789abcdef --mode safe\n\nThe Token and the EncodingAESKey are made, or come from files: --token-file, --aes-key-file."
+    )]
+    Set(Set),
+    /// Show the URL, the mode, and fingerprints of the Token and the EncodingAESKey.
+    #[command(after_help = "Example:\n  wxgate app push show wx0123456789abcdef")]
+    Show(ShowPush),
+    /// Take another EncodingAESKey, and keep the one before beside it until `finish`.
+    #[command(after_help = "Example:\n  wxgate app push rotate wx0123456789abcdef")]
+    Rotate(Rotate),
+    /// Forget the EncodingAESKey before: the new one is in WeChat's console.
+    #[command(after_help = "Example:\n  wxgate app push finish wx0123456789abcdef")]
+    Finish(FinishPush),
+    /// Take no pushes any more, and forget the Token and the keys.
+    #[command(after_help = "Example:\n  wxgate app push remove wx0123456789abcdef")]
+    Remove(RemovePush),
+}
+
+#[derive(Debug, Args)]
+struct Set {
+    #[command(flatten)]
+    push: SetPush,
+    /// A file that holds the Token; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// A file that holds the EncodingAESKey; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    aes_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Rotate {
+    #[command(flatten)]
+    push: RotatePush,
+    /// A file that holds the new EncodingAESKey; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    aes_key_file: Option<PathBuf>,
+}
+
+impl PushCommand {
+    pub(super) async fn run(self, admin: &AdminArgs, door: &Door) -> Result<(), Failure> {
+        match self.action {
+            Action::Set(set) => {
+                let token = set.token_file.as_deref().map(read).transpose()?;
+                let encoding_aes_key = set.aes_key_file.as_deref().map(read).transpose()?;
+                admin.show_push(&door.call(SetPush { token, encoding_aes_key, ..set.push }).await?);
+            }
+            Action::Show(show) => admin.show_push(&door.call(show).await?),
+            Action::Rotate(rotate) => {
+                let encoding_aes_key = rotate.aes_key_file.as_deref().map(read).transpose()?;
+                admin.show_push(&door.call(RotatePush { encoding_aes_key, ..rotate.push }).await?);
+            }
+            Action::Finish(finish) => admin.show_push(&door.call(finish).await?),
+            Action::Remove(remove) => {
+                let app = remove.app.clone();
+                door.call(remove).await?;
+                admin.gone(|| format!("app {app}: takes no pushes"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<SecretText, Failure> {
+    let mut text = String::new();
+    if path.as_os_str() == "-" {
+        std::io::stdin().take(4_096).read_to_string(&mut text)?;
+    } else {
+        text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(SecretText::telling(text.trim()))
+}
+
+impl AdminArgs {
+    fn show_push(&self, push: &PushReply) {
+        if self.json {
+            return print::json(push);
+        }
+        print::line(format!("URL             {}", push.url));
+        print::line(format!("mode            {}", push.mode));
+        let or_fingerprint = |secret: &Option<SecretText>, fingerprint: &str| {
+            secret.as_ref().map_or_else(|| format!("fingerprint {fingerprint}"), |secret| secret.expose().to_owned())
+        };
+        print::line(format!("Token           {}", or_fingerprint(&push.token, &push.token_fingerprint)));
+        print::line(format!("EncodingAESKey  {}", or_fingerprint(&push.encoding_aes_key, &push.key_fingerprint)));
+        if let Some(before) = &push.previous_key_fingerprint {
+            print::line(format!("the key before  fingerprint {before}, until `wxgate app push finish`"));
+        }
+    }
+}

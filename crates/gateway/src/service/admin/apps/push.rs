@@ -1,0 +1,85 @@
+//! How mini-programs take WeChat's message pushes.
+
+use wxgate_crypto::push::{EncodingAesKey, PushKeys, PushToken};
+use wxgate_domain::{App, PushMode, PushStatus, Tenant};
+use wxgate_storage::{PushChange, StorageError};
+
+use super::super::{Admin, AdminError, Event};
+
+/// What is to be set; what is left out is made the first time, and stays later.
+#[derive(Debug)]
+pub(crate) struct PushToSet {
+    pub(crate) mode: Option<PushMode>,
+    pub(crate) token: Option<PushToken>,
+    pub(crate) key: Option<EncodingAesKey>,
+}
+
+/// How it is set now.
+#[derive(Debug)]
+pub(crate) struct PushSet {
+    pub(crate) status: PushStatus,
+    pub(crate) keys: PushKeys,
+    /// Whether the app took no pushes before.
+    pub(crate) is_new: bool,
+}
+
+impl Admin {
+    /// How an app takes pushes.
+    pub(crate) async fn push(&self, (tenant, app): &(Tenant, App)) -> Result<PushStatus, AdminError> {
+        let status = self.storage.tenant(tenant.id).push_settings().find(app.id).await?;
+        status.ok_or_else(|| AdminError::NoPush(app.appid.clone()))
+    }
+
+    /// Sets up how an app takes pushes.
+    pub(crate) async fn set_push(
+        &self,
+        (tenant, app): &(Tenant, App),
+        PushToSet { mode, token, key }: PushToSet,
+    ) -> Result<PushSet, AdminError> {
+        let tx = self.storage.begin().await?;
+        let settings = tx.tenant(tenant.id).push_settings();
+        let (status, keys, is_new) = settings.set(&app.appid, PushChange { mode, token, key }).await?;
+        self.commit(tx, Event::of(tenant.id, "app.set-push", &app.appid)).await?;
+        Ok(PushSet { status, keys, is_new })
+    }
+
+    /// Takes another EncodingAESKey of an app, and keeps the one before beside it.
+    pub(crate) async fn rotate_push_key(
+        &self,
+        (tenant, app): &(Tenant, App),
+        key: Option<EncodingAesKey>,
+    ) -> Result<(PushStatus, PushKeys), AdminError> {
+        let tx = self.storage.begin().await?;
+        let rotated = tx.tenant(tenant.id).push_settings().rotate_key(&app.appid, key).await;
+        let rotated = rotated.map_err(|error| no_push(error, app))?;
+        self.commit(tx, Event::of(tenant.id, "app.rotate-push-key", &app.appid)).await?;
+        Ok(rotated)
+    }
+
+    /// Forgets the EncodingAESKey before.
+    pub(crate) async fn forget_previous_push_key(
+        &self,
+        (tenant, app): &(Tenant, App),
+    ) -> Result<PushStatus, AdminError> {
+        let tx = self.storage.begin().await?;
+        let status = tx.tenant(tenant.id).push_settings().forget_previous_key(&app.appid).await;
+        let status = status.map_err(|error| no_push(error, app))?;
+        self.commit(tx, Event::of(tenant.id, "app.finish-push-key", &app.appid)).await?;
+        Ok(status)
+    }
+
+    /// Takes no pushes of an app any more.
+    pub(crate) async fn remove_push(&self, (tenant, app): &(Tenant, App)) -> Result<(), AdminError> {
+        let tx = self.storage.begin().await?;
+        let removed = tx.tenant(tenant.id).push_settings().remove(&app.appid).await;
+        removed.map_err(|error| no_push(error, app))?;
+        self.commit(tx, Event::of(tenant.id, "app.remove-push", &app.appid)).await
+    }
+}
+
+fn no_push(error: StorageError, app: &App) -> AdminError {
+    match error {
+        StorageError::NotFound => AdminError::NoPush(app.appid.clone()),
+        error => error.into(),
+    }
+}

@@ -1,0 +1,45 @@
+//! Users who are to be forgotten, because they or WeChat say so.
+
+use wxgate_domain::{TenantId, UserId};
+use wxgate_storage::{NewAuditEntry, StorageError};
+
+use super::account::{AccountError, Accounts, SignedIn};
+use super::login::Attempt;
+
+/// How often an erasure is tried again that a login was in the way of.
+pub(crate) const ATTEMPTS: u32 = 5;
+
+impl Accounts {
+    /// Erases whoever asks; a fresh login proves that it is the user, and goes with the rest.
+    pub(crate) async fn erase(&self, who: &SignedIn, attempt: Attempt) -> Result<(), AccountError> {
+        self.step_up(who, attempt).await?;
+        let (tenant, user) = (who.app.tenant.id(), who.session.user.id);
+        let mut attempt = 1;
+        loop {
+            match self.try_to_erase(tenant, user).await {
+                Err(StorageError::Busy) if attempt < ATTEMPTS => attempt += 1,
+                // Somebody else did it a moment ago.
+                Err(StorageError::NotFound) => return Ok(()),
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+
+    async fn try_to_erase(&self, tenant: TenantId, user: UserId) -> Result<(), StorageError> {
+        let tx = self.storage.begin().await?;
+        tx.tenant(tenant).users().erase(user).await?;
+        tx.audit(Some(tenant)).record(&entry(user)).await?;
+        tx.commit().await
+    }
+}
+
+/// What is written down. Who it was is no longer known to anybody.
+fn entry(user: UserId) -> NewAuditEntry {
+    NewAuditEntry {
+        actor: "user".to_owned(),
+        action: "user.erase".to_owned(),
+        target: user.to_string(),
+        outcome: "done".to_owned(),
+        ..NewAuditEntry::default()
+    }
+}

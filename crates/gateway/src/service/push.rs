@@ -1,0 +1,146 @@
+//! Message push: what WeChat tells of an app's users is checked, noted and carried out before it is answered.
+//!
+//! WeChat waits five seconds for an answer and repeats what it got none for, three times in all. So nothing is answered
+//! before it is committed, what was begun goes on when WeChat has left, and what was there before is not done again.
+
+mod deeds;
+mod frame;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use wxgate_crypto::push::{PushFailure, Stamp};
+use wxgate_domain::{Clock, PushSettings, Timestamp, WechatAppid};
+use wxgate_storage::{Arrival, Storage, StorageError};
+
+use crate::metrics::Metrics;
+
+pub(crate) use frame::Delivery;
+
+/// How far the time of a push may be from ours, either way. Whoever repeats it later is not WeChat.
+const FRESH: Duration = Duration::from_mins(5);
+
+/// How long WeChat may wait for an answer: half a second less than it does.
+const PATIENCE: Duration = Duration::from_millis(4_500);
+
+/// Pushes that are carried out at once.
+const AT_ONCE: usize = 64;
+
+/// Takes the pushes of all apps.
+#[derive(Clone)]
+pub(crate) struct Pushes {
+    clock: Clock,
+    storage: Storage,
+    metrics: Arc<Metrics>,
+    /// Those under way, which outlive their connections and are waited for when the process stops.
+    tasks: TaskTracker,
+    slots: Arc<Semaphore>,
+}
+
+/// Why a push is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PushError {
+    #[error("no such app, or it takes no pushes")]
+    Unknown,
+    #[error("the body is no JSON object and no XML of the kind that is read")]
+    Malformed,
+    #[error("{0}")]
+    Frame(PushFailure),
+    #[error("not encrypted, which the app's mode asks for")]
+    NotEncrypted,
+    #[error("its time is not that of now")]
+    Stale,
+    #[error("its time and nonce came with something else before")]
+    Replayed,
+    #[error("the message names another app")]
+    OtherApp,
+    #[error("too much to do")]
+    Overloaded,
+    #[error("the database refused: {0}")]
+    Storage(StorageError),
+}
+
+impl PushError {
+    /// Its stable name in metrics.
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown_app",
+            Self::Malformed => "malformed",
+            Self::Frame(failure) => failure.stage(),
+            Self::NotEncrypted => "not_encrypted",
+            Self::Stale => "stale",
+            Self::Replayed => "replayed",
+            Self::OtherApp => "other_app",
+            Self::Overloaded => "overloaded",
+            Self::Storage(_) => "failed",
+        }
+    }
+}
+
+impl From<StorageError> for PushError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Busy | StorageError::Unavailable { .. } => Self::Overloaded,
+            error => Self::Storage(error),
+        }
+    }
+}
+
+impl Pushes {
+    /// Takes pushes with these parts.
+    pub(crate) fn new(clock: Clock, storage: Storage, metrics: Arc<Metrics>, tasks: TaskTracker) -> Self {
+        Self { clock, storage, metrics, tasks, slots: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// Whether WeChat verifies the address of this app. A time and nonce that serve for that serve for no push.
+    pub(crate) async fn verify(&self, appid: &WechatAppid, stamp: Stamp<'_>, signature: &str) -> Result<(), PushError> {
+        let verified = self.try_to_verify(appid, stamp, signature).await;
+        self.metrics.push(verified.as_ref().err().map_or("verified", PushError::outcome));
+        verified
+    }
+
+    async fn try_to_verify(&self, appid: &WechatAppid, stamp: Stamp<'_>, signature: &str) -> Result<(), PushError> {
+        let settings = self.settings(appid).await?;
+        if !settings.keys.token.signs(&stamp, signature) {
+            return Err(PushError::Frame(PushFailure::Signature));
+        }
+        if is_fresh(&stamp, self.clock.now()) {
+            let mark = frame::stamp_digest(&stamp);
+            let arrival = Arrival { app: settings.app, stamp: mark, body: mark, message: None };
+            deeds::note(&self.storage, settings.tenant, &arrival).await?;
+        }
+        Ok(())
+    }
+
+    /// Accepts a push: checked, committed, and done once however often it comes.
+    pub(crate) async fn receive(&self, appid: &WechatAppid, delivery: &Delivery) -> Result<(), PushError> {
+        let received = self.try_to_receive(appid, delivery).await;
+        self.metrics.push(received.as_ref().err().map_or("accepted", PushError::outcome));
+        received
+    }
+
+    async fn try_to_receive(&self, appid: &WechatAppid, delivery: &Delivery) -> Result<(), PushError> {
+        let settings = self.settings(appid).await?;
+        let push = delivery.open(&settings, self.clock.now())?;
+        let slot = self.slots.clone().try_acquire_owned().map_err(|_| PushError::Overloaded)?;
+        let storage = self.storage.clone();
+        let doing = self.tasks.spawn(async move {
+            let _slot = slot;
+            deeds::carry_out(&storage, &settings, &push).await
+        });
+        // Whoever is not answered in time asks again, and then it is done.
+        let done = tokio::time::timeout(PATIENCE, doing).await;
+        done.map_err(|_| PushError::Overloaded)?.map_err(|_| PushError::Overloaded)?
+    }
+
+    async fn settings(&self, appid: &WechatAppid) -> Result<PushSettings, PushError> {
+        self.storage.push_settings().find(appid).await?.ok_or(PushError::Unknown)
+    }
+}
+
+/// Whether a time is near enough to now.
+fn is_fresh(stamp: &Stamp<'_>, now: Timestamp) -> bool {
+    stamp.seconds().is_some_and(|seconds| seconds.abs_diff(now.seconds()) <= FRESH.as_secs())
+}
