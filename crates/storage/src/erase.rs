@@ -44,10 +44,10 @@ impl TxUsers<'_> {
             found = self.remove(heir).await?;
         }
         let found = found.ok_or(StorageError::NotFound)?;
-        self.tx.journal(Entry::new(&found.buried, &found.marks));
+        self.tx.journal(Entry::of_user(&found.buried, &found.marks));
         for alias in found.aliases {
             // A backup from before the merge brings them back as somebody of their own.
-            self.tx.journal(Entry::new(&Buried { user: alias, ..found.buried }, &[]));
+            self.tx.journal(Entry::of_user(&Buried { user: alias, ..found.buried }, &[]));
         }
         Ok(found.erased)
     }
@@ -120,7 +120,7 @@ impl TxUsers<'_> {
             return Err(StorageError::NotFound);
         }
         let buried = Buried { tenant: self.tenant, user: id, status, at: core.clock.now() };
-        self.tx.journal(Entry::new(&buried, &marks));
+        self.tx.journal(Entry::of_user(&buried, &marks));
         if status == UserStatus::Active {
             // A block that was told of before the erasure holds no more.
             let subject = RevokedSubject::User(id);

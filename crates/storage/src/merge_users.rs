@@ -23,7 +23,7 @@ use crate::scope::{delete_of_tenant, of_tenant, update_of_tenant};
 use crate::sql::{LARGEST, id, list, number, statement};
 use crate::tx::Tx;
 
-use moved::{Filled, Moved, MovedMember};
+use moved::{Filled, Moved, MovedMember, MovedPhone};
 
 pub use undo::{NotUnmerged, Side, Unmerged};
 
@@ -93,16 +93,13 @@ impl TxUsers<'_> {
                 .map(MovedMember::of)
                 .collect::<Result<_, _>>()?,
             merges: aliases.iter().map(|row| row.id.into()).collect(),
-            phone: phone.as_ref().map(Into::into),
+            phone: None,
             filled: Filled::of(&gone, &into),
         };
         if [moved.identities.len(), moved.members.len(), moved.merges.len()].iter().any(|count| *count > MOST) {
             return Err(NotMerged::TooMuch);
         }
-        // A survivor who has a number keeps it, and the other one is nobody's then.
-        let phones = self.tx.tenant(self.tenant).phones();
-        moved.filled.phone = phones.hand_over(gone.id, into.id).await?;
-        phones.release(gone.id).await?;
+        self.move_phone(&mut moved, phone, (gone.id, into.id)).await?;
         Ok(self.join(new, (&gone, &into), &moved).await?)
     }
 
@@ -220,6 +217,21 @@ impl TxUsers<'_> {
             change.external_id = Set(gone.external_id.as_ref().map(ToString::to_string));
         }
         if filled == Filled::default() { Ok(()) } else { self.update_user(into.id, change).await }
+    }
+
+    /// A survivor who has a number keeps it, and the other one is nobody's then.
+    async fn move_phone(
+        &self,
+        moved: &mut Moved,
+        phone: Option<Phone>,
+        (gone, into): (UserId, UserId),
+    ) -> Result<(), StorageError> {
+        let Some(phone) = phone else { return Ok(()) };
+        let phones = self.tx.tenant(self.tenant).phones();
+        let was_handed_over = phones.hand_over(gone, into).await?;
+        phones.release(gone).await?;
+        moved.phone = Some(MovedPhone::of(&phone, was_handed_over));
+        Ok(())
     }
 
     /// The number of a user whose row is locked, so that nobody binds another.

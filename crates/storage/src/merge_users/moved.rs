@@ -47,17 +47,17 @@ pub(super) struct MovedMember {
 pub(super) struct MovedPhone {
     text: String,
     pub(super) is_verified: bool,
+    /// Whether the survivor got it.
+    pub(super) was_handed_over: bool,
 }
 
 impl MovedPhone {
+    pub(super) fn of(phone: &Phone, was_handed_over: bool) -> Self {
+        Self { text: to_text(&phone.number).expose().clone(), is_verified: phone.is_verified, was_handed_over }
+    }
+
     pub(super) fn number(&self) -> Result<PhoneNumber, StorageError> {
         of_text(self.text.as_bytes(), "merge")
-    }
-}
-
-impl From<&Phone> for MovedPhone {
-    fn from(phone: &Phone) -> Self {
-        Self { text: to_text(&phone.number).expose().clone(), is_verified: phone.is_verified }
     }
 }
 
@@ -67,7 +67,6 @@ pub(super) struct Filled {
     pub(super) nickname: bool,
     pub(super) avatar_url: bool,
     pub(super) external_id: bool,
-    pub(super) phone: bool,
 }
 
 impl From<&User> for GoneUser {
@@ -91,7 +90,6 @@ impl Filled {
             nickname: into.profile.nickname.is_none() && gone.profile.nickname.is_some(),
             avatar_url: into.profile.avatar_url.is_none() && gone.profile.avatar_url.is_some(),
             external_id: into.external_id.is_none() && gone.external_id.is_some(),
-            phone: false,
         }
     }
 }

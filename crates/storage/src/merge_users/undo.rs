@@ -158,7 +158,7 @@ impl TxUsers<'_> {
     async fn give_phone_back(&self, back: UserId, survivor: UserId, moved: &Moved) -> Result<(), StorageError> {
         let Some(phone) = &moved.phone else { return Ok(()) };
         let (number, phones) = (phone.number()?, self.tx.tenant(self.tenant).phones());
-        if moved.filled.phone {
+        if phone.was_handed_over {
             if self.phone_of(survivor).await?.is_some_and(|phone| phone.number == number) {
                 phones.hand_over(survivor, back).await?;
             }
