@@ -29,6 +29,7 @@ mod sessions;
 mod sql;
 mod start_check;
 mod sweep;
+mod union_report;
 
 pub use audit::{
     AuditChain, AuditEntry, AuditFilter, AuditFlaw, AuditLog, AuditVerdict, Checkpoint, Flaw, MalformedCheckpoint,
@@ -76,4 +77,5 @@ pub use repo::union_groups::{AllUnionGroups, GroupMembers, TenantUnionGroups, Un
 pub use scope::TenantScope;
 pub use storage::{BatchObserver, BatchOutcome, BatchReport, InstanceKind, Storage, StorageConfig};
 pub use tx::Tx;
+pub use union_report::UnionReport;
 pub use wxgate_migrations::Status as MigrationStatus;
