@@ -6,13 +6,17 @@
 
 mod harness;
 
+mod access_tokens;
 mod account;
 mod admin_apps;
 mod admin_listener;
+mod api_security;
 mod audit;
 mod backup;
+mod broker;
 mod cli;
 mod codes;
+mod compat;
 mod decrypt;
 mod decryption;
 mod doctor;

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod admin_key;
+pub mod api_security;
 pub mod app;
 pub mod audience;
+pub mod client_profile;
 pub mod data_key;
 pub mod event;
 pub mod forward_auth;
@@ -27,8 +29,10 @@ pub mod user;
 pub mod webhook;
 
 pub use admin_key::{AdminKey, AdminKeySecret, AdminScope, AdminScopes};
+pub use api_security::{ApiSecuritySet, ApiSecurityState, ApiSecurityStatus, KeySerial, KnownKey};
 pub use app::{App, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState, SecretStatus};
 pub use audience::{Audience, Scope};
+pub use client_profile::ClientProfile;
 pub use data_key::DataKeyPurpose;
 pub use event::{EraseCause, Event, EventKind, EventKinds};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
@@ -43,7 +47,7 @@ pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
 pub use merge::{CandidateCause, CandidateState, MergeCause, MergeGrant, MergePolicy, MergeToken};
 pub use network::Network;
 pub use phone::{E164, MalformedPhone, Phone, PhoneNumber};
-pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy};
+pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy, TokenSource};
 pub use push::{PushMode, PushSettings, PushStatus, UnknownPushMode, WeakPushToken, Withdrawn, strong_push_token};
 pub use refresh::RefreshToken;
 pub use revocation::{Revocation, RevocationEffect, RevokedSet, RevokedSetFull, RevokedSubject};

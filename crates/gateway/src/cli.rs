@@ -2,6 +2,7 @@
 
 mod admin;
 mod admin_key;
+mod api_security;
 mod app;
 mod audience;
 mod audit;

@@ -2,7 +2,9 @@
 
 mod admin;
 pub(crate) mod boundary;
+mod broker;
 pub(crate) mod code;
+mod compat;
 mod decrypt;
 mod discovery;
 mod docs;
@@ -26,5 +28,7 @@ mod refresh;
 mod revocations;
 pub(crate) mod routes;
 pub(crate) mod server;
+mod session_check;
 mod sessions;
 mod tutorial;
+mod user_info;

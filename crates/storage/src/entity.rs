@@ -2,6 +2,7 @@
 //!
 //! No relations: rows are joined by their tenant in `scope`, never by an id alone.
 
+pub(crate) mod access_token;
 pub(crate) mod audit_chain;
 pub(crate) mod audit_entry;
 pub(crate) mod delivery;
@@ -233,6 +234,9 @@ pub(crate) mod app {
         pub(crate) created_at: i64,
         pub(crate) secret_state: String,
         pub(crate) secret_changed_at: Option<i64>,
+        pub(crate) api_security: Option<Vec<u8>>,
+        pub(crate) previous_api_security: Option<Vec<u8>>,
+        pub(crate) api_security_changed_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -48,6 +48,7 @@ pub use job::{Outcome, Worker};
 pub use merge_users::{NewMerge, NotMerged, NotUnmerged, Side, Unmerged};
 pub use open_session::OpenSessionError;
 pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};
+pub use repo::access_tokens::{SharedToken, TenantAccessTokens, TokenLease};
 pub use repo::admin_keys::{AdminKeys, NewAdminKey, TxAdminKeys};
 pub use repo::apps::{AllApps, AppChange, NewApp, StoredApp, TenantApps};
 pub use repo::audiences::{AllAudiences, AudienceUse, OwnedAudience, TenantAudiences};

@@ -1,5 +1,6 @@
 //! One file per kind of row: its queries, and the way between rows and the domain.
 
+pub(crate) mod access_tokens;
 pub(crate) mod admin_keys;
 pub(crate) mod apps;
 pub(crate) mod audiences;

@@ -5,11 +5,13 @@ use wxgate_crypto::{KeyId, MacKey};
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge, merge_candidate,
-    merge_token, outbox, phone, phone_budget, phone_code, push_mark, push_setting, released_appid, revocation,
-    revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user, webhook, webhook_turn,
+    access_token, app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge,
+    merge_candidate, merge_token, outbox, phone, phone_budget, phone_code, push_mark, push_setting, released_appid,
+    revocation, revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user, webhook,
+    webhook_turn,
 };
 use crate::error::StorageError;
+use crate::repo::access_tokens::TenantAccessTokens;
 use crate::repo::apps::TenantApps;
 use crate::repo::audiences::TenantAudiences;
 use crate::repo::data_keys::TenantDataKeys;
@@ -40,6 +42,7 @@ macro_rules! tenant_owned {
 }
 
 tenant_owned!(
+    access_token,
     app,
     audience,
     audit_chain,
@@ -103,6 +106,11 @@ impl TenantScope {
     /// The tenant's apps.
     pub fn apps(&self) -> TenantApps {
         TenantApps::new(self.storage.clone(), self.tenant)
+    }
+
+    /// Access_tokens of WeChat's that all nodes share.
+    pub fn access_tokens(&self) -> TenantAccessTokens {
+        TenantAccessTokens::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's data keys.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::codes::Session;
-use crate::state::{Outcome, Refusal, Success};
+use crate::state::{EXTRA_FIELD, Outcome, Refusal, Success};
 
 /// `/sns/*` answers JSON labelled as text.
 pub(crate) fn content_type(path: &str) -> &'static str {
@@ -21,6 +21,8 @@ struct LoggedIn<'a> {
     openid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unionid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_new_field: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     padding: Option<String>,
 }
@@ -44,7 +46,7 @@ enum Errcode {
 pub(crate) fn body(outcome: &Outcome, huge: bool) -> Vec<u8> {
     let padding = huge.then(|| "x".repeat(HUGE));
     let json = match &outcome.result {
-        Ok(Success::LoggedIn(session)) => logged_in(session, outcome.without_openid, padding),
+        Ok(Success::LoggedIn(session)) => logged_in(session, outcome, padding),
         Ok(Success::Fields(fields)) => plain(fields, padding),
         Err(refusal) => failure(*refusal, &outcome.rid, padding),
     };
@@ -52,11 +54,12 @@ pub(crate) fn body(outcome: &Outcome, huge: bool) -> Vec<u8> {
     json.unwrap_or_default()
 }
 
-fn logged_in(session: &Session, without_openid: bool, padding: Option<String>) -> serde_json::Result<Vec<u8>> {
+fn logged_in(session: &Session, outcome: &Outcome, padding: Option<String>) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&LoggedIn {
         session_key: &session.key,
-        openid: (!without_openid).then_some(&*session.openid),
+        openid: (!outcome.without_openid).then_some(&*session.openid),
         unionid: session.unionid.as_deref(),
+        is_new_field: outcome.with_extra.then_some(EXTRA_FIELD),
         padding,
     })
 }
@@ -76,6 +79,18 @@ fn failure(refusal: Refusal, rid: &str, padding: Option<String>) -> serde_json::
         errmsg: format!("{} rid: {rid}", message(errcode)),
         padding,
     })
+}
+
+/// The same JSON, in which `/` is written as `\/`. It stands in texts alone.
+pub(crate) fn with_escaped_slashes(body: &[u8]) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(body.len());
+    for byte in body {
+        if *byte == b'/' {
+            escaped.push(b'\\');
+        }
+        escaped.push(*byte);
+    }
+    escaped
 }
 
 /// WeChat's text for an errcode (global table and published answers). Clients must not rely on it.
@@ -104,9 +119,12 @@ fn message(errcode: i64) -> &'static str {
         61014 => "must use component token for component api",
         61015 => "must not use component token for other api",
         61023 => "refresh_token is invalid",
+        76003 => "invalid form",
+        76021 => "cgi_path not found",
+        76022 => "could not use this cgi_path, no permission",
         87007 => "session_key is not existd or expired",
         87008 => "invalid sig_method",
-        87009 => "invalid signature",
+        40234 | 87009 => "invalid signature",
         89501 => "this ip is waiting for the confirmation of the administrator",
         89503 => "this ip needs the confirmation of the administrator",
         89506 => "this ip was refused by the administrator, retry after 24 hours",
@@ -118,6 +136,13 @@ fn message(errcode: i64) -> &'static str {
         40163 => "code been used",
         40164 => "invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist",
         40226 => "code blocked",
+        40231 => "missing Wechatmp-TimeStamp",
+        40232 => "missing Wechatmp-Signature",
+        40233 => "missing Wechatmp-Appid",
+        40235 => "invalid encrypt",
+        40236 => "invalid Wechatmp-Appid",
+        40237 => "invalid Wechatmp-Appid match request",
+        40240 => "expired Wechatmp-TimeStamp",
         40243 => "AppSecret frozen",
         41002 => "appid missing",
         41004 => "appsecret missing",

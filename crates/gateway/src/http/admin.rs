@@ -191,6 +191,8 @@ impl From<AdminError> for ApiError {
             | AdminError::KeyShape
             | AdminError::Cursor
             | AdminError::SecretShape
+            | AdminError::KeysIncomplete
+            | AdminError::KeysRefused
             | AdminError::PushToken(_)
             | AdminError::AesKeyShape
             | AdminError::Overlap(_)

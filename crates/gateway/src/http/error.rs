@@ -14,12 +14,14 @@ use wxgate_wechat_client::{CallError, RefusedClass};
 use super::code::{Action, Code};
 use crate::service::access_tokens::TokenCallError;
 use crate::service::account::AccountError;
+use crate::service::broker::BrokerError;
 use crate::service::clients::ClientError;
 use crate::service::directory::DirectoryError;
 use crate::service::login::LoginError;
 use crate::service::merge::MergeError;
 use crate::service::refresh::RefreshError;
 use crate::service::revocations::RevocationsError;
+use crate::service::session_check::SessionCheckError;
 use crate::service::verified::Refused;
 
 /// An error of our API.
@@ -206,6 +208,33 @@ impl From<TokenCallError> for ApiError {
         }
         told.source = Some(Box::new(error));
         told
+    }
+}
+
+impl From<SessionCheckError> for ApiError {
+    fn from(error: SessionCheckError) -> Self {
+        match error {
+            SessionCheckError::Stale => Code::SessionKeyStale.into(),
+            SessionCheckError::TooOften(wait) => Self::from(Code::RateLimited).retry_after(wait.0),
+            SessionCheckError::Call(error) => error.into(),
+            SessionCheckError::Storage(StorageError::Busy | StorageError::Unavailable { .. })
+            | SessionCheckError::Lost => Self::caused(Code::Overloaded, error).retry_after(1),
+            SessionCheckError::Storage(_) => Self::caused(Code::Internal, error),
+        }
+    }
+}
+
+impl From<BrokerError> for ApiError {
+    fn from(error: BrokerError) -> Self {
+        match error {
+            BrokerError::NotGranted => Code::NotGranted.into(),
+            BrokerError::TooOften(wait) => Self::from(Code::RateLimited).retry_after(wait.0),
+            BrokerError::Token(error) => error.into(),
+            BrokerError::NotWritten(StorageError::Busy | StorageError::Unavailable { .. }) => {
+                Self::caused(Code::Overloaded, error).retry_after(1)
+            }
+            BrokerError::NotWritten(_) => Self::caused(Code::Internal, error),
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use super::error::ApiError;
 use super::oauth::{introspect, revoke, token};
 use super::openapi::about::About;
 use super::{
-    admin, decrypt, discovery, docs, erasure, forward_auth, health, jwks, links, login, logout, me, merge, metrics,
-    openapi, push, refresh, revocations, sessions, tutorial,
+    admin, broker, compat, decrypt, discovery, docs, erasure, forward_auth, health, jwks, links, login, logout, me,
+    merge, metrics, openapi, push, refresh, revocations, session_check, sessions, tutorial,
 };
 use crate::operation::{self, Method, Operation};
 
@@ -19,7 +19,7 @@ use crate::operation::{self, Method, Operation};
 pub(super) fn public() -> Vec<Endpoint> {
     let at = Endpoint::at::<&'static str>;
     // The first that fits is served, so what is asked for most comes first.
-    vec![
+    let mut endpoints = vec![
         Endpoint::below("/forward-auth", forward_auth::ROUTE, forward_auth::decide, forward_auth::about),
         at("/v1/token/refresh").post(refresh::post, refresh::about),
         at("/v1/apps/{appid}/login").post(login::post, login::about),
@@ -35,6 +35,9 @@ pub(super) fn public() -> Vec<Endpoint> {
         at("/v1/me/merge").post(merge::post, merge::about),
         at("/v1/me/sessions").get(sessions::list, sessions::about_list),
         at("/v1/me/sessions/{sid}").delete(sessions::delete, sessions::about_delete),
+        at("/v1/me/session-check").post(session_check::post, session_check::about),
+        at("/v1/apps/{appid}/access-token").get(broker::get, broker::about),
+        at("/v1/apps/{appid}/access-token/dead").post(broker::post_dead, broker::about_dead),
         at("/v1/logout").post(logout::post, logout::about),
         at("/user/wxlogin").on(&["GET", "POST"], web::to(tutorial::answer), tutorial::about),
         at("/apps/{appid}/user/wxlogin").on(&["GET", "POST"], web::to(tutorial::answer), tutorial::about_with_appid),
@@ -46,7 +49,9 @@ pub(super) fn public() -> Vec<Endpoint> {
         at("/wechat/push/{appid}").get(push::verify, push::about_verify).post(push::receive, push::about_receive),
         at("/livez").get(health::live, health::about_live),
         at("/readyz").get(health::ready, health::about_ready),
-    ]
+    ];
+    endpoints.extend(compat::endpoints());
+    endpoints
 }
 
 /// Operators.

@@ -18,7 +18,6 @@ pub(crate) struct Accounts {
     pub(crate) directory: Directory,
     pub(crate) logins: Logins,
     pub(crate) merge_tokens: MergeTokens,
-    #[allow(dead_code, reason = "the calls that need it come next")]
     pub(crate) access_tokens: AccessTokens,
 }
 

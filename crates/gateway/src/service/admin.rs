@@ -34,7 +34,7 @@ use wxgate_storage::{AudienceUse, GroupMembers, NotMerged, NotUnmerged, Storage,
 use wxgate_token::{Issuer, KeyError};
 use wxgate_wechat_client::Client;
 
-pub(crate) use apps::{AppToAdd, Proof, PushToSet};
+pub(crate) use apps::{AppToAdd, GivenKeys, Proof, PushToSet};
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use doctor::{Finding, Level};
@@ -44,6 +44,7 @@ pub(crate) use state::{Applied, MadeClient, Planned, StateError, Verb};
 pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 
+use super::meters::Meters;
 use super::signing_keys::{SigningKeyError, SigningKeys};
 use crate::master_keys::{FolderError, MasterKeys};
 
@@ -62,6 +63,8 @@ pub(crate) struct Desk {
     pub(crate) public_url: Arc<str>,
     /// How often each key was refused something lately.
     pub(crate) refusals: Arc<Refusals>,
+    /// What this process called of WeChat.
+    pub(crate) meters: Arc<Meters>,
 }
 
 impl Desk {
@@ -155,6 +158,14 @@ pub(crate) enum AdminError {
     KeysNotReplaced(#[from] SigningKeyError),
     #[error("an AppSecret is 1 to 128 visible ASCII characters")]
     SecretShape,
+    #[error(
+        "each key comes with its serial, and the first time all three are needed: symmetric key, private key, certificate"
+    )]
+    KeysIncomplete,
+    #[error(
+        "the symmetric key is 32 bytes in base64, the private key RSA with at least 2048 bits as PEM, the certificate WeChat's as PEM; one of them is not"
+    )]
+    KeysRefused,
     #[error("the app {0} takes no pushes; `wxgate app push set {0}` sets them up")]
     NoPush(WechatAppid),
     #[error(transparent)]

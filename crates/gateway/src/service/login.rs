@@ -134,7 +134,6 @@ impl Logins {
     /// The login itself: network first, then one group-committed write.
     async fn open(&self, app: &ActiveApp, attempt: &Attempt) -> Result<OpenedSession, LoginError> {
         let exchanged = self.wechat.code_to_session(&app.app.appid, &app.credential, &attempt.code).await;
-        self.metrics.wechat_call("jscode2session", &exchanged);
         let exchanged = exchanged.inspect_err(|error| tell_operator(app, error));
         let exchanged = exchanged.map_err(|error| LoginError::of_exchange(error, self.clock.now()))?;
         self.note_secret(app, exchanged.slot);

@@ -99,7 +99,7 @@ impl TenantScope {
         Ok(ring)
     }
 
-    async fn session_key(&self, row: &QueryResult) -> Result<SessionKey, StorageError> {
+    pub(super) async fn session_key(&self, row: &QueryResult) -> Result<SessionKey, StorageError> {
         let (session, sealed): (Uuid, Vec<u8>) = (get(row, 0)?, get(row, 1)?);
         let place = session_key_place(self.tenant, session.as_bytes());
         let opened = self.storage.core.open(&place, sealed).await?;

@@ -97,6 +97,7 @@ impl<'a> TxApps<'a> {
             policy: new.policy,
             sessions_epoch: 0,
             secret: SecretStatus { state, changed_at: None, fingerprint, previous: None },
+            api_security: None,
             created_at: now,
         };
         let row = app::ActiveModel {
@@ -113,6 +114,9 @@ impl<'a> TxApps<'a> {
             created_at: Set(now.millis()),
             secret_state: Set(state.as_str().to_owned()),
             secret_changed_at: Set(None),
+            api_security: Set(None),
+            previous_api_security: Set(None),
+            api_security_changed_at: Set(None),
         };
         app::Entity::insert(row).exec_without_returning(tx).await?;
         self.tx.record(ChangeKind::App, self.tenant, Some(added.id.uuid())).await?;
