@@ -19,6 +19,7 @@ mod me;
 mod metrics;
 pub(crate) mod oauth;
 mod openapi;
+mod phone;
 mod push;
 mod refresh;
 mod revocations;

@@ -12,9 +12,9 @@ pub(crate) mod forward_auth;
 pub(crate) mod jobs;
 pub(crate) mod limits;
 pub(crate) mod login;
-#[allow(dead_code, reason = "the calls that need it come next")]
 pub(crate) mod merge_tokens;
 pub(crate) mod oauth;
+pub(crate) mod phone;
 pub(crate) mod push;
 pub(crate) mod refresh;
 pub(crate) mod revocations;

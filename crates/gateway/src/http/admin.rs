@@ -188,6 +188,7 @@ impl From<AdminError> for ApiError {
             | AdminError::KeyShape
             | AdminError::Cursor
             | AdminError::SecretShape
+            | AdminError::PhoneShape
             | AdminError::PushToken(_)
             | AdminError::AesKeyShape
             | AdminError::Overlap(_)

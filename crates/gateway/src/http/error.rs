@@ -5,6 +5,7 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use wxgate_storage::{FeedError, StorageError};
 use wxgate_token::{IssueError, VerifyError};
@@ -31,6 +32,8 @@ pub(crate) struct ApiError {
     detail: Option<String>,
     /// What `WWW-Authenticate` asks for.
     challenge: Option<&'static str>,
+    /// What else the client is told.
+    members: Members,
     /// What happened, for the operator only.
     pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -56,6 +59,11 @@ impl ApiError {
         Self { challenge: Some(challenge), ..Self::from(code) }
     }
 
+    /// The same error with what else the client is told: extension members (RFC 9457 section 3.2).
+    pub(super) fn telling(self, members: Map<String, Value>) -> Self {
+        Self { members: Members(members), ..self }
+    }
+
     /// The body of RFC 9457, as every route but the tutorial's answers.
     pub(crate) fn problem(&self, request_id: &str) -> HttpResponse {
         let problem = Problem {
@@ -66,6 +74,7 @@ impl ApiError {
             detail: self.detail.as_deref(),
             action: self.action,
             retry_after: self.retry_after,
+            members: &self.members,
             request_id,
         };
         self.respond("application/problem+json", serde_json::to_vec(&problem).unwrap_or_default())
@@ -99,12 +108,57 @@ pub(super) struct Problem<'a> {
     action: Option<Action>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    members: &'a Members,
     request_id: &'a str,
+}
+
+/// What else a client is told; a merge token may be among it, so it does not show in `Debug`.
+#[derive(Clone, Default, Serialize)]
+#[serde(transparent)]
+pub(super) struct Members(Map<String, Value>);
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// What went wrong with an optional part of a request that succeeded.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PartError {
+    code: &'static str,
+    action: Option<Action>,
+    /// What in particular is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// Seconds after which it makes sense to come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    members: Members,
+}
+
+impl From<ApiError> for PartError {
+    fn from(error: ApiError) -> Self {
+        let ApiError { code, action, retry_after, detail, members, .. } = error;
+        Self { code: code.name(), action, detail, retry_after, members }
+    }
 }
 
 impl From<Code> for ApiError {
     fn from(code: Code) -> Self {
-        Self { code, action: code.action(), retry_after: None, detail: None, challenge: code.challenge(), source: None }
+        Self {
+            code,
+            action: code.action(),
+            retry_after: None,
+            detail: None,
+            challenge: code.challenge(),
+            members: Members::default(),
+            source: None,
+        }
     }
 }
 

@@ -142,6 +142,8 @@ pub(crate) enum AdminError {
     KeysUnreadable(Slug),
     #[error("an AppSecret is 1 to 128 visible ASCII characters")]
     SecretShape,
+    #[error("a phone number is written with a plus and its country code, such as +8613800138000")]
+    PhoneShape,
     #[error("the app {0} takes no pushes; `wxgate app push set {0}` sets them up")]
     NoPush(WechatAppid),
     #[error(transparent)]
