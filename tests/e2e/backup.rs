@@ -38,6 +38,8 @@ async fn a_restored_backup_brings_back_everybody_but_whoever_was_erased() {
     let replayed = &restored["erasures"][0]["replayed"];
     assert_eq!((&replayed["entries"], &replayed["erased"]), (&json!(1), &json!(1)));
     gateway.restart().await;
+    let log = gateway.command(["audit", "list", "--json"]).run().await.json();
+    assert!(log.to_string().contains("db.restored"), "{log}");
 
     for login in [&ada, &eve, &late] {
         let refresh = json!({ "refresh_token": login["refresh_token"] });

@@ -125,6 +125,32 @@ async fn no_token_and_no_client_of_one_tenant_counts_at_another() {
     unchanged(&before, &seen(&operator, &document, &theirs).await, "all of it");
 }
 
+/// Whatever clients an app has, and however a request presents a token: it must be the app's own.
+#[tokio::test]
+async fn no_token_of_one_tenant_counts_at_another_whatever_clients_it_has() {
+    let gateway = Gateway::dev().await;
+    let document = Document::of(&gateway).await;
+    let (mine, theirs) = (Estate::mine(&gateway).await, Estate::theirs(&gateway).await);
+    let operations = document.compatibility();
+    let mut reached = BTreeSet::new();
+    for profile in wxgate_domain::ClientProfile::ALL {
+        let policy = serde_json::json!({"policy": {"profile": profile}});
+        gateway.operator().patch(&format!("/apps/{}", theirs.appid), &policy).await.ok();
+        gateway.within_two_seconds(&theirs.appid, "CODE_INVALID").await;
+        for operation in &operations {
+            for reply in public::try_compatibility(&gateway, operation, &mine, &theirs).await {
+                operation.documents(&reply);
+                theirs.is_not_in(&reply, "");
+                if !reply.text.contains("NOT_FOUND") {
+                    reached.insert(operation.id.clone());
+                }
+            }
+        }
+        theirs.is_still_logged_in(&gateway, profile.as_str()).await;
+    }
+    assert_eq!(reached.len(), operations.len(), "each profile has been in force: {reached:?}");
+}
+
 /// Fails if anything of a tenant looks different.
 #[track_caller]
 fn unchanged(before: &[(&str, Value)], after: &[(&str, Value)], by: &str) {

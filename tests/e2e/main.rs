@@ -13,6 +13,7 @@ mod audit;
 mod backup;
 mod cli;
 mod codes;
+mod compat;
 mod decrypt;
 mod decryption;
 mod doctor;

@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 from wechatpy.client import WeChatClient
 from wechatpy.crypto import WeChatCrypto, WeChatWxaCrypto
 from wechatpy.exceptions import (
@@ -22,6 +23,18 @@ APPID = "wx1e7e0f000000c0de"
 SECRET = "5ec2e700000000000000000000000077"
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*_get.*:DeprecationWarning")
+
+
+class ToSimulator(HTTPAdapter):
+    """What a resolver would do that knows another api.weixin.qq.com."""
+
+    def __init__(self, simulator):
+        super().__init__()
+        self.simulator = simulator
+
+    def send(self, request, **kwargs):
+        request.url = request.url.replace("https://api.weixin.qq.com", self.simulator, 1)
+        return super().send(request, **kwargs)
 
 
 def client(listen, appid=APPID, secret=SECRET):
@@ -121,6 +134,54 @@ def test_the_next_login_changes_the_key(listen, wxa):
     WeChatWxaCrypto(new["session_key"], sealed["iv"], APPID).decrypt_message(sealed["encryptedData"])
     with pytest.raises(Exception):  # whatever garbage looks like: bad padding, bad JSON, bad text
         WeChatWxaCrypto(old["session_key"], sealed["iv"], APPID).decrypt_message(sealed["encryptedData"])
+
+
+@pytest.fixture
+def backend(listen, wxa):
+    """A client that fetches its own access_token."""
+    backend = WeChatClient(APPID, SECRET, timeout=10)
+    backend._http.mount("https://api.weixin.qq.com/", ToSimulator(listen.simulator))
+    return backend
+
+
+def phone_number(backend, code):
+    url = "https://api.weixin.qq.com/wxa/business/getuserphonenumber"
+    return backend.post(url, data={"code": code})["phone_info"]
+
+
+def test_an_access_token_is_fetched_and_used(listen, backend):
+    token = backend.fetch_access_token()
+    assert token["expires_in"] == 7200 and backend.access_token == token["access_token"]
+    issued = listen.sim("phone-codes", appid=APPID)
+    phone = phone_number(backend, issued["code"])
+    assert phone["purePhoneNumber"] == issued["phone"] and phone["watermark"]["appid"] == APPID
+    with pytest.raises(WeChatClientException) as refused:
+        phone_number(backend, "nobody-gave-me-this")
+    assert refused.value.errcode == 40029
+
+
+def test_an_access_token_that_ended_is_fetched_anew(listen, backend):
+    old = backend.fetch_access_token()["access_token"]
+    listen.sim("tokens/end", appid=APPID)
+    issued = listen.sim("phone-codes", appid=APPID)
+    assert phone_number(backend, issued["code"])["purePhoneNumber"] == issued["phone"]
+    assert backend.access_token != old
+
+
+def test_a_token_for_a_wrong_secret_is_not_given(listen, wxa):
+    backend = WeChatClient(APPID, "0" * 32, timeout=10)
+    backend._http.mount("https://api.weixin.qq.com/", ToSimulator(listen.simulator))
+    with pytest.raises(WeChatClientException) as refused:
+        backend.fetch_access_token()
+    assert refused.value.errcode == 40125
+
+
+@pytest.mark.parametrize("kind", ["extra_field", "content_type", "escaped_slashes"])
+def test_odd_answers_are_answers(listen, wxa, kind):
+    issued = listen.sim("codes", appid=APPID)
+    listen.sim("faults", appid=APPID, route="jscode2session", kind=kind)
+    session = wxa.code_to_session(issued["code"])
+    assert session["openid"] == issued["openid"] and len(session["session_key"]) == 24
 
 
 class Push:

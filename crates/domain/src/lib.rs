@@ -3,6 +3,7 @@
 pub mod admin_key;
 pub mod app;
 pub mod audience;
+pub mod client_profile;
 pub mod data_key;
 pub mod event;
 pub mod forward_auth;
@@ -29,6 +30,7 @@ pub mod webhook;
 pub use admin_key::{AdminKey, AdminKeySecret, AdminScope, AdminScopes};
 pub use app::{App, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState, SecretStatus};
 pub use audience::{Audience, Scope};
+pub use client_profile::ClientProfile;
 pub use data_key::DataKeyPurpose;
 pub use event::{EraseCause, Event, EventKind, EventKinds};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::audience::{Audience, Scope};
+use crate::client_profile::ClientProfile;
 use crate::signing_key::SigningAlgorithm;
 
 /// What a tenant tunes. Stored as one JSON text; unknown keys are refused, absent ones take their default.
@@ -140,6 +141,7 @@ impl TenantPolicy {
 }
 
 /// What an app tunes. Stored as one JSON text; unknown keys are refused, absent ones take their default.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AppPolicy {
@@ -167,6 +169,10 @@ pub struct AppPolicy {
     pub request_burst: u32,
     /// Sessions that one openid may open in a minute (1 to 1,000).
     pub logins_per_minute: u32,
+    /// Which clients the app has.
+    pub profile: ClientProfile,
+    /// Whether these clients get HTTP 200 whatever happens; left out, as their profile has it.
+    pub always_ok: Option<bool>,
 }
 
 impl Default for AppPolicy {
@@ -184,6 +190,8 @@ impl Default for AppPolicy {
             requests_per_second: 500,
             request_burst: 1_000,
             logins_per_minute: 10,
+            profile: ClientProfile::Native,
+            always_ok: None,
         }
     }
 }

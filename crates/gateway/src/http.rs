@@ -3,6 +3,7 @@
 mod admin;
 pub(crate) mod boundary;
 pub(crate) mod code;
+mod compat;
 mod decrypt;
 mod discovery;
 mod docs;
@@ -27,3 +28,4 @@ pub(crate) mod routes;
 pub(crate) mod server;
 mod sessions;
 mod tutorial;
+mod user_info;

@@ -35,6 +35,12 @@ struct CauseLabels {
     cause: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StrangerLabels {
+    profile: &'static str,
+    field: &'static str,
+}
+
 type Times = Family<RouteLabels, Histogram, fn() -> Histogram>;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -55,6 +61,7 @@ pub(crate) struct Metrics {
     batch_seconds: Histogram,
     batches: Family<OutcomeLabels, Counter>,
     decrypt_failures: Family<CauseLabels, Counter>,
+    strangers: Family<StrangerLabels, Counter>,
     pushes: Family<OutcomeLabels, Counter>,
     pub(crate) client_failures: Counter,
     pub(crate) previous_secret: Counter,
@@ -90,6 +97,7 @@ impl Metrics {
             batch_seconds: seconds(),
             batches: Family::default(),
             decrypt_failures: Family::default(),
+            strangers: Family::default(),
             pushes: Family::default(),
             client_failures: Counter::default(),
             previous_secret: Counter::default(),
@@ -117,6 +125,11 @@ impl Metrics {
             self.decrypt_failures.clone(),
         );
         r.register("pushes", "Pushes of WeChat by outcome", self.pushes.clone());
+        r.register(
+            "compat_foreign_fields",
+            "Fields of requests under a name that the profile's clients do not use, and that were understood",
+            self.strangers.clone(),
+        );
         r.register(
             "client_failures",
             "Service clients that were not believed: unknown, a wrong secret, or from another address",
@@ -169,6 +182,11 @@ impl Metrics {
     /// Counts user data that did not open.
     pub(crate) fn decrypt_failure(&self, cause: &'static str) {
         self.decrypt_failures.get_or_create(&CauseLabels { cause }).inc();
+    }
+
+    /// Counts a field under a name that the clients of its app's profile do not use.
+    pub(crate) fn stranger(&self, profile: &'static str, field: &'static str) {
+        self.strangers.get_or_create(&StrangerLabels { profile, field }).inc();
     }
 
     /// Counts a push of WeChat's.

@@ -9,7 +9,7 @@ use tracing_subscriber::fmt;
 use crate::config::{Log, LogFormat};
 
 /// Libraries whose notices say nothing to an operator.
-const QUIET: [&str; 2] = ["actix_server", "sea_orm_migration"];
+const QUIET: [&str; 3] = ["actix_server", "sea_orm_migration", "sqlx::postgres::notice"];
 
 /// Libraries that print addresses, statements or headers below INFO, and with them secrets.
 const CAPPED: [&str; 14] = [

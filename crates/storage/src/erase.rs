@@ -36,7 +36,7 @@ impl TxUsers<'_> {
     /// [`StorageError::NotFound`] if the tenant has no such user; [`StorageError::Busy`] if a login was in the way.
     pub async fn erase(&self, id: UserId) -> Result<Erased, StorageError> {
         let found = self.remove(id).await?.ok_or(StorageError::NotFound)?;
-        self.tx.journal(Entry::new(&found.buried, &found.marks));
+        self.tx.journal(Entry::of_user(&found.buried, &found.marks));
         Ok(found.erased)
     }
 
@@ -87,7 +87,7 @@ impl TxUsers<'_> {
             return Err(StorageError::NotFound);
         }
         let buried = Buried { tenant: self.tenant, user: id, status, at: core.clock.now() };
-        self.tx.journal(Entry::new(&buried, &marks));
+        self.tx.journal(Entry::of_user(&buried, &marks));
         if status == UserStatus::Active {
             // A block that was told of before the erasure holds no more.
             let subject = RevokedSubject::User(id);

@@ -1,7 +1,7 @@
 //! The erasure journal: an append-only file outside the database, so that a restored backup brings nobody back.
 //!
-//! A line is one erasure, or a block or unblock of somebody who was erased, as JSON: ids of ours and keyed digests, nothing
-//! that names a person. It is on the disk before the erasure is seen.
+//! A line is one erasure, a block or unblock of somebody who was erased, or the deletion of a whole tenant, as JSON: ids of
+//! ours and keyed digests, nothing that names a person. It is on the disk before the erasure is seen.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -11,7 +11,7 @@ use std::sync::Once;
 
 use serde::{Deserialize, Serialize};
 use wxgate_crypto::{Digest, encoding};
-use wxgate_domain::{TenantId, Timestamp, UserId, UserStatus};
+use wxgate_domain::{TenantId, TenantStatus, Timestamp, UserId, UserStatus};
 
 use crate::error::StorageError;
 use crate::repo::tombstones::{self, Buried, Mark};
@@ -28,13 +28,31 @@ pub struct ErasureJournal {
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Entry {
+#[serde(untagged)]
+pub(crate) enum Entry {
+    User(Erasure),
+    Tenant(Deletion),
+}
+
+/// A user who was erased, and whether they may come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Erasure {
     /// Milliseconds since 1970.
     at: i64,
     tenant: TenantId,
     user: UserId,
     blocked: bool,
     tombstones: Vec<Tombstone>,
+}
+
+/// A tenant that was deleted with everything of theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Deletion {
+    /// Milliseconds since 1970.
+    at: i64,
+    deleted_tenant: TenantId,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +68,8 @@ pub struct Replayed {
     pub entries: usize,
     /// Users who had come back with the backup and are gone again.
     pub erased: usize,
+    /// Tenants that had come back with the backup and are being deleted again.
+    pub deleted_tenants: usize,
     /// Lines of tenants that are not in the database: deleted, or newer than the backup.
     pub of_unknown_tenants: usize,
     /// Lines that could not be read: a crash tore them, or the file was changed.
@@ -99,20 +119,29 @@ fn ends_a_line(file: &mut File) -> io::Result<bool> {
 }
 
 impl Entry {
-    pub(crate) fn new(buried: &Buried, marks: &[Mark]) -> Self {
+    /// The erasure of a user, or what became of it later.
+    pub(crate) fn of_user(buried: &Buried, marks: &[Mark]) -> Self {
         let tombstone =
             |mark: &Mark| Tombstone { key: mark.key, digest: encoding::to_base64url(mark.digest.as_bytes()) };
-        Self {
+        Self::User(Erasure {
             at: buried.at.millis(),
             tenant: buried.tenant,
             user: buried.user,
             blocked: buried.status == UserStatus::Blocked,
             tombstones: marks.iter().map(tombstone).collect(),
-        }
+        })
     }
 
-    fn parse(line: &[u8]) -> Option<(Buried, Vec<Mark>)> {
-        let Self { at, tenant, user, blocked, tombstones } = serde_json::from_slice(line).ok()?;
+    /// The deletion of a tenant.
+    pub(crate) fn of_tenant(tenant: TenantId, at: Timestamp) -> Self {
+        Self::Tenant(Deletion { at: at.millis(), deleted_tenant: tenant })
+    }
+}
+
+impl Erasure {
+    /// `None` if a digest is none.
+    fn read(self) -> Option<(Buried, Vec<Mark>)> {
+        let Self { at, tenant, user, blocked, tombstones } = self;
         let status = if blocked { UserStatus::Blocked } else { UserStatus::Active };
         let mark = |tombstone: &Tombstone| {
             let digest = encoding::base64url(&tombstone.digest)?;
@@ -120,6 +149,29 @@ impl Entry {
         };
         let marks = tombstones.iter().map(mark).collect::<Option<_>>()?;
         Some((Buried { tenant, user, status, at: Timestamp::from_millis(at) }, marks))
+    }
+}
+
+/// What a line asks for once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Again {
+    Erase(Buried, Vec<Mark>),
+    Delete(TenantId),
+}
+
+impl Again {
+    fn parse(line: &[u8]) -> Option<Self> {
+        match serde_json::from_slice(line).ok()? {
+            Entry::User(erasure) => erasure.read().map(|(buried, marks)| Self::Erase(buried, marks)),
+            Entry::Tenant(deletion) => Some(Self::Delete(deletion.deleted_tenant)),
+        }
+    }
+
+    fn tenant(&self) -> TenantId {
+        match self {
+            Self::Erase(buried, _) => buried.tenant,
+            Self::Delete(tenant) => *tenant,
+        }
     }
 }
 
@@ -148,8 +200,9 @@ impl Storage {
         self.core.erasure_journal.as_ref()
     }
 
-    /// Erases again whoever a journal says was erased, after a backup was restored. The last word of the journal on whether
-    /// somebody is blocked counts. Doing it twice changes nothing.
+    /// Erases again whoever a journal says was erased, and begins again to delete the tenants that it says were deleted, after
+    /// a backup was restored. The last word of the journal on whether somebody is blocked counts. Doing it twice changes
+    /// nothing.
     ///
     /// # Errors
     /// [`StorageError::Journal`] if the file cannot be read, or the database fails; what was done stays.
@@ -161,7 +214,7 @@ impl Storage {
             let mut entries = Vec::new();
             let mut line = Vec::new();
             while entries.len() < PIECE && lines.read_until(b'\n', &mut line).map_err(failed)? > 0 {
-                match Entry::parse(&line) {
+                match Again::parse(&line) {
                     Some(entry) => entries.push(entry),
                     None if line.trim_ascii().is_empty() => {}
                     None => replayed.unreadable += 1,
@@ -176,18 +229,25 @@ impl Storage {
         }
     }
 
-    async fn replay(&self, entries: &[(Buried, Vec<Mark>)], replayed: &mut Replayed) -> Result<(), StorageError> {
+    async fn replay(&self, entries: &[Again], replayed: &mut Replayed) -> Result<(), StorageError> {
         let tx = self.begin().await?;
-        for (buried, marks) in entries {
+        for entry in entries {
             replayed.entries += 1;
-            if self.tenants().of_id(buried.tenant).await?.is_none() {
+            let Some(tenant) = self.tenants().of_id(entry.tenant()).await? else {
                 replayed.of_unknown_tenants += 1;
                 continue;
+            };
+            match entry {
+                // Without keys nobody can be known, and everything of theirs goes.
+                Again::Erase(..) if tenant.status == TenantStatus::Deleting => {}
+                Again::Erase(buried, marks) => {
+                    let removed = tx.tenant(tenant.id).users().remove(buried.user).await?;
+                    replayed.erased += usize::from(removed.is_some());
+                    tombstones::put(&tx.tx, buried, marks).await?;
+                    tombstones::set_status(&tx.tx, tenant.id, buried.user, buried.status).await?;
+                }
+                Again::Delete(_) => replayed.deleted_tenants += usize::from(tx.tenants().delete_again(tenant).await?),
             }
-            let removed = tx.tenant(buried.tenant).users().remove(buried.user).await?;
-            replayed.erased += usize::from(removed.is_some());
-            tombstones::put(&tx.tx, buried, marks).await?;
-            tombstones::set_status(&tx.tx, buried.tenant, buried.user, buried.status).await?;
         }
         tx.commit().await
     }
@@ -197,15 +257,34 @@ impl Storage {
 mod tests {
     use super::*;
 
+    fn id(byte: u8) -> uuid::Uuid {
+        uuid::Uuid::from_bytes([byte; 16])
+    }
+
+    fn buried(user: u8) -> (Buried, Vec<Mark>) {
+        let (status, at) = (UserStatus::Blocked, Timestamp::from_millis(5));
+        let buried = Buried { tenant: id(1).into(), user: id(user).into(), status, at };
+        (buried, vec![Mark { key: 2, digest: Digest::sha256(&[user]) }])
+    }
+
     fn entry(user: u8) -> Entry {
-        let id = |byte: u8| uuid::Uuid::from_bytes([byte; 16]);
-        let buried = Buried {
-            tenant: id(1).into(),
-            user: id(user).into(),
-            status: UserStatus::Blocked,
-            at: Timestamp::from_millis(5),
-        };
-        Entry::new(&buried, &[Mark { key: 2, digest: Digest::sha256(&[user]) }])
+        let (buried, marks) = buried(user);
+        Entry::of_user(&buried, &marks)
+    }
+
+    fn again(user: u8) -> Again {
+        let (buried, marks) = buried(user);
+        Again::Erase(buried, marks)
+    }
+
+    #[test]
+    fn a_line_is_of_a_user_or_of_a_tenant() {
+        let deleted = Entry::of_tenant(id(9).into(), Timestamp::from_millis(5));
+        let line = |entry: &Entry| serde_json::to_vec(entry).unwrap();
+        assert_eq!(Again::parse(&line(&deleted)), Some(Again::Delete(id(9).into())));
+        assert_eq!(Again::parse(&line(&entry(2))), Some(again(2)));
+        let both = format!(r#"{{"at":5,"tenant":"{0}","deleted_tenant":"{0}"}}"#, id(9));
+        assert_eq!(Again::parse(both.as_bytes()), None);
     }
 
     #[test]
@@ -218,9 +297,7 @@ mod tests {
         journal.append(&[entry(4)]).unwrap();
         let text = std::fs::read(journal.path()).unwrap();
         let read: Vec<_> =
-            text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(Entry::parse).collect();
-        let users: Vec<_> = read.iter().map(|entry| entry.as_ref().map(|(buried, _)| buried.user)).collect();
-        assert_eq!(users, [Some(entry(2).user), None, Some(entry(4).user)]);
-        assert_eq!(read[0].as_ref().unwrap().1, [Mark { key: 2, digest: Digest::sha256(&[2]) }]);
+            text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(Again::parse).collect();
+        assert_eq!(read, [Some(again(2)), None, Some(again(4))]);
     }
 }

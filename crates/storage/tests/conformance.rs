@@ -81,6 +81,7 @@ support::on_every_engine!(
     crate::changes::a_change_reaches_another_process,
     crate::changes::numbers_have_no_gaps_under_concurrent_writers,
     crate::changes::a_log_that_cannot_be_read_grows_old,
+    crate::deletion::a_backup_brings_no_deleted_tenant_back,
     crate::deletion::nothing_is_left_of_a_tenant,
     crate::identities::a_user_is_found_by_what_wechat_calls_them,
     crate::ids::ids_that_differ_by_case_stay_apart,

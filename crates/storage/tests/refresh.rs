@@ -35,6 +35,7 @@ support::on_every_engine!(
     crate::ends::blocked_users_are_refused_and_unblocking_revives_nothing,
     crate::ends::a_disabled_app_and_a_suspended_tenant_are_refused_until_they_are_back,
     crate::ends::sessions_end_once_and_only_their_users,
+    crate::ends::a_restore_of_what_never_served_is_no_error,
     crate::ends::a_restore_ends_every_session_and_voids_every_token,
     crate::feed::entries_are_numbered_and_read_in_pages,
     crate::feed::an_end_is_told_for_as_long_as_the_longest_token_lives,

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::codes::Session;
-use crate::state::{Outcome, Refusal, Success};
+use crate::state::{EXTRA_FIELD, Outcome, Refusal, Success};
 
 /// `/sns/*` answers JSON labelled as text.
 pub(crate) fn content_type(path: &str) -> &'static str {
@@ -21,6 +21,8 @@ struct LoggedIn<'a> {
     openid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unionid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_new_field: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     padding: Option<String>,
 }
@@ -44,7 +46,7 @@ enum Errcode {
 pub(crate) fn body(outcome: &Outcome, huge: bool) -> Vec<u8> {
     let padding = huge.then(|| "x".repeat(HUGE));
     let json = match &outcome.result {
-        Ok(Success::LoggedIn(session)) => logged_in(session, outcome.without_openid, padding),
+        Ok(Success::LoggedIn(session)) => logged_in(session, outcome, padding),
         Ok(Success::Fields(fields)) => plain(fields, padding),
         Err(refusal) => failure(*refusal, &outcome.rid, padding),
     };
@@ -52,11 +54,12 @@ pub(crate) fn body(outcome: &Outcome, huge: bool) -> Vec<u8> {
     json.unwrap_or_default()
 }
 
-fn logged_in(session: &Session, without_openid: bool, padding: Option<String>) -> serde_json::Result<Vec<u8>> {
+fn logged_in(session: &Session, outcome: &Outcome, padding: Option<String>) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&LoggedIn {
         session_key: &session.key,
-        openid: (!without_openid).then_some(&*session.openid),
+        openid: (!outcome.without_openid).then_some(&*session.openid),
         unionid: session.unionid.as_deref(),
+        is_new_field: outcome.with_extra.then_some(EXTRA_FIELD),
         padding,
     })
 }
@@ -76,6 +79,18 @@ fn failure(refusal: Refusal, rid: &str, padding: Option<String>) -> serde_json::
         errmsg: format!("{} rid: {rid}", message(errcode)),
         padding,
     })
+}
+
+/// The same JSON, in which `/` is written as `\/`. It stands in texts alone.
+pub(crate) fn with_escaped_slashes(body: &[u8]) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(body.len());
+    for byte in body {
+        if *byte == b'/' {
+            escaped.push(b'\\');
+        }
+        escaped.push(*byte);
+    }
+    escaped
 }
 
 /// WeChat's text for an errcode (global table and published answers). Clients must not rely on it.

@@ -38,6 +38,13 @@ pub(crate) struct Api {
     pub(crate) run: fn(&mut World, &str, &Asked, u64) -> Answer,
 }
 
+impl Api {
+    /// Whether its answer is a token with the seconds that it lives.
+    pub(crate) fn gives_token(&self) -> bool {
+        self.main_field.ends_with("access_token")
+    }
+}
+
 /// All of them.
 pub(crate) const APIS: &[&Api] = &[
     &token_routes::STABLE_TOKEN,
@@ -117,9 +124,7 @@ impl World {
         let mut result = self.checked_call(api, method, asked, now_ms, &mut met);
         if let Ok(fields) = &mut result {
             met.note(self.faults.take(api.path, caller.as_deref(), Stage::Success));
-            if met.misses_field() {
-                fields.remove(api.main_field);
-            }
+            met.change(fields, api.main_field);
         }
         met.note(self.faults.take(api.path, caller.as_deref(), Stage::Answer));
         self.outcome(result.map(Success::Fields), &met, now_ms)

@@ -36,6 +36,14 @@ pub(crate) enum FaultKind {
     Errcode,
     TokenExpired,
     IpWhitelist,
+    /// The answer says that it is HTML.
+    ContentType,
+    /// The answer writes `/` as `\/`, as PHP does.
+    EscapedSlashes,
+    /// A success has a field that no document knows.
+    ExtraField,
+    /// A token is said to live five minutes.
+    ShortLife,
 }
 
 /// Where on its way a call meets a fault. A call meets at most one at each stage.
@@ -65,8 +73,13 @@ impl FaultKind {
             Self::IpWhitelist => Stage::Address,
             Self::Quota => Stage::Rate,
             Self::Busy | Self::StringErrcode | Self::Errcode => Stage::Inside,
-            Self::MissingField => Stage::Success,
-            Self::ResetAfter | Self::Empty | Self::Truncated | Self::Huge => Stage::Answer,
+            Self::MissingField | Self::ExtraField | Self::ShortLife => Stage::Success,
+            Self::ResetAfter
+            | Self::Empty
+            | Self::Truncated
+            | Self::Huge
+            | Self::ContentType
+            | Self::EscapedSlashes => Stage::Answer,
         }
     }
 
@@ -138,6 +151,9 @@ impl Faults {
             APIS.iter().any(|api| api.path == route && matches!(api.proof, Proof::Token | Proof::Component));
         if body.kind == FaultKind::TokenExpired && !has_token {
             return Err(InvalidFault("no access_token is sent to this route"));
+        }
+        if body.kind == FaultKind::ShortLife && !APIS.iter().any(|api| api.path == route && api.gives_token()) {
+            return Err(InvalidFault("no token comes from this route"));
         }
         let times = body.times.unwrap_or(1);
         let delay_ms = body.delay_ms.unwrap_or(0);
@@ -223,6 +239,7 @@ mod tests {
             json!({"route": "jscode2session", "kind": "quota", "errcode": 0}),
             json!({"route": "jscode2session", "kind": "html", "errcode": 40029}),
             json!({"route": "jscode2session", "kind": "latency"}),
+            json!({"route": "jscode2session", "kind": "short_life"}),
             json!({"route": "jscode2session", "kind": "latency", "delay_ms": 60_001}),
         ] {
             assert!(faults.add(body(nonsense.clone())).is_err(), "{nonsense}");

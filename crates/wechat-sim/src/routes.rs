@@ -150,9 +150,12 @@ fn respond(request: &HttpRequest, path: &str, outcome: &Outcome) -> HttpResponse
         Some(FaultKind::ResetAfter) => return hang_up(request),
         Some(FaultKind::Empty) => body.clear(),
         Some(FaultKind::Truncated) => body.truncate(body.len() / 2),
+        Some(FaultKind::EscapedSlashes) => body = answer::with_escaped_slashes(&body),
         _ => {}
     }
-    HttpResponse::Ok().content_type(answer::content_type(path)).body(body)
+    let mislabelled = outcome.fault == Some(FaultKind::ContentType);
+    let content_type = if mislabelled { "text/html; charset=utf-8" } else { answer::content_type(path) };
+    HttpResponse::Ok().content_type(content_type).body(body)
 }
 
 async fn wait(delay: Duration) {

@@ -17,6 +17,10 @@ use crate::tokens::Tokens;
 
 /// Apps known at once.
 const MAX_APPS: usize = 20_000;
+/// A field that no document knows: WeChat adds one now and then.
+pub(crate) const EXTRA_FIELD: &str = "is_new_field";
+/// The life of a token under the fault `short_life`, in seconds.
+const SHORT_LIFE_S: u64 = 300;
 /// People remembered, each per app; beyond that the one met first is forgotten.
 const MAX_PEOPLE: usize = 262_144;
 
@@ -116,6 +120,8 @@ pub(crate) struct Outcome {
     pub(crate) fault: Option<FaultKind>,
     /// Set by the fault `missing_field`, which another fault may follow.
     pub(crate) without_openid: bool,
+    /// Whether a login has a field that no document knows.
+    pub(crate) with_extra: bool,
     pub(crate) delay: Duration,
     /// For the errmsg.
     pub(crate) rid: String,
@@ -281,9 +287,9 @@ impl World {
         if result.is_ok() {
             met.note(self.faults.take(JSCODE2SESSION, appid, Stage::Success));
         }
-        let without_openid = met.misses_field();
+        let (without_openid, with_extra) = (met.misses_field(), met.last == Some(FaultKind::ExtraField));
         met.note(self.faults.take(JSCODE2SESSION, appid, Stage::Answer));
-        Outcome { without_openid, ..self.outcome(result.map(Success::LoggedIn), &met, now_ms) }
+        Outcome { without_openid, with_extra, ..self.outcome(result.map(Success::LoggedIn), &met, now_ms) }
     }
 
     /// The answer to a call that never gets as far as the exchange.
@@ -293,7 +299,8 @@ impl World {
 
     /// The answer to a call that met these faults.
     pub(crate) fn outcome(&mut self, result: Result<Success, Refusal>, met: &Met, now_ms: u64) -> Outcome {
-        Outcome { result, fault: met.last, without_openid: false, delay: met.delay, rid: self.chance.rid(now_ms) }
+        let (fault, delay, rid) = (met.last, met.delay, self.chance.rid(now_ms));
+        Outcome { result, fault, without_openid: false, with_extra: false, delay, rid }
     }
 
     fn checked(&mut self, call: &Exchange, now_ms: u64, met: &mut Met) -> Result<Session, Refusal> {
@@ -383,8 +390,24 @@ pub(crate) struct Met {
 
 impl Met {
     /// Whether the last one leaves out the main field of a success.
-    pub(crate) fn misses_field(&self) -> bool {
+    fn misses_field(&self) -> bool {
         self.last == Some(FaultKind::MissingField)
+    }
+
+    /// Does to the fields of a success what the last one does.
+    pub(crate) fn change(&self, fields: &mut Map<String, Value>, main_field: &str) {
+        match self.last {
+            Some(FaultKind::MissingField) => {
+                fields.remove(main_field);
+            }
+            Some(FaultKind::ExtraField) => {
+                fields.insert(EXTRA_FIELD.to_owned(), Value::from(EXTRA_FIELD));
+            }
+            Some(FaultKind::ShortLife) => {
+                fields.insert("expires_in".to_owned(), SHORT_LIFE_S.into());
+            }
+            _ => {}
+        }
     }
 
     pub(crate) fn note(&mut self, fault: Option<Fault>) {

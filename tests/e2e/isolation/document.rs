@@ -50,10 +50,16 @@ impl Document {
         self.all().into_iter().filter(Operation::needs_admin_key).collect()
     }
 
-    /// What is on the public listener.
+    /// What is on the public listener, beside what serves clients of old.
     pub(super) fn public(&self) -> Vec<Operation> {
         let public = |operation: &Operation| operation.written["servers"].to_string().contains("http");
-        self.all().into_iter().filter(public).collect()
+        self.all().into_iter().filter(|operation| public(operation) && !operation.is_compatibility()).collect()
+    }
+
+    /// What serves clients that were written for another server, with the app in the path.
+    pub(super) fn compatibility(&self) -> Vec<Operation> {
+        let of_app = |operation: &Operation| operation.path.starts_with("/apps/{appid}");
+        self.all().into_iter().filter(|operation| operation.is_compatibility() && of_app(operation)).collect()
     }
 
     /// The one of this name.
@@ -98,6 +104,15 @@ impl Document {
 }
 
 impl Operation {
+    fn is_compatibility(&self) -> bool {
+        self.written["tags"][0] == "compatibility"
+    }
+
+    /// Where it is for an app.
+    pub(super) fn path_of(&self, appid: &str) -> String {
+        self.path.replace("{appid}", appid)
+    }
+
     fn needs_admin_key(&self) -> bool {
         self.written["security"][0].get("admin_key").is_some()
     }
@@ -149,6 +164,10 @@ impl Operation {
     pub(super) fn documents(&self, reply: &Reply) {
         let answer = &self.written["responses"][reply.status.to_string()];
         assert!(answer.is_object(), "{} does not document {}: {}", self.id, reply.status, reply.text);
+        // What clients of old are told has the fields of their convention.
+        if reply.header("content-type") == "application/json" {
+            return;
+        }
         let codes = &answer["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"]["enum"];
         if let Some(codes) = codes.as_array() {
             let code = &reply.json()["code"];

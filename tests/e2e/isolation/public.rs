@@ -3,6 +3,7 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
+use super::document::Operation;
 use super::estate::Estate;
 use crate::harness::oauth::{ACCESS_TOKEN, EXCHANGE, post};
 use crate::harness::{Gateway, Reply};
@@ -169,6 +170,37 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
             replies.push(sent(gateway, asked.header("X-Auth-Tenant", &mine.slug), 401).await);
         }
         _ => {}
+    }
+    replies
+}
+
+/// Tries a route of clients of old at their app, with my tokens in every place where such clients have theirs.
+pub(super) async fn try_compatibility(
+    gateway: &Gateway,
+    operation: &Operation,
+    mine: &Estate,
+    theirs: &Estate,
+) -> Vec<Reply> {
+    let (token, refresh_token) = (mine.token(), mine.login["refresh_token"].as_str().unwrap());
+    let path = operation.path_of(&theirs.appid);
+    let method = Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
+    let ask = |query: &str| {
+        let request = gateway.client().request(method.clone(), &format!("{path}{query}"));
+        let session = mine.login["session_id"].as_str().unwrap();
+        let headers =
+            [("Authorization", token), ("X-WX-Skey", token), ("X-WX-Id", session), ("X-Litemall-Token", token)];
+        headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+    };
+    let body = json!({"session": token, "refreshToken": refresh_token, "refresh_token": refresh_token});
+    let tries =
+        [ask("").json(&body), ask(&format!("?session={token}")), ask(&format!("?refreshToken={refresh_token}"))];
+    let mut replies = Vec::new();
+    for request in tries {
+        let reply = gateway.client().send(request).await;
+        let known = [&mine.login["user"]["id"], &mine.login["user"]["openid"]].map(|of| of.as_str().unwrap());
+        assert!(!known.iter().any(|of| reply.text.contains(of)), "{path}: {}", reply.text);
+        assert!(!reply.text.contains("eyJ"), "{path} gave a token: {}", reply.text);
+        replies.push(reply);
     }
     replies
 }

@@ -8,7 +8,7 @@ use wxgate_storage::{ErasureJournal, Replayed};
 
 use super::admin::AdminArgs;
 use super::{Failure, print};
-use crate::service::admin::Admin;
+use crate::service::admin::{Admin, Restored};
 
 /// The database as a whole.
 #[derive(Debug, Args)]
@@ -38,13 +38,7 @@ impl DbCommand {
         match self.action {
             Action::Restored { erasure_journal } => {
                 let journals = journals(&admin, erasure_journal)?;
-                let epoch = admin.storage.restored().await?;
-                let mut erasures = Vec::with_capacity(journals.len());
-                for journal in &journals {
-                    erasures.push((journal, admin.storage.replay_erasures(journal).await?));
-                }
-                admin.signing_keys().replace_all().await?;
-                self.admin.tell_restored(epoch, &erasures);
+                self.admin.tell_restored(&admin.restored(&journals).await?);
             }
         }
         admin.storage.stop().await;
@@ -62,10 +56,9 @@ fn journals(admin: &Admin, others: Vec<PathBuf>) -> Result<Vec<ErasureJournal>, 
 }
 
 impl AdminArgs {
-    fn tell_restored(&self, epoch: u32, erasures: &[(&ErasureJournal, Replayed)]) {
+    fn tell_restored(&self, Restored { epoch, erasures }: &Restored) {
         if self.json {
-            let told =
-                erasures.iter().map(|(journal, replayed)| json!({ "journal": journal.path(), "replayed": replayed }));
+            let told = erasures.iter().map(|(journal, replayed)| json!({ "journal": journal, "replayed": replayed }));
             print::json(&json!({ "restore_epoch": epoch, "erasures": told.collect::<Vec<_>>() }));
             return;
         }
@@ -74,9 +67,14 @@ impl AdminArgs {
              were blocked since the backup must be blocked again."
         ));
         for (journal, replayed) in erasures {
-            let Replayed { entries, erased, unreadable, .. } = replayed;
-            let path = journal.path().display();
+            let Replayed { entries, erased, deleted_tenants, unreadable, .. } = replayed;
+            let path = journal.display();
             print::line(format!("{path}: {entries} entries, {erased} users had come back and are erased again"));
+            if *deleted_tenants > 0 {
+                print::line(format!(
+                    "{path}: {deleted_tenants} tenants had come back; a gateway deletes them again once it runs"
+                ));
+            }
             if *unreadable > 0 {
                 print::line(format!(
                     "{path}: {unreadable} lines are not readable; whom they erased may have come back"

@@ -198,7 +198,11 @@ impl From<AdminError> for ApiError {
             AdminError::Storage(StorageError::Busy | StorageError::Unavailable { .. }) => {
                 return Self::caused(Code::Overloaded, error).retry_after(1);
             }
-            AdminError::Key(_) | AdminError::KeysUnreadable(_) | AdminError::Folder(_) | AdminError::Storage(_) => {
+            AdminError::Key(_)
+            | AdminError::KeysUnreadable(_)
+            | AdminError::KeysNotReplaced(_)
+            | AdminError::Folder(_)
+            | AdminError::Storage(_) => {
                 return Self::caused(Code::Internal, error);
             }
         };

@@ -17,7 +17,7 @@ use super::endpoint::Pattern;
 use super::error::ApiError;
 use super::extract::client::Client;
 use super::oauth::error::OAuthError;
-use super::{forward_auth, oauth, push, tutorial};
+use super::{compat, forward_auth, oauth, push, tutorial};
 use crate::app::Gateway;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -135,6 +135,8 @@ fn in_our_words(response: ServiceResponse, id: &str) -> (ServiceResponse, Option
     let own = response.response().error();
     let (mut told, refusal) = if let Some(error) = own.and_then(|error| error.as_error::<OAuthError>()) {
         (error.told(), Refusal::of(error.name, error.alarm, error.source.as_deref()))
+    } else if let Some(failed) = own.and_then(|error| error.as_error::<compat::Failed>()) {
+        (failed.told(id), Refusal::of_api(&failed.error))
     } else if let Some(error) = own.and_then(|error| error.as_error::<ApiError>()) {
         in_words_of(path, error, id)
     } else {
@@ -157,13 +159,17 @@ fn in_words_of(path: &str, error: &ApiError, id: &str) -> (HttpResponse, Refusal
     } else {
         error.problem(id)
     };
-    (told, Refusal::of(error.code.name(), error.code.is_alarm(), error.source.as_deref()))
+    (told, Refusal::of_api(error))
 }
 
 /// The source of an error.
 type Source = dyn std::error::Error + Send + Sync + 'static;
 
 impl Refusal {
+    fn of_api(error: &ApiError) -> Self {
+        Self::of(error.code.name(), error.code.is_alarm(), error.source.as_deref())
+    }
+
     fn of(name: &'static str, alarm: bool, source: Option<&Source>) -> Self {
         Self { name, alarm, source: source.map(|source| chain(source)).unwrap_or_default() }
     }

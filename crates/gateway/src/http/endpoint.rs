@@ -24,7 +24,7 @@ pub(super) struct Pattern(pub(super) Cow<'static, str>);
 struct Taken {
     methods: &'static [&'static str],
     route: Route,
-    about: fn() -> About,
+    about: Box<dyn Fn() -> About>,
 }
 
 impl Endpoint {
@@ -84,8 +84,13 @@ impl Endpoint {
     }
 
     /// Takes these methods alike.
-    pub(super) fn on(mut self, methods: &'static [&'static str], route: Route, about: fn() -> About) -> Self {
-        self.taken.push(Taken { methods, route, about });
+    pub(super) fn on(
+        mut self,
+        methods: &'static [&'static str],
+        route: Route,
+        about: impl Fn() -> About + 'static,
+    ) -> Self {
+        self.taken.push(Taken { methods, route, about: Box::new(about) });
         self
     }
 
@@ -97,8 +102,8 @@ impl Endpoint {
     /// What is to be written of it, each method with its description. HEAD is GET without a body.
     pub(super) fn described(&self) -> impl Iterator<Item = (&'static str, About)> {
         let each = |taken: &Taken| {
-            let about = taken.about;
-            taken.methods.iter().filter(|method| **method != "HEAD").map(move |method| (*method, about()))
+            let methods = taken.methods.iter().filter(|method| **method != "HEAD");
+            methods.map(|method| (*method, (taken.about)())).collect::<Vec<_>>()
         };
         self.taken.iter().flat_map(each)
     }

@@ -21,6 +21,7 @@ use crate::app::Gateway;
 /// The groups of the document, in its order.
 const TAGS: &[(&str, &str)] = &[
     (about::MINI_PROGRAM, "What a mini-program calls."),
+    (about::COMPATIBILITY, "What mini-programs call that were written for another server."),
     (about::SERVICES, "What backends, their libraries and proxies call."),
     (about::WECHAT, "What WeChat itself calls."),
     (about::PROBES, "What watches over the process, and what tells of it."),

@@ -10,8 +10,8 @@ use super::error::ApiError;
 use super::oauth::{introspect, revoke, token};
 use super::openapi::about::About;
 use super::{
-    admin, decrypt, discovery, docs, erasure, forward_auth, health, jwks, login, logout, me, metrics, openapi, phone,
-    push, refresh, revocations, sessions, tutorial,
+    admin, compat, decrypt, discovery, docs, erasure, forward_auth, health, jwks, login, logout, me, metrics, openapi,
+    phone, push, refresh, revocations, sessions, tutorial,
 };
 use crate::operation::{self, Method, Operation};
 
@@ -19,7 +19,7 @@ use crate::operation::{self, Method, Operation};
 pub(super) fn public() -> Vec<Endpoint> {
     let at = Endpoint::at::<&'static str>;
     // The first that fits is served, so what is asked for most comes first.
-    vec![
+    let mut endpoints = vec![
         Endpoint::below("/forward-auth", forward_auth::ROUTE, forward_auth::decide, forward_auth::about),
         at("/v1/token/refresh").post(refresh::post, refresh::about),
         at("/v1/apps/{appid}/login").post(login::post, login::about),
@@ -45,7 +45,9 @@ pub(super) fn public() -> Vec<Endpoint> {
         at("/wechat/push/{appid}").get(push::verify, push::about_verify).post(push::receive, push::about_receive),
         at("/livez").get(health::live, health::about_live),
         at("/readyz").get(health::ready, health::about_ready),
-    ]
+    ];
+    endpoints.extend(compat::endpoints());
+    endpoints
 }
 
 /// Operators.

@@ -3,14 +3,11 @@
 //! They work by changing the host alone, so its shape is theirs: `platCode` in, `{code, msg, userinfo}` out, keys
 //! sorted, four spaces, non-ASCII as it is. Beside it stands what the tutorial left to the reader: a token.
 
-use std::sync::Arc;
-
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::ser::PrettyFormatter;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use wxgate_domain::{OpenedSession, WechatAppid};
 
 use super::code::{Action, Code};
 use super::error::ApiError;
@@ -19,6 +16,7 @@ use super::extract::client::Client;
 use super::extract::named_app;
 use super::login;
 use super::openapi::about::{self, About};
+use super::user_info;
 use crate::app::Gateway;
 use crate::service::login::Login;
 use crate::service::user_data::{UserDataFields, UserDataRequest};
@@ -97,7 +95,7 @@ pub(super) async fn answer(
     client: web::ReqData<Client>,
     body: JsonBody<TutorialBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let appid = appid(&request, &gateway).await?;
+    let appid = named_app::of(&request, &gateway, None).await?;
     let app = gateway.directory.active_app(&appid).await?;
     let attempt = login::attempt(&request, &client, &body.value.plat_code, body.digest)?;
     let UserInfoMap { encrypted_data, iv } = body.value.plat_user_info_map.unwrap_or_default();
@@ -109,7 +107,7 @@ pub(super) async fn answer(
         Some(Ok(data)) => data,
         // Which check failed stays a metric: told apart, the checks are a padding oracle.
         Some(Err(_)) => return Err(Code::SessionKeyStale.into()),
-        None => stored(&session),
+        None => user_info::stored(&session.openid, session.unionid.as_ref(), &session.user.profile),
     };
     let token = TutorialToken {
         access_token: tokens.access_token.expose(),
@@ -119,37 +117,6 @@ pub(super) async fn answer(
     };
     let reply = TutorialReply { code: 200, msg: "登錄成功", token, userinfo };
     Ok(HttpResponse::Ok().content_type("application/json").body(pretty(&reply)))
-}
-
-/// The app that a request without an appid in its body is for: path, X-App-Id, Referer, or the only one there is.
-async fn appid(request: &HttpRequest, gateway: &Gateway) -> Result<WechatAppid, ApiError> {
-    let hint = named_app::in_referer(request);
-    let named = match request.match_info().get("appid") {
-        Some(_) => Some(named_app::in_path(request)?),
-        None => named_app::in_header(request)?,
-    };
-    if let (Some(named), Some(hint)) = (&named, &hint)
-        && named != hint
-    {
-        gateway.metrics.referer_mismatch.inc();
-        tracing::info!(wechat.appid = %named, http.referer_appid = %hint, "the Referer names another mini-program");
-    }
-    match named.or(hint) {
-        Some(appid) => Ok(appid),
-        None => gateway.directory.only_app().await?.ok_or_else(|| Code::AppRequired.into()),
-    }
-}
-
-/// What is stored of a user, under the names of WeChat's own payload.
-fn stored(session: &Arc<OpenedSession>) -> Map<String, Value> {
-    let profile = &session.user.profile;
-    let fields = [
-        ("openId", Some(session.openid.as_str())),
-        ("unionId", session.unionid.as_ref().map(wxgate_domain::UnionId::as_str)),
-        ("nickName", profile.nickname.as_deref()),
-        ("avatarUrl", profile.avatar_url.as_deref()),
-    ];
-    fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), Value::from(value?)))).collect()
 }
 
 /// A failure in the tutorial's shape, with the real HTTP status.

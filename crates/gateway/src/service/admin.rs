@@ -11,6 +11,7 @@ mod forward_auth_policies;
 mod jobs;
 mod master_keys;
 mod once;
+mod restore;
 mod service_clients;
 mod signing_keys;
 mod state;
@@ -37,11 +38,12 @@ pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use doctor::{Finding, Level};
 pub(crate) use master_keys::RemovedMasterKey;
+pub(crate) use restore::Restored;
 pub(crate) use state::{Applied, MadeClient, Planned, StateError, Verb};
 pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 
-use super::signing_keys::SigningKeys;
+use super::signing_keys::{SigningKeyError, SigningKeys};
 use crate::master_keys::{FolderError, MasterKeys};
 
 /// Longest name for people, in characters.
@@ -140,6 +142,8 @@ pub(crate) enum AdminError {
     KeyStays(KeyMoveError),
     #[error("the policy or the signing keys of the tenant {0} make no sense to this version")]
     KeysUnreadable(Slug),
+    #[error("some keys of before the restore still sign; run it again: {0}")]
+    KeysNotReplaced(#[from] SigningKeyError),
     #[error("an AppSecret is 1 to 128 visible ASCII characters")]
     SecretShape,
     #[error("a phone number is written with a plus and its country code, such as +8613800138000")]

@@ -47,7 +47,8 @@ pub(crate) async fn restore_epoch<C: ConnectionTrait>(db: &C) -> Result<u32, Sto
     super::unsigned(epoch, "instance", "restore_epoch")
 }
 
-/// Notes that a backup was restored: every refresh token and every cursor of before is void, and every session is over.
+/// Notes that a backup was restored: every refresh token and every cursor of before is void, and every session is over. Of a
+/// database that never served there are none.
 pub(crate) async fn restored(core: &Core) -> Result<u32, StorageError> {
     let tx = tx::begin(core).await?;
     let epoch = restore_epoch(&tx).await?.saturating_add(1);
@@ -55,7 +56,7 @@ pub(crate) async fn restored(core: &Core) -> Result<u32, StorageError> {
     let raise =
         instance::Entity::update_many().col_expr(instance::Column::RestoreEpoch, Expr::value(epoch.cast_signed()));
     if raise.exec(&tx).await?.rows_affected == 0 {
-        return Err(StorageError::NotFound);
+        return Ok(0);
     }
     #[expect(clippy::disallowed_methods, reason = "of all tenants at once")]
     let sweep = tenant::Entity::update_many()

@@ -13,6 +13,7 @@ use super::{ascii, master_keys, signing_keys, unsigned};
 use crate::audit;
 use crate::changes::ChangeKind;
 use crate::entity::{data_key, retired_slug, revocation_counter, signing_key, tenant};
+use crate::erasure_journal::Entry;
 use crate::error::StorageError;
 use crate::keys;
 use crate::scope::delete_of_tenant;
@@ -233,7 +234,8 @@ impl<'a> TxTenants<'a> {
     }
 
     /// Begins to delete a tenant, if `may` allows it, under the row's lock. At once it serves nothing, all its keys are
-    /// destroyed, and so is whatever they sealed; its name is never used again. The job removes what is left.
+    /// destroyed, and so is whatever they sealed; its name is never used again. The job removes what is left. [`Tx::commit`]
+    /// writes it into the erasure journal first.
     ///
     /// # Errors
     /// What `may` fails with; [`StorageError::NotFound`] if there is no such tenant.
@@ -244,7 +246,17 @@ impl<'a> TxTenants<'a> {
     ) -> Result<Job, E> {
         let tenant = of_row(locked(&self.0.tx, id).await?)?;
         may(&tenant)?;
+        self.0.journal(Entry::of_tenant(id, self.0.core.clock.now()));
         Ok(self.destroy(tenant).await?)
+    }
+
+    /// Begins to delete a tenant that came back with a backup; whether it was not being deleted already.
+    pub(crate) async fn delete_again(&self, tenant: Tenant) -> Result<bool, StorageError> {
+        let comes_back = tenant.status != TenantStatus::Deleting;
+        if comes_back {
+            self.destroy(tenant).await?;
+        }
+        Ok(comes_back)
     }
 
     async fn destroy(&self, tenant: Tenant) -> Result<Job, StorageError> {

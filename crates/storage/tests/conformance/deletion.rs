@@ -5,7 +5,10 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
 use wxgate_crypto::Digest;
 use wxgate_domain::{AdminScopes, JobState, NodeId, Tenant, TenantId, TenantStatus};
-use wxgate_storage::{Arrival, Engine, NewAdminKey, NewForwardAuthPolicy, Outcome, PushChange, Storage, StorageError};
+use wxgate_storage::{
+    Arrival, Engine, ErasureJournal, NewAdminKey, NewForwardAuthPolicy, Outcome, PushChange, Storage, StorageConfig,
+    StorageError,
+};
 
 use crate::support::{TestDatabase, app_in_group, audience, new_tenant, service_client, tenant, union_group};
 use crate::support_rows::{identity, insert, session, user};
@@ -212,5 +215,30 @@ pub(crate) async fn nothing_is_left_of_a_tenant(database: TestDatabase) {
     taken(again.tenants().create(new_tenant("acme")).await.map(drop));
     drop(again);
     raw.close().await.unwrap();
+    storage.stop().await;
+}
+
+pub(crate) async fn a_backup_brings_no_deleted_tenant_back(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = ErasureJournal::at(folder.path().join("erasures.jsonl"));
+    database.started().await.stop().await;
+    let config = StorageConfig { erasure_journal: Some(journal.clone()), ..database.config() };
+    let storage = Storage::connect(config).await.unwrap();
+    storage.start().await.unwrap();
+    let (acme, umbrella) = (tenant(&storage, "acme").await, tenant(&storage, "umbrella").await);
+    let tx = storage.begin().await.unwrap();
+    tx.tenants().delete(acme.id, |_| Ok::<_, StorageError>(())).await.unwrap();
+    tx.commit().await.unwrap();
+    let line = std::fs::read_to_string(journal.path()).unwrap();
+    assert!(line.contains(&acme.id.to_string()), "{line}");
+
+    // As if it had been the other one, which the backup has alive.
+    std::fs::write(journal.path(), line.replace(&acme.id.to_string(), &umbrella.id.to_string())).unwrap();
+    let replayed = storage.replay_erasures(&journal).await.unwrap();
+    assert_eq!((replayed.entries, replayed.deleted_tenants, replayed.unreadable), (1, 1, 0));
+    let status = storage.tenants().of_id(umbrella.id).await.unwrap().unwrap().status;
+    assert_eq!(status, TenantStatus::Deleting);
+    let replayed = storage.replay_erasures(&journal).await.unwrap();
+    assert_eq!((replayed.entries, replayed.deleted_tenants), (1, 0));
     storage.stop().await;
 }

@@ -1,7 +1,7 @@
 //! Who may end a session, and what no longer works afterwards.
 
 use wxgate_domain::{AppStatus, EndReason, TenantStatus, UserStatus};
-use wxgate_storage::NotRefreshed;
+use wxgate_storage::{NotRefreshed, Storage};
 
 use crate::device::{Device, logged_in, place, set_user_status};
 use crate::support::TestDatabase;
@@ -57,6 +57,13 @@ pub(crate) async fn sessions_end_once_and_only_their_users(database: TestDatabas
         assert!(scope.live_session(ended.session.id).await.unwrap().is_none());
     }
     assert!(bystander.refresh(&storage, 0).await.is_ok());
+    storage.stop().await;
+}
+
+pub(crate) async fn a_restore_of_what_never_served_is_no_error(database: TestDatabase) {
+    let storage = Storage::connect(database.config()).await.unwrap();
+    storage.migrate().await.unwrap();
+    assert_eq!(storage.restored().await.unwrap(), 0);
     storage.stop().await;
 }
 

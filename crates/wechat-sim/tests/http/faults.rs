@@ -114,6 +114,34 @@ async fn answers_that_arrive_damaged_use_the_code_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn answers_that_are_right_and_look_odd() {
+    let sim = Sim::start().await;
+    let login = async |kind| {
+        let code = sim.code(json!({"appid": APP})).await;
+        sim.fault(json!({"kind": kind})).await;
+        let answer = sim.try_exchange(APP, &code).await.unwrap();
+        assert_eq!(last_call(&sim).await["fault"], kind);
+        let content_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (content_type, answer.text().await.unwrap())
+    };
+    let (content_type, text) = login("content_type").await;
+    assert_eq!(content_type, "text/html; charset=utf-8");
+    assert!(serde_json::from_str::<Value>(&text).unwrap()["openid"].is_string());
+    let (_, text) = login("extra_field").await;
+    assert!(serde_json::from_str::<Value>(&text).unwrap()["is_new_field"].is_string());
+    // Of 24 characters of base64 a slash is one in 64, so that one is soon there.
+    for _ in 0..1_000 {
+        let (_, text) = login("escaped_slashes").await;
+        assert!(serde_json::from_str::<Value>(&text).unwrap()["openid"].is_string());
+        if text.contains(r"\/") {
+            assert_eq!(text.matches('/').count(), text.matches(r"\/").count());
+            return;
+        }
+    }
+    panic!("no session_key with a slash");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn latency_delays_an_answer_as_often_as_asked() {
     let sim = Sim::start().await;
     sim.fault(json!({"kind": "latency", "delay_ms": 80, "times": 2})).await;

@@ -125,3 +125,13 @@ async fn a_field_can_be_missing_and_the_journal_tells_no_token() {
     assert_eq!((&call["route"], &call["appid"]), (&json!("/wxa/business/checkencryptedmsg"), &json!(APP)));
     assert!(call["token_digest"].is_string() && call["secret_digest"].is_null());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_may_be_said_to_live_shortly() {
+    let sim = Sim::start().await;
+    for route in ["/cgi-bin/stable_token", "stable_token"] {
+        sim.fault(json!({"route": route, "kind": "short_life"})).await;
+        assert_eq!(sim.stable_token(APP, false).await["expires_in"], 300, "{route}");
+    }
+    assert!(sim.stable_token(APP, false).await["expires_in"].as_u64().unwrap() > 7_000);
+}

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use wxgate_crypto::{Digest, strict_json};
 
+use super::form;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::tutorial;
@@ -65,6 +66,25 @@ pub(crate) async fn object(
     }
     media_type(request)?;
     Ok(checked(&bytes)?)
+}
+
+/// The fields of a JSON object or a form, for clients that were written for another server. No body has none.
+///
+/// # Errors
+/// As for any JSON body, and `MEDIA_TYPE` for what is neither.
+pub(crate) async fn fields(request: &HttpRequest, payload: web::Payload) -> Result<Map<String, Value>, ApiError> {
+    announced(request, MAX_BODY)?;
+    let bytes = read_in_time(payload, MAX_BODY).await?;
+    if bytes.is_empty() {
+        Ok(Map::new())
+    } else if is_plain(request, "application/x-www-form-urlencoded") {
+        let fields = form::parse(&bytes).ok_or(Code::RequestInvalid)?;
+        Ok(fields.into_iter().map(|(name, value)| (name, value.into())).collect())
+    } else if is_plain(request, "application/json") {
+        Ok(checked(&bytes)?)
+    } else {
+        Err(Code::MediaType.into())
+    }
 }
 
 /// The bytes of a body of whatever type, not compressed.
@@ -160,7 +180,7 @@ fn carries_session_key(object: &Map<String, Value>) -> bool {
 }
 
 /// Whether a field has the name of what must never be sent.
-pub(super) fn is_session_key(name: &str) -> bool {
+pub(crate) fn is_session_key(name: &str) -> bool {
     ["session_key", "sessionkey"].iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden))
 }
 

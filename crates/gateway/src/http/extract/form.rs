@@ -67,7 +67,7 @@ fn admit(request: &HttpRequest) -> Result<(), OAuthError> {
 
 /// The parameters; `None` if one stands there twice (RFC 6749 section 3.2), for bytes that two readers could read
 /// differently, and for a `session_key`, which must never leave the server.
-fn parse(bytes: &[u8]) -> Option<Vec<(String, String)>> {
+pub(super) fn parse(bytes: &[u8]) -> Option<Vec<(String, String)>> {
     let mut fields: Vec<(String, String)> = Vec::new();
     if bytes.is_empty() {
         return Some(fields);

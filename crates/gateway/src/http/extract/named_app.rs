@@ -4,10 +4,42 @@ use actix_web::HttpRequest;
 use actix_web::http::header;
 use wxgate_domain::WechatAppid;
 
+use crate::app::Gateway;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 
 const X_APP_ID: &str = "x-app-id";
+
+/// The mini-program of a request whose address need not name it: path, X-App-Id, what the body says, the Referer, or the
+/// only one there is.
+///
+/// # Errors
+/// `APP_MISMATCH` for two different ones, `APP_UNKNOWN` for text that no appid can be, `APP_REQUIRED` for none.
+pub(crate) async fn of(
+    request: &HttpRequest,
+    gateway: &Gateway,
+    in_body: Option<WechatAppid>,
+) -> Result<WechatAppid, ApiError> {
+    let outside = match request.match_info().get("appid") {
+        Some(_) => Some(in_path(request)?),
+        None => in_header(request)?,
+    };
+    let named = match (outside, in_body) {
+        (Some(outside), Some(inside)) if outside != inside => return Err(Code::AppMismatch.into()),
+        (outside, inside) => outside.or(inside),
+    };
+    let hint = in_referer(request);
+    if let (Some(named), Some(hint)) = (&named, &hint)
+        && named != hint
+    {
+        gateway.metrics.referer_mismatch.inc();
+        tracing::info!(wechat.appid = %named, http.referer_appid = %hint, "the Referer names another mini-program");
+    }
+    match named.or(hint) {
+        Some(appid) => Ok(appid),
+        None => gateway.directory.only_app().await?.ok_or_else(|| Code::AppRequired.into()),
+    }
+}
 
 /// The appid in the path. A different one in X-App-Id is refused.
 ///

@@ -20,6 +20,7 @@ pub(super) const SERVICE_CLIENT: &str = "service_client";
 
 /// The groups of the document.
 pub(in crate::http) const MINI_PROGRAM: &str = "mini-programs";
+pub(in crate::http) const COMPATIBILITY: &str = "compatibility";
 pub(in crate::http) const SERVICES: &str = "services";
 pub(in crate::http) const PROBES: &str = "probes";
 pub(in crate::http) const WECHAT: &str = "wechat";
@@ -202,6 +203,12 @@ impl About {
     pub(in crate::http) fn fails_like_the_tutorial(mut self) -> Self {
         self.answers.shape(Shape::Tutorial);
         self
+    }
+
+    /// It is for clients that were written for another server: whatever body they send, and failures in their words.
+    pub(in crate::http) fn fails_in_foreign_words(mut self) -> Self {
+        self.answers.shape(Shape::Foreign);
+        self.fails(BODY)
     }
 
     /// A body of any type.

@@ -27,6 +27,8 @@ pub(super) enum Shape {
     Problem,
     OAuth,
     Tutorial,
+    /// That of an app's clients, or a problem where it is not known whose they are.
+    Foreign,
     Text,
 }
 
@@ -121,13 +123,18 @@ fn failed(shape: Shape, failures: &[Failure], schemas: &mut Schemas) -> Response
     let described = Response::builder().description(lines.join("\n"));
     let (media_type, known, field) = match shape {
         Shape::Text => return described.content("text/plain", Content::new(Some(string()))).build(),
-        Shape::Problem => ("application/problem+json", schemas.add::<Problem<'static>>(), "code"),
+        Shape::Problem | Shape::Foreign => ("application/problem+json", schemas.add::<Problem<'static>>(), "code"),
         Shape::OAuth => ("application/json", schemas.add::<OAuthProblem>(), "error"),
         Shape::Tutorial => ("application/json", schemas.add::<TutorialFailure>(), "error"),
     };
     let only = ObjectBuilder::new().schema_type(Type::Object).property(field, names());
     let schema = Schema::from(AllOfBuilder::new().item(known).item(only));
-    described.content(media_type, Content::new(Some(schema))).build()
+    let response = described.content(media_type, Content::new(Some(schema)));
+    if shape == Shape::Foreign {
+        let any = Content::new(Some(Schema::from(ObjectBuilder::new().schema_type(Type::Object))));
+        return response.content("application/json", any).build();
+    }
+    response.build()
 }
 
 /// A schema of the document.

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AppPolicy, Audience, Scope};
+use wxgate_domain::{AppPolicy, Audience, ClientProfile, Scope};
 
 /// What is to be changed of what a mini-program tunes; what is left out stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize, ToSchema)]
@@ -44,6 +44,13 @@ pub(crate) struct AppPolicyChange {
     /// Logins at once of the whole app, 1 to 100000.
     #[arg(long, value_name = "N")]
     pub(crate) request_burst: Option<u32>,
+    /// Which clients it has: `native`, or a name in docs/compatibility.md.
+    #[arg(long, value_name = "NAME")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) profile: Option<ClientProfile>,
+    /// Whether these clients get HTTP 200 whatever happens. Another profile forgets it.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) always_ok: Option<bool>,
 }
 
 impl AppPolicyChange {
@@ -62,6 +69,10 @@ impl AppPolicyChange {
             requests_per_second: self.requests_per_second.unwrap_or(policy.requests_per_second),
             request_burst: self.request_burst.unwrap_or(policy.request_burst),
             logins_per_minute: self.logins_per_minute.unwrap_or(policy.logins_per_minute),
+            profile: self.profile.unwrap_or(policy.profile),
+            always_ok: self
+                .always_ok
+                .or(policy.always_ok.filter(|_| self.profile.is_none_or(|to| to == policy.profile))),
         }
     }
 
