@@ -23,8 +23,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hmac", &["crypto", "wechat-sim"]),
     ("quick-xml", &["crypto"]),
     ("subtle", &["crypto"]),
-    // In crypto for WeChat's signed calls, which need RSA-PSS.
-    ("aws-lc-rs", &["crypto", "token"]),
+    // In crypto and in the simulator for WeChat's signed calls, which need RSA-PSS.
+    ("aws-lc-rs", &["crypto", "token", "wechat-sim"]),
     ("jsonwebtoken", &["token"]),
     ("sea-orm", &["storage"]),
     ("sqlx", &["storage"]),

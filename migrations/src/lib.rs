@@ -4,6 +4,7 @@ mod m20261122_000001_first_login;
 mod m20261124_000002_sessions_and_trust;
 mod m20261124_000003_operators;
 mod m20261124_000004_webhooks;
+mod m20261124_000005_access_tokens;
 mod m20261124_000006_phones;
 mod m20261124_000007_merges;
 mod m20261124_000008_push;
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000002_sessions_and_trust::Migration),
             Box::new(m20261124_000003_operators::Migration),
             Box::new(m20261124_000004_webhooks::Migration),
+            Box::new(m20261124_000005_access_tokens::Migration),
             Box::new(m20261124_000006_phones::Migration),
             Box::new(m20261124_000007_merges::Migration),
             Box::new(m20261124_000008_push::Migration),

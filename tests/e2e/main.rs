@@ -6,11 +6,14 @@
 
 mod harness;
 
+mod access_tokens;
 mod account;
 mod admin_apps;
 mod admin_listener;
+mod api_security;
 mod audit;
 mod backup;
+mod broker;
 mod cli;
 mod codes;
 mod compat;
@@ -27,8 +30,10 @@ mod isolation;
 mod key_rotation;
 mod leaks;
 mod limits;
+mod links;
 mod login;
 mod many_apps;
+mod merge;
 mod oauth_introspect;
 mod oauth_requests;
 mod oauth_revoke;

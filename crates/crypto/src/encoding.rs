@@ -42,6 +42,17 @@ pub fn to_base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// Decodes lower-case hexadecimal.
+pub fn hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
 /// Encodes as lower-case hexadecimal.
 pub fn to_hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().fold(String::new(), |mut text, byte| {
@@ -70,5 +81,9 @@ mod tests {
             assert!(base64url(wrong).is_none(), "{wrong:?}");
         }
         assert_eq!(to_hex([0, 255, 16]), "00ff10");
+        assert_eq!(hex("00ff10").unwrap(), [0, 255, 16]);
+        for wrong in ["0", "00FF10", "0g", " 00", "00f"] {
+            assert!(hex(wrong).is_none(), "{wrong:?}");
+        }
     }
 }

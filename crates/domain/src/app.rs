@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use wxgate_crypto::{MacKey, Secret, encoding};
 
+use crate::api_security::ApiSecurityState;
 use crate::ids::{AppId, TenantId, UnionGroupId, WechatAppid};
 use crate::policy::AppPolicy;
 use crate::time::Timestamp;
@@ -31,6 +32,8 @@ pub struct App {
     pub sessions_epoch: u32,
     /// What may be known of its AppSecret.
     pub secret: SecretStatus,
+    /// What may be known of its keys, if its calls are signed and encrypted.
+    pub api_security: Option<ApiSecurityState>,
     /// When it was created.
     pub created_at: Timestamp,
 }

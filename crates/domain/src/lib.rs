@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod admin_key;
+pub mod api_security;
 pub mod app;
 pub mod audience;
 pub mod client_profile;
@@ -28,6 +29,7 @@ pub mod user;
 pub mod webhook;
 
 pub use admin_key::{AdminKey, AdminKeySecret, AdminScope, AdminScopes};
+pub use api_security::{ApiSecuritySet, ApiSecurityState, ApiSecurityStatus, KeySerial, KnownKey};
 pub use app::{App, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState, SecretStatus};
 pub use audience::{Audience, Scope};
 pub use client_profile::ClientProfile;
@@ -45,7 +47,7 @@ pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
 pub use merge::{CandidateCause, CandidateState, MergeCause, MergeGrant, MergePolicy, MergeToken};
 pub use network::Network;
 pub use phone::{E164, MalformedPhone, Phone, PhoneNumber};
-pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy};
+pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy, TokenSource};
 pub use push::{PushMode, PushSettings, PushStatus, UnknownPushMode, WeakPushToken, Withdrawn, strong_push_token};
 pub use refresh::RefreshToken;
 pub use revocation::{Revocation, RevocationEffect, RevokedSet, RevokedSetFull, RevokedSubject};

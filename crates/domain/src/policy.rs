@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audience::{Audience, Scope};
 use crate::client_profile::ClientProfile;
+use crate::merge::MergePolicy;
 use crate::signing_key::SigningAlgorithm;
 
 /// What a tenant tunes. Stored as one JSON text; unknown keys are refused, absent ones take their default.
@@ -34,6 +35,8 @@ pub struct TenantPolicy {
     pub signing_key_days: u32,
     /// How long entries of the audit log are kept, in days (30 to 3,650).
     pub audit_days: u32,
+    /// What happens when the unionid of one user appears with another one's login.
+    pub merge: MergePolicy,
     /// How long a phone number stays with its user after somebody else proved to have it and asked for it, in days (1 to 90).
     pub phone_move_days: u32,
 }
@@ -56,6 +59,7 @@ impl Default for TenantPolicy {
             user_data_window_seconds: 600,
             signing_key_days: 90,
             audit_days: 400,
+            merge: MergePolicy::Manual,
             phone_move_days: 7,
         }
     }
@@ -169,11 +173,48 @@ pub struct AppPolicy {
     pub request_burst: u32,
     /// Sessions that one openid may open in a minute (1 to 1,000).
     pub logins_per_minute: u32,
+    /// Where the app's access_token comes from.
+    pub access_token: TokenSource,
     /// Which clients the app has.
     pub profile: ClientProfile,
     /// Whether these clients get HTTP 200 whatever happens; left out, as their profile has it.
     pub always_ok: Option<bool>,
 }
+
+/// Where an app's access_token comes from. WeChat keeps the two kinds apart: neither disturbs the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenSource {
+    /// `cgi-bin/stable_token`: the same for all who ask.
+    #[default]
+    Stable,
+    /// `cgi-bin/token`: each new one ends the one before. Only for an app that shares its token with a system that knows
+    /// no other; all nodes of wxgate then share one, under a lease.
+    Legacy,
+}
+
+impl TokenSource {
+    /// The word in policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Legacy => "legacy",
+        }
+    }
+}
+
+impl FromStr for TokenSource {
+    type Err = UnknownTokenSource;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTokenSource> {
+        [Self::Stable, Self::Legacy].into_iter().find(|source| source.as_str() == text).ok_or(UnknownTokenSource)
+    }
+}
+
+/// A word that is no source of access_tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be stable or legacy")]
+pub struct UnknownTokenSource;
 
 impl Default for AppPolicy {
     fn default() -> Self {
@@ -190,6 +231,7 @@ impl Default for AppPolicy {
             requests_per_second: 500,
             request_burst: 1_000,
             logins_per_minute: 10,
+            access_token: TokenSource::Stable,
             profile: ClientProfile::Native,
             always_ok: None,
         }
@@ -300,6 +342,7 @@ mod tests {
         for wrong in [
             r#"{"request_burst":0}"#,
             r#"{"scopes":["a b"]}"#,
+            r#"{"access_token":"forced"}"#,
             r#"{"scopes":["a","a"]}"#,
             r#"{"audiences":[""]}"#,
             r#"{"audiences":["https://login.example.com/t/acme"]}"#,

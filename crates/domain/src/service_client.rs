@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wxgate_crypto::{Digest, Random, Secret, encoding};
 
 use crate::audience::{Audience, Scope};
-use crate::ids::{ServiceClientId, TenantId};
+use crate::ids::{ServiceClientId, TenantId, WechatAppid};
 use crate::network::Network;
 use crate::policy::{MalformedPolicy, VERSION, listed, within};
 use crate::time::Timestamp;
@@ -46,6 +46,8 @@ pub struct ServiceClientPolicy {
     pub introspect: bool,
     /// Whether it may follow what was revoked.
     pub feed: bool,
+    /// The mini-programs of its tenant whose access_token it may have, by appid, at most 20.
+    pub access_tokens: Vec<WechatAppid>,
     /// Where it may come from, at most 20 networks; empty means anywhere.
     pub addresses: Vec<Network>,
 }
@@ -59,6 +61,7 @@ impl Default for ServiceClientPolicy {
             exchange_to: Vec::new(),
             introspect: false,
             feed: false,
+            access_tokens: Vec::new(),
             addresses: Vec::new(),
         }
     }
@@ -88,8 +91,14 @@ impl ServiceClientPolicy {
         listed("audiences", &self.audiences)?;
         listed("scopes", &self.scopes)?;
         listed("exchange_to", &self.exchange_to)?;
+        listed("access_tokens", &self.access_tokens)?;
         listed("addresses", &self.addresses)?;
         Ok(self)
+    }
+
+    /// Whether it may have the access_token of this mini-program.
+    pub fn grants_token_of(&self, appid: &WechatAppid) -> bool {
+        self.access_tokens.contains(appid)
     }
 
     /// Whether it may come from this address.
@@ -100,6 +109,12 @@ impl ServiceClientPolicy {
     /// Every audience that it names, in whichever role.
     pub fn named_audiences(&self) -> impl Iterator<Item = &Audience> {
         self.audiences.iter().chain(&self.exchange_to)
+    }
+
+    /// Every name that must be the tenant's own: audiences, and mini-programs by their appid.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        let appids = self.access_tokens.iter().map(WechatAppid::as_str);
+        self.named_audiences().map(Audience::as_str).chain(appids)
     }
 }
 

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use wxgate_crypto::Random;
 use wxgate_domain::{Clock, NodeId};
 use wxgate_storage::{Node, Storage, StorageError};
-use wxgate_wechat_client::{Client, ClientConfig};
+use wxgate_wechat_client::{CallObserver, Client, ClientConfig};
 
 use crate::background::{Checkpoints, Readiness, forget_full_buckets, keep_node, keep_signing_keys, work};
 use crate::config::{Config, Wechat};
@@ -22,9 +22,10 @@ use crate::http::boundary::Listener;
 use crate::http::server::serve;
 use crate::master_keys::MasterKeys;
 use crate::metrics::Metrics;
-use crate::service::access_tokens::{AccessTokens, Holders};
+use crate::service::access_tokens::AccessTokens;
 use crate::service::account::Accounts;
 use crate::service::admin::{Caller, Desk};
+use crate::service::broker::Broker;
 use crate::service::clients::Clients;
 use crate::service::codes::Codes;
 use crate::service::directory::Directory;
@@ -33,6 +34,7 @@ use crate::service::jobs::Jobs;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
 use crate::service::merge_tokens::MergeTokens;
+use crate::service::meters::Meters;
 use crate::service::oauth::OAuth;
 use crate::service::phone::{PhoneParts, Phones};
 use crate::service::push::Pushes;
@@ -60,6 +62,7 @@ pub(crate) struct Gateway {
     pub(crate) refreshes: Refreshes,
     pub(crate) accounts: Accounts,
     pub(crate) access_tokens: AccessTokens,
+    pub(crate) broker: Broker,
     pub(crate) verified: Verified,
     pub(crate) forward_auth: ForwardAuth,
     pub(crate) revocations: Revocations,
@@ -142,8 +145,9 @@ impl App {
         let (forward_auth, policies) = ForwardAuth::load(storage.clone(), verified.clone()).await?;
         let readiness = Readiness::new();
         let tasks = TaskTracker::new();
-        let wechat = wechat(&config.wechat)?;
-        let desk = desk(config, clock.clone(), random.clone(), storage.clone(), wechat.clone());
+        let meters = Meters::new(clock.now());
+        let wechat = wechat(&config.wechat, meters.observer(metrics.clone()))?;
+        let desk = desk(config, (clock.clone(), random.clone()), storage.clone(), wechat.clone(), meters);
         let tokens = Tokens { storage: storage.clone(), random: random.clone() };
         let refreshes = Refreshes {
             clock: clock.clone(),
@@ -152,15 +156,9 @@ impl App {
             tokens: tokens.clone(),
             metrics: metrics.clone(),
         };
-        let access_tokens = AccessTokens {
-            clock: clock.clone(),
-            random: random.clone(),
-            wechat: wechat.clone(),
-            directory: directory.clone(),
-            metrics: metrics.clone(),
-            tasks: tasks.clone(),
-            holders: Holders::default(),
-        };
+        let rows = (storage.clone(), directory.clone());
+        let time = (clock.clone(), random.clone());
+        let access_tokens = AccessTokens::new(time, rows, wechat.clone(), metrics.clone(), tasks.clone());
         let user_data = UserData { clock: clock.clone(), storage: storage.clone(), metrics: metrics.clone() };
         let phones = PhoneParts {
             wechat: wechat.clone(),
@@ -187,6 +185,7 @@ impl App {
             merge_tokens: MergeTokens { storage: storage.clone() },
             access_tokens: access_tokens.clone(),
         };
+        let broker = Broker::new(access_tokens.clone(), limits.clone());
         let revocations = Revocations {
             clock: clock.clone(),
             random: random.clone(),
@@ -219,6 +218,7 @@ impl App {
             refreshes,
             accounts,
             access_tokens,
+            broker,
             verified,
             forward_auth,
             revocations,
@@ -348,19 +348,26 @@ fn listen_json(data_dir: &Path) -> PathBuf {
 }
 
 /// What operators' moves are made with.
-pub(crate) fn desk(config: &Config, clock: Clock, random: Random, storage: Storage, wechat: Client) -> Desk {
+pub(crate) fn desk(
+    config: &Config,
+    (clock, random): (Clock, Random),
+    storage: Storage,
+    wechat: Client,
+    meters: Arc<Meters>,
+) -> Desk {
     let (public_url, refusals) = (config.public_url.as_str().into(), Arc::default());
     let master_keys = config.database.master_keys.clone();
-    Desk { storage, clock, random, wechat, master_keys, public_url, refusals }
+    Desk { storage, clock, random, wechat, master_keys, public_url, refusals, meters }
 }
 
 /// The client of WeChat's API.
-pub(crate) fn wechat(config: &Wechat) -> Result<Client, wxgate_wechat_client::ConfigError> {
+pub(crate) fn wechat(config: &Wechat, observer: CallObserver) -> Result<Client, wxgate_wechat_client::ConfigError> {
     Client::new(ClientConfig {
         base_url: config.url.clone(),
         connect_timeout: config.connect_timeout,
         total_timeout: config.total_timeout,
         max_in_flight_per_app: config.calls_per_app,
+        observer,
         ..ClientConfig::default()
     })
 }

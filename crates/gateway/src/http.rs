@@ -2,6 +2,7 @@
 
 mod admin;
 pub(crate) mod boundary;
+mod broker;
 pub(crate) mod code;
 mod compat;
 mod decrypt;
@@ -14,9 +15,11 @@ mod extract;
 mod forward_auth;
 mod health;
 mod jwks;
+mod links;
 mod login;
 mod logout;
 mod me;
+mod merge;
 mod metrics;
 pub(crate) mod oauth;
 mod openapi;
@@ -26,6 +29,7 @@ mod refresh;
 mod revocations;
 pub(crate) mod routes;
 pub(crate) mod server;
+mod session_check;
 mod sessions;
 mod tutorial;
 mod user_info;

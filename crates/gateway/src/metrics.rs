@@ -11,7 +11,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use wxgate_storage::{BatchObserver, BatchOutcome, BatchReport};
-use wxgate_wechat_client::{ExchangeError, Exchanged};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
@@ -27,6 +26,13 @@ struct OutcomeLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct WechatLabels {
     api: &'static str,
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AppCallLabels {
+    app: String,
+    route: &'static str,
     class: &'static str,
 }
 
@@ -57,6 +63,8 @@ pub(crate) struct Metrics {
     logins: Family<OutcomeLabels, Counter>,
     refreshes: Family<OutcomeLabels, Counter>,
     wechat_calls: Family<WechatLabels, Counter>,
+    wechat_app_calls: Family<AppCallLabels, Counter>,
+    brokered: Family<OutcomeLabels, Counter>,
     batch_jobs: Histogram,
     batch_seconds: Histogram,
     batches: Family<OutcomeLabels, Counter>,
@@ -93,6 +101,8 @@ impl Metrics {
             logins: Family::default(),
             refreshes: Family::default(),
             wechat_calls: Family::default(),
+            wechat_app_calls: Family::default(),
+            brokered: Family::default(),
             batch_jobs: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             batch_seconds: seconds(),
             batches: Family::default(),
@@ -116,6 +126,12 @@ impl Metrics {
         r.register("logins", "Logins by outcome", self.logins.clone());
         r.register("refreshes", "Presented refresh tokens by outcome", self.refreshes.clone());
         r.register("wechat_calls", "Calls of WeChat by API and errcode class", self.wechat_calls.clone());
+        r.register(
+            "wechat_app_calls",
+            "Calls of WeChat by app, interface and errcode class; apps beyond the first hundred are (other)",
+            self.wechat_app_calls.clone(),
+        );
+        r.register("brokered", "Access tokens that service clients asked for, by outcome", self.brokered.clone());
         r.register("group_commit_jobs", "Jobs in one batch", self.batch_jobs.clone());
         r.register("group_commit_seconds", "Time of one batch, commit included", self.batch_seconds.clone());
         r.register("group_commits", "Batches by outcome", self.batches.clone());
@@ -173,10 +189,16 @@ impl Metrics {
         self.refreshes.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
-    /// Counts a call of WeChat.
-    pub(crate) fn wechat_call(&self, api: &'static str, outcome: &Result<Exchanged, ExchangeError>) {
-        let class = outcome.as_ref().map_or_else(ExchangeError::errcode_class, Exchanged::errcode_class);
+    /// Counts a call of WeChat: of all apps together by the last part of the interface's path, and of the app by the path.
+    pub(crate) fn wechat_call(&self, app: &str, route: &'static str, class: &'static str) {
+        let api = route.rsplit('/').next().unwrap_or(route);
         self.wechat_calls.get_or_create(&WechatLabels { api, class }).inc();
+        self.wechat_app_calls.get_or_create(&AppCallLabels { app: app.to_owned(), route, class }).inc();
+    }
+
+    /// Counts an access_token that a service client asked for.
+    pub(crate) fn brokered(&self, outcome: &'static str) {
+        self.brokered.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     /// Counts user data that did not open.

@@ -2,6 +2,7 @@
 //!
 //! No relations: rows are joined by their tenant in `scope`, never by an id alone.
 
+pub(crate) mod access_token;
 pub(crate) mod audit_chain;
 pub(crate) mod audit_entry;
 pub(crate) mod delivery;
@@ -9,9 +10,7 @@ pub(crate) mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod instance_key;
 pub(crate) mod job;
-#[allow(dead_code, reason = "merges come next")]
 pub(crate) mod merge;
-#[allow(dead_code, reason = "merges come next")]
 pub(crate) mod merge_candidate;
 pub(crate) mod merge_token;
 pub(crate) mod node;
@@ -235,6 +234,9 @@ pub(crate) mod app {
         pub(crate) created_at: i64,
         pub(crate) secret_state: String,
         pub(crate) secret_changed_at: Option<i64>,
+        pub(crate) api_security: Option<Vec<u8>>,
+        pub(crate) previous_api_security: Option<Vec<u8>>,
+        pub(crate) api_security_changed_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,5 +1,6 @@
 //! One file per kind of row: its queries, and the way between rows and the domain.
 
+pub(crate) mod access_tokens;
 pub(crate) mod admin_keys;
 pub(crate) mod apps;
 pub(crate) mod audiences;
@@ -11,7 +12,9 @@ pub(crate) mod identities;
 pub(crate) mod instance;
 pub(crate) mod jobs;
 pub(crate) mod master_keys;
+pub(crate) mod merge_candidates;
 pub(crate) mod merge_tokens;
+pub(crate) mod merges;
 pub(crate) mod nodes;
 pub(crate) mod phone_codes;
 pub(crate) mod phones;

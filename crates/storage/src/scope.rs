@@ -5,16 +5,20 @@ use wxgate_crypto::{KeyId, MacKey};
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
-    app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge, merge_candidate,
-    merge_token, outbox, phone, phone_budget, phone_code, push_mark, push_setting, released_appid, revocation,
-    revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user, webhook, webhook_turn,
+    access_token, app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge,
+    merge_candidate, merge_token, outbox, phone, phone_budget, phone_code, push_mark, push_setting, released_appid,
+    revocation, revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user, webhook,
+    webhook_turn,
 };
 use crate::error::StorageError;
+use crate::repo::access_tokens::TenantAccessTokens;
 use crate::repo::apps::TenantApps;
 use crate::repo::audiences::TenantAudiences;
 use crate::repo::data_keys::TenantDataKeys;
 use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
 use crate::repo::identities::TenantUsers;
+use crate::repo::merge_candidates::TenantMergeCandidates;
+use crate::repo::merges::TenantMerges;
 use crate::repo::phones::TenantPhones;
 use crate::repo::push_settings::TenantPushSettings;
 use crate::repo::revocations::TenantRevocations;
@@ -38,6 +42,7 @@ macro_rules! tenant_owned {
 }
 
 tenant_owned!(
+    access_token,
     app,
     audience,
     audit_chain,
@@ -103,6 +108,11 @@ impl TenantScope {
         TenantApps::new(self.storage.clone(), self.tenant)
     }
 
+    /// Access_tokens of WeChat's that all nodes share.
+    pub fn access_tokens(&self) -> TenantAccessTokens {
+        TenantAccessTokens::new(self.storage.clone(), self.tenant)
+    }
+
     /// The tenant's data keys.
     pub fn data_keys(&self) -> TenantDataKeys {
         TenantDataKeys::new(self.storage.clone(), self.tenant)
@@ -136,6 +146,16 @@ impl TenantScope {
     /// The tenant's users, by what WeChat calls them.
     pub fn users(&self) -> TenantUsers {
         TenantUsers::new(self.storage.clone(), self.tenant)
+    }
+
+    /// Who of the tenant became whom.
+    pub fn merges(&self) -> TenantMerges {
+        TenantMerges::new(self.storage.clone(), self.tenant)
+    }
+
+    /// Who of the tenant may be whom.
+    pub fn merge_candidates(&self) -> TenantMergeCandidates {
+        TenantMergeCandidates::new(self.storage.clone(), self.tenant)
     }
 
     /// The phone numbers of the tenant's users.
@@ -181,7 +201,7 @@ impl TenantScope {
         Ok((key, keys.restore_epoch))
     }
 
-    /// A user of the tenant.
+    /// A user of the tenant. The id of one who is gone into another leads to that one.
     ///
     /// # Errors
     /// The database fails.

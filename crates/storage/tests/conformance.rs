@@ -1,6 +1,8 @@
 //! One suite, all engines: what every engine must do alike.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used, reason = "a test may")]
 
+#[path = "conformance/access_tokens.rs"]
+mod access_tokens;
 #[path = "conformance/acting.rs"]
 mod acting;
 #[path = "conformance/admin.rs"]
@@ -48,6 +50,11 @@ mod support;
 mod support_rows;
 
 support::on_every_engine!(
+    crate::access_tokens::one_node_fetches_a_token_and_all_share_it,
+    crate::access_tokens::a_node_whose_lease_ran_out_writes_nothing,
+    crate::access_tokens::another_tenant_has_no_token_and_no_lease,
+    crate::access_tokens::a_token_lies_sealed_and_goes_when_it_has_ended_or_its_app_goes,
+    crate::access_tokens::a_session_key_is_replaced_where_it_stands,
     crate::acting::a_session_acts_while_all_of_user_app_and_tenant_may,
     crate::admin::what_was_written_comes_back,
     crate::admin::an_appid_belongs_to_one_tenant,

@@ -1,6 +1,7 @@
 //! A call other than the exchange of a login code: in the app's lane of calls, judged by the body.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
@@ -15,6 +16,7 @@ use crate::access_token::AccessToken;
 use crate::answer::{errcode, object};
 use crate::client::{Client, Inner};
 use crate::error::{BadResponse, Rid};
+use crate::observer::CallReport;
 use crate::refusal::{CallError, Proof, Refused};
 use crate::transport::{Budget, Lost, body};
 
@@ -43,6 +45,8 @@ pub struct Security<'a> {
     pub keys: &'a ApiSecurity,
     /// Now: WeChat refuses a call that is too old, and we refuse such an answer.
     pub now: Timestamp,
+    /// Set when an answer was signed by a certificate that WeChat is about to replace, and by one that we do not have.
+    pub certificate_ends: &'a AtomicBool,
 }
 
 impl Client {
@@ -57,6 +61,8 @@ impl Client {
         let started = Instant::now();
         let result = self.0.in_lane(&self.0.calls, appid, deadline, call).await;
         log(route, appid, &result, started);
+        let class = result.as_ref().err().map_or("ok", CallError::errcode_class);
+        self.0.observer.tell(&CallReport { appid, route, class });
         result
     }
 }
@@ -71,7 +77,7 @@ impl Inner {
         budget: &mut Budget,
     ) -> Result<Map<String, Value>, CallError> {
         let address = self.base_url.address(route, &[("access_token", access.token.expose())]);
-        let Some(Security { keys, now }) = access.security else {
+        let Some(Security { keys, now, certificate_ends }) = access.security else {
             return fields(self.post(&address, &json(&parameters), budget).await, Proof::Token).await;
         };
         let (url, appid) = (self.base_url.address(route, &[]), access.appid.as_str());
@@ -106,7 +112,11 @@ impl Inner {
             ],
             body: std::str::from_utf8(&body).map_err(|_| BadResponse::NotJson)?,
         };
-        judge(keys.open(&url, appid, &answer, now).map_err(BadResponse::Protection)?, Proof::Token)
+        let fields = keys.open(&url, appid, &answer, now).map_err(BadResponse::Protection)?;
+        if keys.platform.iter().all(|key| key.serial() != text("Wechatmp-Serial")) {
+            certificate_ends.store(true, Ordering::Relaxed);
+        }
+        judge(fields, Proof::Token)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::connections::Connections;
 use crate::errcode;
 use crate::error::{ConfigError, ExchangeError, Rid};
 use crate::lanes::Lanes;
+use crate::observer::{CallObserver, CallReport};
 use crate::secret_check::SecretCheck;
 use crate::transport::{Budget, body};
 
@@ -34,6 +35,8 @@ pub struct ClientConfig {
     /// [`ExchangeError::Unavailable`], [`ExchangeError::BadResponse`]), its calls fail at once for one to two seconds;
     /// then one call tries. Default: 50: behind a hanging WeChat they are in flight together.
     pub breaker_threshold: u32,
+    /// Who is told of every call. Default: nobody.
+    pub observer: CallObserver,
 }
 
 impl Default for ClientConfig {
@@ -44,6 +47,7 @@ impl Default for ClientConfig {
             total_timeout: Duration::from_secs(2),
             max_in_flight_per_app: 256,
             breaker_threshold: 50,
+            observer: CallObserver::default(),
         }
     }
 }
@@ -63,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) logins: Lanes,
     /// The lanes of everything else, so that nothing else gets into the way of a login.
     pub(crate) calls: Lanes,
+    pub(crate) observer: CallObserver,
 }
 
 /// What WeChat gave for a code.
@@ -97,8 +102,14 @@ impl Client {
     /// # Errors
     /// A value of the configuration makes no sense, or there is no TLS or no randomness to be had.
     pub fn new(config: ClientConfig) -> Result<Self, ConfigError> {
-        let ClientConfig { base_url, connect_timeout, total_timeout, max_in_flight_per_app, breaker_threshold } =
-            config;
+        let ClientConfig {
+            base_url,
+            connect_timeout,
+            total_timeout,
+            max_in_flight_per_app,
+            breaker_threshold,
+            observer,
+        } = config;
         if connect_timeout.is_zero() || connect_timeout >= total_timeout {
             return Err(ConfigError::Timeouts);
         }
@@ -109,7 +120,16 @@ impl Client {
         let random = Random::system().map_err(|_| ConfigError::NoRandomness)?;
         let logins = Lanes::new(max_in_flight_per_app, breaker_threshold, random.clone());
         let calls = Lanes::new(max_in_flight_per_app, breaker_threshold, random.clone());
-        Ok(Self(Arc::new(Inner { connections, base_url, connect_timeout, total_timeout, random, logins, calls })))
+        Ok(Self(Arc::new(Inner {
+            connections,
+            base_url,
+            connect_timeout,
+            total_timeout,
+            random,
+            logins,
+            calls,
+            observer,
+        })))
     }
 
     /// Exchanges the code of `wx.login` for who logged in (code2Session).
@@ -135,6 +155,8 @@ impl Client {
         let exchange = self.0.exchange(appid, credential, code, &mut budget);
         let result = self.0.in_lane(&self.0.logins, appid, deadline, exchange).await;
         log(appid, &result, started.elapsed());
+        let class = result.as_ref().map_or_else(ExchangeError::errcode_class, Exchanged::errcode_class);
+        self.0.observer.tell(&CallReport { appid, route: code2session::ROUTE, class });
         result
     }
 

@@ -5,6 +5,7 @@
 mod upstream;
 
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData};
@@ -68,7 +69,9 @@ async fn call(upstream: &Upstream) -> Result<PhoneNumber, CallError> {
     })
     .unwrap();
     let (appid, token) = (APPID.parse().unwrap(), AccessToken::parse("89_token".to_owned()).unwrap());
-    let security = Security { keys: keys(), now: Timestamp::from_millis(NOW * 1000) };
+    let certificate_ends = AtomicBool::new(false);
+    let now = Timestamp::from_millis(NOW * 1000);
+    let security = Security { keys: keys(), now, certificate_ends: &certificate_ends };
     let access = Access { security: Some(security), ..Access::plain(&appid, &token) };
     client.phone_number(&access, &PhoneCode::parse("abc").unwrap(), &"oAlice".parse().unwrap()).await
 }

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
+use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::web::Query;
 use serde_json::{Map, Value};
 
+use crate::api_security::{self, AppKeys, SealedAnswer, Signed};
 use crate::faults::Stage;
 use crate::state::{Met, Outcome, Refusal, Success, World};
 use crate::tokens::Kind;
-use crate::{business, component, token_routes};
+use crate::{business, component, operations, token_routes};
 
 /// The answer of an interface: the fields of a success, or an errcode.
 pub(crate) type Answer = Result<Map<String, Value>, Refusal>;
@@ -53,6 +55,8 @@ pub(crate) const APIS: &[&Api] = &[
     &business::CHECK_SESSION,
     &business::RESET_SESSION_KEY,
     &business::CHECK_ENCRYPTED,
+    &operations::CALLBACK_ADDRESSES,
+    &operations::QUOTA,
     &component::TOKEN,
     &component::START_TICKETS,
     &component::PRE_AUTH_CODE,
@@ -67,10 +71,13 @@ pub(crate) struct Asked {
     /// The fields of the body; an errcode if there are none to be had.
     body: Result<Map<String, Value>, i64>,
     is_get: bool,
+    /// The call as it came, for an app whose calls are signed.
+    signed: Signed,
 }
 
 impl Asked {
-    pub(crate) fn read(api: &Api, query: &str, body: &[u8]) -> Self {
+    pub(crate) fn read(api: &Api, request: &HttpRequest, body: &[u8]) -> Self {
+        let (query, signed) = (request.query_string(), Signed::read(request, body));
         let pairs = Query::<Vec<(String, String)>>::from_query(query).map(Query::into_inner).unwrap_or_default();
         let mut query = HashMap::new();
         // The first of two wins, and what is empty is missing.
@@ -79,7 +86,7 @@ impl Asked {
         }
         let body =
             if body.trim_ascii().is_empty() { Err(44002) } else { serde_json::from_slice(body).map_err(|_| 47001) };
-        Self { query, body, is_get: api.method == Method::GET }
+        Self { query, body, is_get: api.method == Method::GET, signed }
     }
 
     /// A parameter: of the query for a GET, of the body for a POST. What is empty is missing.
@@ -127,7 +134,11 @@ impl World {
             met.change(fields, api.main_field);
         }
         met.note(self.faults.take(api.path, caller.as_deref(), Stage::Answer));
-        self.outcome(result.map(Success::Fields), &met, now_ms)
+        let sealed = match (&result, &caller) {
+            (Ok(fields), Some(appid)) => self.sealed(api, asked, (appid, fields), now_ms),
+            _ => None,
+        };
+        Outcome { sealed, ..self.outcome(result.map(Success::Fields), &met, now_ms) }
     }
 
     fn checked_call(&mut self, api: &Api, method: &Method, asked: &Asked, now_ms: u64, met: &mut Met) -> Answer {
@@ -141,6 +152,12 @@ impl World {
             }
             Proof::Token | Proof::Component => {
                 let appid = self.proved_by_token(api, asked, now_ms, met)?;
+                if let Some(keys) = self.keys_of(api, &appid) {
+                    let body = Ok(keys.open(&appid, &asked.signed, now_ms / 1000)?);
+                    let opened = Asked { query: HashMap::new(), body, is_get: false, signed: Signed::default() };
+                    self.meet_faults(api.path, &appid, &[Stage::Address, Stage::Rate, Stage::Inside], met)?;
+                    return (api.run)(self, &appid, &opened, now_ms);
+                }
                 asked.checked_body()?;
                 appid
             }
@@ -152,6 +169,23 @@ impl World {
         let about = self.caller(api, asked).unwrap_or_default();
         self.meet_faults(api.path, &about, &[Stage::Address, Stage::Rate, Stage::Inside], met)?;
         (api.run)(self, &appid, asked, now_ms)
+    }
+
+    /// The keys of an app whose calls of this interface must be signed.
+    fn keys_of(&self, api: &Api, appid: &str) -> Option<&AppKeys> {
+        self.apps.get(appid).filter(|_| api_security::covers(api.path))?.api_security.as_ref()
+    }
+
+    /// The answer to a signed call.
+    fn sealed(
+        &mut self,
+        api: &Api,
+        asked: &Asked,
+        (appid, fields): (&str, &Map<String, Value>),
+        now_ms: u64,
+    ) -> Option<SealedAnswer> {
+        let app = self.apps.get(appid).filter(|_| api_security::covers(api.path))?;
+        app.api_security.as_ref()?.seal((appid, asked.signed.url()), fields.clone(), now_ms / 1000, &mut self.chance)
     }
 
     /// Parameters, appid, grant_type, secret.

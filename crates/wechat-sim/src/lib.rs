@@ -2,6 +2,7 @@
 
 mod answer;
 mod api;
+mod api_security;
 mod business;
 mod chance;
 mod clock;
@@ -12,6 +13,7 @@ mod genuine;
 mod guard;
 mod hang_up;
 mod journal;
+mod operations;
 mod post;
 mod push;
 mod routes;

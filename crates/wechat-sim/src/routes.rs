@@ -74,7 +74,7 @@ async fn interface(
 ) -> HttpResponse {
     // What is too long or broke off is no JSON either.
     let body = body.unwrap_or_else(|_| Bytes::from_static(b"{"));
-    let asked = Asked::read(api, request.query_string(), &body);
+    let asked = Asked::read(api, &request, &body);
     let caller = shared.world().caller(api, &asked);
     let call =
         Call::arrived(shared.clock.now_ms(), api.path, caller.as_deref(), asked.text("code"), asked.text("secret"))
@@ -145,7 +145,10 @@ fn lost_in_transit(request: &HttpRequest, kind: FaultKind) -> HttpResponse {
 }
 
 fn respond(request: &HttpRequest, path: &str, outcome: &Outcome) -> HttpResponse {
-    let mut body = answer::body(outcome, outcome.fault == Some(FaultKind::Huge));
+    let mut body = match &outcome.sealed {
+        Some(sealed) => sealed.body.clone(),
+        None => answer::body(outcome, outcome.fault == Some(FaultKind::Huge)),
+    };
     match outcome.fault {
         Some(FaultKind::ResetAfter) => return hang_up(request),
         Some(FaultKind::Empty) => body.clear(),
@@ -153,9 +156,13 @@ fn respond(request: &HttpRequest, path: &str, outcome: &Outcome) -> HttpResponse
         Some(FaultKind::EscapedSlashes) => body = answer::with_escaped_slashes(&body),
         _ => {}
     }
+    let mut response = HttpResponse::Ok();
+    for header in outcome.sealed.iter().flat_map(|sealed| &sealed.headers) {
+        response.insert_header((header.0, header.1.as_str()));
+    }
     let mislabelled = outcome.fault == Some(FaultKind::ContentType);
     let content_type = if mislabelled { "text/html; charset=utf-8" } else { answer::content_type(path) };
-    HttpResponse::Ok().content_type(content_type).body(body)
+    response.content_type(content_type).body(body)
 }
 
 async fn wait(delay: Duration) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rand::rngs::SysError;
 use serde_json::{Map, Value};
 
+use crate::api_security::{AppKeys, SealedAnswer};
 use crate::chance::Chance;
 use crate::codes::{Codes, CountryCode, MAX_CODES, Meaning, Phone, Rejected, Session};
 use crate::component::Component;
@@ -44,6 +45,8 @@ pub(crate) enum SteeringError {
 pub(crate) struct App {
     pub(crate) secret: String,
     union_group: Option<String>,
+    /// Its keys, if its calls must be signed and encrypted.
+    pub(crate) api_security: Option<AppKeys>,
 }
 
 /// One user of one app.
@@ -125,6 +128,8 @@ pub(crate) struct Outcome {
     pub(crate) delay: Duration,
     /// For the errmsg.
     pub(crate) rid: String,
+    /// The answer of a signed call that succeeded.
+    pub(crate) sealed: Option<SealedAnswer>,
 }
 
 /// Everything that one lock guards.
@@ -173,7 +178,8 @@ impl World {
             return Err(SteeringError::TooManyApps);
         }
         self.removed.remove(&app.appid);
-        self.apps.insert(app.appid, App { secret: app.secret, union_group: app.union_group });
+        let api_security = self.apps.remove(&app.appid).and_then(|known| known.api_security);
+        self.apps.insert(app.appid, App { secret: app.secret, union_group: app.union_group, api_security });
         Ok(())
     }
 
@@ -300,7 +306,7 @@ impl World {
     /// The answer to a call that met these faults.
     pub(crate) fn outcome(&mut self, result: Result<Success, Refusal>, met: &Met, now_ms: u64) -> Outcome {
         let (fault, delay, rid) = (met.last, met.delay, self.chance.rid(now_ms));
-        Outcome { result, fault, without_openid: false, with_extra: false, delay, rid }
+        Outcome { result, fault, without_openid: false, with_extra: false, delay, rid, sealed: None }
     }
 
     fn checked(&mut self, call: &Exchange, now_ms: u64, met: &mut Met) -> Result<Session, Refusal> {

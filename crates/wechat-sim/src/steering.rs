@@ -1,5 +1,6 @@
 //! The routes under `/sim`.
 
+mod api_security;
 mod platforms;
 
 use actix_web::http::StatusCode;
@@ -31,6 +32,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         .service(resource("/journal", [web::get().to(read_journal), web::delete().to(clear_journal)]))
         .service(resource("/apps", [web::post().to(put_app)]))
         .service(resource("/apps/{appid}", [web::delete().to(remove_app)]))
+        .configure(api_security::configure)
         .configure(platforms::configure)
         .service(resource("/health", [web::get().to(health)]))
         .default_service(web::to(no_such_route));

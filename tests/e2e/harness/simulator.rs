@@ -113,6 +113,22 @@ impl Simulator {
         self.encrypt(&json!({ "appid": appid, "openid": openid, "kind": "user_info" })).await
     }
 
+    /// Ends all tokens of an app at once, as another system that refreshed twice.
+    pub(crate) async fn end_tokens(&self, appid: &str) {
+        self.steer("/sim/tokens/end", &json!({ "appid": appid })).await;
+    }
+
+    /// Steers the keys of an app whose calls are signed and encrypted.
+    pub(crate) async fn api_security(&self, method: Method, path: &str, appid: &str) -> Value {
+        let request = self.client.request(method, &format!("/sim/api-security{path}")).json(&json!({ "appid": appid }));
+        self.client.send(request).await.ok()
+    }
+
+    /// Whether WeChat takes a token.
+    pub(crate) async fn takes(&self, token: &str) -> bool {
+        self.client.get(&format!("/cgi-bin/getcallbackip?access_token={token}")).await.ok()["ip_list"].is_array()
+    }
+
     /// Adds a fault on code2Session, unless it names another route: `{kind, appid?, times?, delay_ms?, errcode?}`.
     pub(crate) async fn fault(&self, fault: Value) {
         let mut fault = fault;

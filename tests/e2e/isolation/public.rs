@@ -18,8 +18,13 @@ pub(super) const KNOWN: &[&str] = &[
     "changeMe",
     "bindPhone",
     "releasePhone",
+    "checkSessionKey",
+    "accessToken",
+    "reportDeadAccessToken",
     "eraseMe",
     "decrypt",
+    "link",
+    "merge",
     "listMySessions",
     "endMySession",
     "tutorialLogin",
@@ -83,6 +88,7 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
             assert_eq!(reply.status / 100, 4, "{}", reply.text);
             replies.push(reply);
         }
+        "link" | "merge" => replies.push(joined(gateway, id, mine, theirs).await),
         "listMySessions" => replies.push(sent(gateway, mine_asks(Method::GET, "/v1/me/sessions"), 200).await),
         "endMySession" => {
             let session = theirs.login["session_id"].as_str().unwrap();
@@ -139,6 +145,18 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
                 replies.push(post(client, &theirs.slug, "revoke", None, &form).await);
             }
         }
+        "checkSessionKey" => {
+            let body = json!({"reset": false, "appid": theirs.appid, "openid": theirs.login["user"]["openid"]});
+            replies.push(sent(gateway, mine_asks(Method::POST, "/v1/me/session-check").json(&body), 200).await);
+        }
+        "accessToken" | "reportDeadAccessToken" => {
+            let path = format!("/v1/apps/{}/access-token", theirs.appid);
+            let ask = match id {
+                "accessToken" => client.request(Method::GET, &path),
+                _ => client.request(Method::POST, &format!("{path}/dead")).json(&json!({"digest": "00".repeat(32)})),
+            };
+            replies.push(sent(gateway, ask.basic_auth(&mine.client.id, Some(&mine.client.secret)), 401).await);
+        }
         "revocations" => {
             let ask = client.request(Method::GET, &format!("/t/{}/revocations", theirs.slug));
             let ask = ask.basic_auth(&mine.client.id, Some(&mine.client.secret));
@@ -172,6 +190,21 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
         _ => {}
     }
     replies
+}
+
+/// Another tenant's mini-program is none, whoever proves what.
+async fn joined(gateway: &Gateway, id: &str, mine: &Estate, theirs: &Estate) -> Reply {
+    let own = gateway.simulator().code_of(&mine.appid, mine.openid()).await.code;
+    let code = gateway.simulator().code_of(&theirs.appid, theirs.openid()).await.code;
+    let token = format!("wxm_{}", "A".repeat(43));
+    let (path, body) = if id == "link" {
+        ("/v1/me/links", json!({"appid": theirs.appid, "link_code": code, "code": own}))
+    } else {
+        let sides = json!({"merge_token": token, "code": own, "other_code": code, "other_appid": theirs.appid});
+        ("/v1/me/merge", sides)
+    };
+    let request = gateway.client().request(Method::POST, path).bearer_auth(mine.token()).json(&body);
+    sent(gateway, request, 404).await
 }
 
 /// Tries a route of clients of old at their app, with my tokens in every place where such clients have theirs.

@@ -8,13 +8,14 @@ use serde::Serialize;
 use wxgate_crypto::{Random, Secret};
 use wxgate_domain::{AppSecret, Clock};
 use wxgate_storage::{BatchObserver, ErasureJournal, InstanceKind, Storage, StorageConfig};
-use wxgate_wechat_client::BaseUrl;
+use wxgate_wechat_client::{BaseUrl, CallObserver};
 
 use super::door::{Door, Remote};
 use super::{Failure, print};
 use crate::app::{self, Addresses};
 use crate::config::{self, Config, Layers};
 use crate::service::admin::{Admin, Caller};
+use crate::service::meters::Meters;
 use crate::telemetry;
 
 /// Where the database is and how to answer.
@@ -50,8 +51,8 @@ impl AdminArgs {
         let random = Random::system()?;
         let storage = connect(&config, InstanceKind::Live, random.clone(), BatchObserver::silent()).await?;
         storage.check().await?;
-        let wechat = app::wechat(&config.wechat)?;
-        let desk = app::desk(&config, Clock::System, random, storage, wechat);
+        let wechat = app::wechat(&config.wechat, CallObserver::default())?;
+        let desk = app::desk(&config, (Clock::System, random), storage, wechat, Meters::new(Clock::System.now()));
         Ok(desk.serve(Caller::console()))
     }
 

@@ -3,14 +3,16 @@
 mod push;
 
 use clap::{Args, Subcommand};
-use wxgate_domain::{Slug, WechatAppid};
+use wxgate_domain::{Slug, Timestamp, WechatAppid};
 
 use self::push::PushCommand;
 use super::admin::{AdminArgs, SecretArgs};
+use super::api_security::ApiSecurityCommand;
 use super::{Failure, print};
 use crate::operation::Limit;
 use crate::operation::apps::{
-    AddApp, AppReply, ChangeApp, DisableApp, EnableApp, ListApps, RemoveApp, SetAppSecret, ShowApp, VerifyApp,
+    AddApp, AppCallsReply, AppReply, ChangeApp, DisableApp, EnableApp, KeyReply, ListApps, RemoveApp, SetAppSecret,
+    ShowApp, ShowAppCalls, VerifyApp,
 };
 use crate::operation::secret_text::SecretText;
 
@@ -51,6 +53,13 @@ enum Action {
     /// Ask WeChat whether it accepts the AppSecret; if so, the one before is forgotten.
     #[command(after_help = "Example:\n  wxgate app verify wx0123456789abcdef")]
     Verify(VerifyApp),
+    /// Show what a gateway has called of WeChat for a mini-program since it started, and what is left of a day's quota.
+    #[command(
+        after_help = "Example:\n  wxgate app calls wx0123456789abcdef --url https://admin.example.com --key-file key.txt --quota-of /wxa/business/getuserphonenumber\n\nGateways count for themselves: name the one to be asked with --url."
+    )]
+    Calls(ShowAppCalls),
+    /// Keys for calls of WeChat that are signed and encrypted.
+    ApiSecurity(ApiSecurityCommand),
     /// How it takes WeChat's message pushes: set, show, rotate, finish, remove.
     Push(PushCommand),
     /// Stop serving a mini-program, within two seconds.
@@ -109,6 +118,11 @@ impl AppCommand {
                 self.admin.tell_app(&app, "has a new AppSecret");
             }
             Action::Verify(verify) => self.admin.tell_app(&door.call(verify).await?, "WeChat was asked"),
+            Action::Calls(show) => {
+                let calls = door.call(show).await?;
+                if self.admin.json { print::json(&calls) } else { show_calls(&calls) }
+            }
+            Action::ApiSecurity(command) => command.run(&self.admin, &door).await?,
             Action::Push(push) => push.run(&self.admin, &door).await?,
             Action::Disable(disable) => self.admin.tell_app(&door.call(disable).await?, "disabled"),
             Action::Enable(enable) => self.admin.tell_app(&door.call(enable).await?, "enabled"),
@@ -125,7 +139,7 @@ impl AppCommand {
 }
 
 impl AdminArgs {
-    fn tell_app(&self, app: &AppReply, what: &str) {
+    pub(super) fn tell_app(&self, app: &AppReply, what: &str) {
         let state = app.secret.state.as_str();
         self.tell(app, || format!("app {} of tenant {}: {what}; AppSecret {state}", app.appid, app.tenant));
     }
@@ -145,7 +159,33 @@ fn show_app(app: &AppReply) {
     let before = app.secret.previous_fingerprint.as_deref();
     let before = before.map(|fingerprint| format!("; the one before is {fingerprint}")).unwrap_or_default();
     print::line(format!("AppSecret {} {}{before}", app.secret.fingerprint, app.secret.state.as_str()));
+    for (which, keys) in app.api_security.iter().flat_map(|keys| {
+        std::iter::once(("signs and encrypts", &keys.current))
+            .chain(keys.previous.as_ref().map(|keys| ("before that", keys)))
+    }) {
+        let key = |key: &KeyReply| format!("{} ({})", key.serial, key.fingerprint);
+        let (symmetric, private, certificate) =
+            (key(&keys.symmetric_key), key(&keys.private_key), key(&keys.certificate));
+        print::line(format!("{which}: symmetric key {symmetric}, private key {private}, certificate {certificate}"));
+    }
     print::fields(&app.policy);
+}
+
+fn show_calls(app: &AppCallsReply) {
+    let rows: Vec<_> =
+        app.calls.iter().map(|call| [call.interface.clone(), call.outcome.clone(), call.count.to_string()]).collect();
+    print::table(["INTERFACE", "OUTCOME", "CALLS"], &rows);
+    print::line(format!("since {}", Timestamp::from_millis(app.since.saturating_mul(1_000)).to_rfc3339()));
+    let Some(quota) = &app.quota else { return };
+    print::line(match (&quota.refused, quota.remain) {
+        (Some(refused), _) => format!("WeChat does not tell the quota of {}: {refused}", quota.interface),
+        (None, remain) => format!(
+            "{}: {} of {} calls are left today",
+            quota.interface,
+            remain.unwrap_or_default(),
+            quota.daily_limit.unwrap_or_default()
+        ),
+    });
 }
 
 fn cells(app: &AppReply) -> [String; 6] {

@@ -11,6 +11,7 @@ use clap::Args;
 use wxgate_crypto::{Random, Secret};
 use wxgate_domain::Clock;
 use wxgate_storage::InstanceKind;
+use wxgate_wechat_client::CallObserver;
 use wxgate_wechat_sim::{Simulator, SimulatorConfig};
 
 use self::data::DataFolder;
@@ -21,6 +22,7 @@ use crate::app::{self, Addresses, App, Parts, Sockets, listen};
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::service::admin::Caller;
+use crate::service::meters::Meters;
 use crate::telemetry;
 
 /// A complete trial: gateway, SQLite database and simulated WeChat, with two demo apps. Run it again, and all is kept.
@@ -76,8 +78,14 @@ impl Dev {
         let storage = admin::connect(&config, InstanceKind::Dev, random.clone(), metrics.batch_observer()).await?;
         storage.migrate().await?;
         storage.start().await?;
-        let wechat = app::wechat(&config.wechat)?;
-        let desk = app::desk(&config, Clock::System, random.clone(), storage.clone(), wechat);
+        let wechat = app::wechat(&config.wechat, CallObserver::default())?;
+        let desk = app::desk(
+            &config,
+            (Clock::System, random.clone()),
+            storage.clone(),
+            wechat,
+            Meters::new(Clock::System.now()),
+        );
         let admin = desk.serve(Caller::system());
         let admin_key = folder.admin_key(&admin).await?;
         let appids = seed::apps(&admin, self.apps, simulator.is_some(), &random).await?;

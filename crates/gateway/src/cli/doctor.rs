@@ -6,12 +6,14 @@ use clap::Args;
 use wxgate_crypto::Random;
 use wxgate_domain::Clock;
 use wxgate_storage::{BatchObserver, InstanceKind};
+use wxgate_wechat_client::CallObserver;
 
 use super::admin::{AdminArgs, connect};
 use super::{Failure, admin, print};
 use crate::config::Config;
 use crate::operation::doctor::Examine;
 use crate::service::admin::{Caller, Finding, Level};
+use crate::service::meters::Meters;
 use crate::{app, telemetry};
 
 /// Look at everything and say what to do: configuration, database, clock, keys, audit logs, and each app at WeChat.
@@ -79,8 +81,9 @@ async fn examine(config: &Config, findings: &mut Vec<Finding>) -> Result<(), Sto
     let storage = storage.map_err(|error| (error, reachable))?;
     let usable = storage.check().await;
     usable.map_err(|error| (error.into(), "nothing else can be looked at before this is mended"))?;
-    let wechat = app::wechat(&config.wechat).map_err(|error| (error.into(), "see [wechat] in the configuration"))?;
-    let desk = app::desk(config, Clock::System, random, storage.clone(), wechat);
+    let wechat = app::wechat(&config.wechat, CallObserver::default())
+        .map_err(|error| (error.into(), "see [wechat] in the configuration"))?;
+    let desk = app::desk(config, (Clock::System, random), storage.clone(), wechat, Meters::new(Clock::System.now()));
     let found = desk.serve(Caller::console()).examine().await.map_err(|error| (error.into(), reachable));
     storage.stop().await;
     findings.extend(found?);

@@ -14,11 +14,14 @@ use wxgate_wechat_client::{CallError, RefusedClass};
 use super::code::{Action, Code};
 use crate::service::access_tokens::TokenCallError;
 use crate::service::account::AccountError;
+use crate::service::broker::BrokerError;
 use crate::service::clients::ClientError;
 use crate::service::directory::DirectoryError;
 use crate::service::login::LoginError;
+use crate::service::merge::MergeError;
 use crate::service::refresh::RefreshError;
 use crate::service::revocations::RevocationsError;
+use crate::service::session_check::SessionCheckError;
 use crate::service::verified::Refused;
 
 /// An error of our API.
@@ -54,14 +57,14 @@ impl ApiError {
         Self { detail: Some(detail), ..self }
     }
 
+    /// The same error with members of its own (RFC 9457 section 3.2), which may be told this client alone.
+    pub(crate) fn telling(self, members: Map<String, Value>) -> Self {
+        Self { members: Members(members), ..self }
+    }
+
     /// An error that asks for something else than its code does.
     pub(crate) fn challenging(code: Code, challenge: &'static str) -> Self {
         Self { challenge: Some(challenge), ..Self::from(code) }
-    }
-
-    /// The same error with what else the client is told: extension members (RFC 9457 section 3.2).
-    pub(super) fn telling(self, members: Map<String, Value>) -> Self {
-        Self { members: Members(members), ..self }
     }
 
     /// The body of RFC 9457, as every route but the tutorial's answers.
@@ -74,8 +77,8 @@ impl ApiError {
             detail: self.detail.as_deref(),
             action: self.action,
             retry_after: self.retry_after,
-            members: &self.members,
             request_id,
+            members: &self.members.0,
         };
         self.respond("application/problem+json", serde_json::to_vec(&problem).unwrap_or_default())
     }
@@ -108,20 +111,21 @@ pub(super) struct Problem<'a> {
     action: Option<Action>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
+    request_id: &'a str,
+    /// Of some codes there is more to tell.
     #[serde(flatten)]
     #[schema(ignore)]
-    members: &'a Members,
-    request_id: &'a str,
+    members: &'a Map<String, Value>,
 }
 
-/// What else a client is told; a merge token may be among it, so it does not show in `Debug`.
-#[derive(Clone, Default, Serialize)]
+/// What more an error tells its client. A token may be among it, so it never gets into a log.
+#[derive(Default, Serialize)]
 #[serde(transparent)]
-pub(super) struct Members(Map<String, Value>);
+struct Members(Map<String, Value>);
 
 impl fmt::Debug for Members {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.write_str("Members")
     }
 }
 
@@ -232,6 +236,33 @@ impl From<TokenCallError> for ApiError {
     }
 }
 
+impl From<SessionCheckError> for ApiError {
+    fn from(error: SessionCheckError) -> Self {
+        match error {
+            SessionCheckError::Stale => Code::SessionKeyStale.into(),
+            SessionCheckError::TooOften(wait) => Self::from(Code::RateLimited).retry_after(wait.0),
+            SessionCheckError::Call(error) => error.into(),
+            SessionCheckError::Storage(StorageError::Busy | StorageError::Unavailable { .. })
+            | SessionCheckError::Lost => Self::caused(Code::Overloaded, error).retry_after(1),
+            SessionCheckError::Storage(_) => Self::caused(Code::Internal, error),
+        }
+    }
+}
+
+impl From<BrokerError> for ApiError {
+    fn from(error: BrokerError) -> Self {
+        match error {
+            BrokerError::NotGranted => Code::NotGranted.into(),
+            BrokerError::TooOften(wait) => Self::from(Code::RateLimited).retry_after(wait.0),
+            BrokerError::Token(error) => error.into(),
+            BrokerError::NotWritten(StorageError::Busy | StorageError::Unavailable { .. }) => {
+                Self::caused(Code::Overloaded, error).retry_after(1)
+            }
+            BrokerError::NotWritten(_) => Self::caused(Code::Internal, error),
+        }
+    }
+}
+
 /// How long WeChat's refusal asks to wait; ten minutes where it does not say.
 fn back_off(error: &CallError) -> u32 {
     let wait = if let CallError::Refused(refused) = error { refused.back_off() } else { None };
@@ -260,6 +291,21 @@ impl From<&TokenCallError> for Code {
                 RefusedClass::Misconfigured => Self::AppMisconfigured,
             },
         }
+    }
+}
+
+impl From<MergeError> for ApiError {
+    fn from(error: MergeError) -> Self {
+        let code = match error {
+            MergeError::Account(error) => return error.into(),
+            MergeError::App(error) => return error.into(),
+            MergeError::Other(error) => return error.into(),
+            MergeError::Token => Code::MergeTokenInvalid,
+            MergeError::OtherSide => Code::StepUpRequired,
+            MergeError::Stays(_) | MergeError::Stands(_) => Code::NotMergeable,
+            MergeError::NoMerge => Code::NotFound,
+        };
+        Self::caused(code, error)
     }
 }
 

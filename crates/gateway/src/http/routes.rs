@@ -10,8 +10,8 @@ use super::error::ApiError;
 use super::oauth::{introspect, revoke, token};
 use super::openapi::about::About;
 use super::{
-    admin, compat, decrypt, discovery, docs, erasure, forward_auth, health, jwks, login, logout, me, metrics, openapi,
-    phone, push, refresh, revocations, sessions, tutorial,
+    admin, broker, compat, decrypt, discovery, docs, erasure, forward_auth, health, jwks, links, login, logout, me,
+    merge, metrics, openapi, phone, push, refresh, revocations, session_check, sessions, tutorial,
 };
 use crate::operation::{self, Method, Operation};
 
@@ -32,8 +32,13 @@ pub(super) fn public() -> Vec<Endpoint> {
             .delete(erasure::delete, erasure::about),
         at("/v1/me/decrypt").post(decrypt::post, decrypt::about),
         at("/v1/me/phone").post(phone::post, phone::about_post).delete(phone::delete, phone::about_delete),
+        at("/v1/me/links").post(links::post, links::about),
+        at("/v1/me/merge").post(merge::post, merge::about),
         at("/v1/me/sessions").get(sessions::list, sessions::about_list),
         at("/v1/me/sessions/{sid}").delete(sessions::delete, sessions::about_delete),
+        at("/v1/me/session-check").post(session_check::post, session_check::about),
+        at("/v1/apps/{appid}/access-token").get(broker::get, broker::about),
+        at("/v1/apps/{appid}/access-token/dead").post(broker::post_dead, broker::about_dead),
         at("/v1/logout").post(logout::post, logout::about),
         at("/user/wxlogin").on(&["GET", "POST"], web::to(tutorial::answer), tutorial::about),
         at("/apps/{appid}/user/wxlogin").on(&["GET", "POST"], web::to(tutorial::answer), tutorial::about_with_appid),

@@ -1,5 +1,7 @@
 //! Mini-programs.
 
+mod api_security;
+mod calls;
 mod policy;
 mod push;
 mod secret;
@@ -14,6 +16,10 @@ use super::secret_text::SecretText;
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError, AppToAdd, Proof};
 
+pub(crate) use api_security::{
+    ApiSecurityReply, ForgetApiSecurity, ForgetPreviousApiSecurity, KeyReply, SetApiSecurity,
+};
+pub(crate) use calls::{AppCallsReply, ShowAppCalls};
 pub(crate) use policy::AppPolicyChange;
 pub(crate) use push::{FinishPush, PushReply, RemovePush, RotatePush, SetPush, ShowPush};
 pub(crate) use secret::{SecretReply, SetAppSecret, VerifyApp};
@@ -29,6 +35,10 @@ pub(super) fn all(visitor: &mut impl Visitor) {
     visitor.visit::<EnableApp>();
     visitor.visit::<DisableApp>();
     visitor.visit::<VerifyApp>();
+    visitor.visit::<ShowAppCalls>();
+    visitor.visit::<SetApiSecurity>();
+    visitor.visit::<ForgetApiSecurity>();
+    visitor.visit::<ForgetPreviousApiSecurity>();
     visitor.visit::<SetPush>();
     visitor.visit::<ShowPush>();
     visitor.visit::<RotatePush>();
@@ -58,6 +68,10 @@ pub(crate) struct AppReply {
     pub(crate) union_group_id: Option<String>,
     /// What may be known of its AppSecret.
     pub(crate) secret: SecretReply,
+    /// What may be known of the keys with which its calls are signed and encrypted; absent if they go out plain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) api_security: Option<ApiSecurityReply>,
     #[schema(value_type = Object)]
     pub(crate) policy: AppPolicy,
     pub(crate) created_at: i64,
@@ -74,6 +88,7 @@ impl AppReply {
             status: app.status,
             union_group_id: app.union_group.map(|group| group.to_string()),
             secret: app.secret.into(),
+            api_security: app.api_security.map(ApiSecurityReply::from),
             policy: app.policy,
             created_at: app.created_at.seconds(),
         }

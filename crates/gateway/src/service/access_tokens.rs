@@ -6,19 +6,24 @@
 mod error;
 mod holder;
 mod pause;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wxgate_crypto::Random;
-use wxgate_domain::{AppId, Clock, TenantId, Timestamp};
+use wxgate_crypto::{Digest, Random};
+use wxgate_domain::{AppId, Clock, TenantId, Timestamp, TokenSource};
+use wxgate_storage::Storage;
 use wxgate_wechat_client::{Access, CallError, Client, IssuedToken, RefusedClass, SecretSlot, TokenMode};
 
+pub(crate) use self::holder::Probe;
 use self::holder::{Follower, Holder, Lead, Standing};
 use super::directory::{ActiveApp, Directory};
+use super::signed_calls;
 use crate::metrics::Metrics;
 
 pub(crate) use self::error::TokenCallError;
@@ -45,28 +50,47 @@ const AT_ONCE: usize = 64;
 /// Holds the access_tokens of all apps.
 #[derive(Clone)]
 pub(crate) struct AccessTokens {
-    pub(crate) clock: Clock,
-    pub(crate) random: Random,
-    pub(crate) wechat: Client,
-    pub(crate) directory: Directory,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(super) clock: Clock,
+    random: Random,
+    wechat: Client,
+    directory: Directory,
+    pub(super) storage: Storage,
+    pub(super) metrics: Arc<Metrics>,
     /// Fetches under way, which outlive those who wait for them.
-    pub(crate) tasks: TaskTracker,
-    pub(crate) holders: Holders,
+    tasks: TaskTracker,
+    holders: Cache<(TenantId, AppId), Arc<Holder>>,
 }
 
-/// What is known of each app's token.
-#[derive(Clone)]
-pub(crate) struct Holders(Cache<(TenantId, AppId), Arc<Holder>>);
-
-impl Default for Holders {
-    fn default() -> Self {
-        Self(Cache::builder().max_capacity(HELD).time_to_idle(FORGOTTEN).build())
-    }
+/// What became of a token that somebody called dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// WeChat says so too: there is another one.
+    Replaced,
+    /// It works.
+    Alive,
+    /// It is not the one in use.
+    NotCurrent,
 }
 
 impl AccessTokens {
-    /// Makes a call with the app's token. If WeChat says that the token is dead, the call is made once more with another.
+    /// Holds no token yet.
+    pub(crate) fn new(
+        (clock, random): (Clock, Random),
+        (storage, directory): (Storage, Directory),
+        wechat: Client,
+        metrics: Arc<Metrics>,
+        tasks: TaskTracker,
+    ) -> Self {
+        let holders = Cache::builder().max_capacity(HELD).time_to_idle(FORGOTTEN).build();
+        Self { clock, random, wechat, directory, storage, metrics, tasks, holders }
+    }
+
+    /// Makes a call with the app's token, signed and encrypted if the app has keys for that. If WeChat says that the token is
+    /// dead, the call is made once more with another.
+    ///
+    /// Where the future must be `Send`, in a task say, `call` owns what it uses: `async move |access: Access<'_>| ...` over
+    /// clones. With references captured the compiler does not see that it is.
     ///
     /// # Errors
     /// [`TokenCallError`]: there is no token to be had, or the call failed.
@@ -76,14 +100,22 @@ impl AccessTokens {
         call: impl AsyncFn(Access<'_>) -> Result<T, CallError>,
     ) -> Result<T, TokenCallError> {
         let held = self.token(app).await?;
-        let result = call(Access::plain(&app.app.appid, &held.token)).await;
-        let is_dead = result.as_ref().is_err_and(CallError::token_is_dead);
-        if is_dead && self.bury(app, &held) {
+        let mut result = self.make(app, &held, &call).await;
+        if result.as_ref().is_err_and(CallError::token_is_dead) && self.bury(app, &held) {
             let held = self.token(app).await?;
-            let result = call(Access::plain(&app.app.appid, &held.token)).await;
-            return result.map_err(|error| TokenCallError::of_call(error, self.clock.now()));
+            result = self.make(app, &held, &call).await;
         }
         result.map_err(|error| TokenCallError::of_call(error, self.clock.now()))
+    }
+
+    async fn make<T>(
+        &self,
+        app: &ActiveApp,
+        held: &Held,
+        call: &impl AsyncFn(Access<'_>) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let plain = Access::plain(&app.app.appid, &held.token);
+        signed_calls::make(app.signed_calls.as_ref(), plain, self.clock.now(), call).await
     }
 
     /// The app's token: the one at hand, or the one that is being fetched.
@@ -114,26 +146,55 @@ impl AccessTokens {
         buried
     }
 
+    /// Whether a token that somebody calls dead may be looked into now: only the present one, once a minute.
+    pub(crate) fn probe(&self, app: &ActiveApp, digest: &Digest) -> Probe {
+        self.holder(app).probe(digest, self.clock.now())
+    }
+
+    /// Asks WeChat whether a token is dead, and fetches another one if so.
+    ///
+    /// # Errors
+    /// [`TokenCallError`]: WeChat does not say, or there is no other token to be had.
+    pub(crate) async fn look_into(&self, app: &Arc<ActiveApp>, held: &Held) -> Result<Verdict, TokenCallError> {
+        match self.wechat.check_token(&Access::plain(&app.app.appid, &held.token)).await {
+            Ok(()) => Ok(Verdict::Alive),
+            Err(error) if error.token_is_dead() && self.bury(app, held) => {
+                self.token(app).await?;
+                Ok(Verdict::Replaced)
+            }
+            Err(error) => Err(TokenCallError::of_call(error, self.clock.now())),
+        }
+    }
+
     fn holder(&self, app: &ActiveApp) -> Arc<Holder> {
-        self.holders.0.get_with((app.tenant.id(), app.app.id), Arc::default)
+        self.holders.get_with((app.tenant.id(), app.app.id), Arc::default)
     }
 
     /// Fetches a token, whoever still waits for it. If this dies, the lead says so.
     async fn fetch(self, app: Arc<ActiveApp>, lead: Lead) {
-        let asked_at = self.clock.now();
-        let asked = self.wechat.stable_token(&app.app.appid, &app.credential, TokenMode::Normal);
-        let issued = tokio::time::timeout(BUDGET, asked).await.unwrap_or(Err(CallError::Timeout));
-        let now = self.clock.now();
-        match issued {
-            Ok(issued) => {
-                self.note_slot(&app, issued.slot);
-                lead.settle(&self.held(issued, asked_at), now);
+        let fetched = async {
+            match app.app.policy.access_token {
+                TokenSource::Stable => self.stable(&app).await,
+                TokenSource::Legacy => self.shared(&app, lead.unwanted()).await,
             }
+        };
+        let fetched = tokio::time::timeout(BUDGET, fetched).await.unwrap_or(Err(CallError::Timeout));
+        let now = self.clock.now();
+        match fetched {
+            Ok(held) => lead.settle(&held, now),
             Err(error) => {
                 tell_operator(&app, &error);
                 lead.fail(&error, &app.app.secret.fingerprint, now);
             }
         }
+    }
+
+    /// The token that is the same for all who ask. Never forced: that would take it away from them.
+    async fn stable(&self, app: &ActiveApp) -> Result<Arc<Held>, CallError> {
+        let asked_at = self.clock.now();
+        let issued = self.wechat.stable_token(&app.app.appid, &app.credential, TokenMode::Normal).await?;
+        self.note_slot(app, issued.slot);
+        Ok(self.held(issued, asked_at))
     }
 
     /// A token with the moments at which it is replaced and no longer used.
@@ -162,7 +223,7 @@ impl AccessTokens {
     /// Begins to fetch the tokens that are due.
     fn refresh_due(&self) {
         let now = self.clock.now();
-        let due = self.holders.0.iter().filter_map(|(app, holder)| Some((*app, holder.due(now)?)));
+        let due = self.holders.iter().filter_map(|(app, holder)| Some((*app, holder.due(now)?)));
         for ((tenant, app), lead) in due.take(AT_ONCE) {
             let tokens = self.clone();
             self.tasks.spawn(async move {
@@ -201,3 +262,6 @@ fn tell_operator(app: &ActiveApp, error: &CallError) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

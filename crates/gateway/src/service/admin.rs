@@ -10,6 +10,7 @@ mod doctor;
 mod forward_auth_policies;
 mod jobs;
 mod master_keys;
+mod merges;
 mod once;
 mod restore;
 mod service_clients;
@@ -26,14 +27,14 @@ use std::sync::atomic::AtomicBool;
 
 use wxgate_crypto::{KeyId, Random};
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, DataKeyPurpose, JobId, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId,
-    SessionId, Slug, TenantId, UserId, WeakPushToken, WechatAppid,
+    AdminKeyId, AdminScope, Clock, DataKeyPurpose, JobId, KeyMoveError, MalformedPolicy, MergeCandidateId, MergeId,
+    PolicyName, ServiceClientId, SessionId, Slug, TenantId, UserId, WeakPushToken, WechatAppid,
 };
-use wxgate_storage::{AudienceUse, GroupMembers, Storage, StorageError};
+use wxgate_storage::{AudienceUse, GroupMembers, NotMerged, NotUnmerged, Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
 use wxgate_wechat_client::Client;
 
-pub(crate) use apps::{AppToAdd, Proof, PushToSet};
+pub(crate) use apps::{AppToAdd, GivenKeys, Proof, PushToSet};
 pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use doctor::{Finding, Level};
@@ -43,6 +44,7 @@ pub(crate) use state::{Applied, MadeClient, Planned, StateError, Verb};
 pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 
+use super::meters::Meters;
 use super::signing_keys::{SigningKeyError, SigningKeys};
 use crate::master_keys::{FolderError, MasterKeys};
 
@@ -61,6 +63,8 @@ pub(crate) struct Desk {
     pub(crate) public_url: Arc<str>,
     /// How often each key was refused something lately.
     pub(crate) refusals: Arc<Refusals>,
+    /// What this process called of WeChat.
+    pub(crate) meters: Arc<Meters>,
 }
 
 impl Desk {
@@ -99,6 +103,14 @@ pub(crate) enum AdminError {
     WhichTenant,
     #[error("the tenant {0} has no user {1}")]
     NoUser(Slug, UserId),
+    #[error("the tenant {0} has no merge {1} that was not undone; `wxgate merge list --tenant {0}` shows them")]
+    NoMerge(Slug, MergeId),
+    #[error("the tenant {0} has no merge candidate {1}; `wxgate merge candidates --tenant {0}` shows them")]
+    NoCandidate(Slug, MergeCandidateId),
+    #[error("they stay two: {0}")]
+    NotMerged(NotMerged),
+    #[error("they stay one: {0}")]
+    NotUnmerged(NotUnmerged),
     #[error("name a user in one way: id, appid with openid, unionid, or external_id")]
     WhichUser,
     #[error("at most {MOST_ROWS} rows come in at once")]
@@ -148,6 +160,14 @@ pub(crate) enum AdminError {
     SecretShape,
     #[error("a phone number is written with a plus and its country code, such as +8613800138000")]
     PhoneShape,
+    #[error(
+        "each key comes with its serial, and the first time all three are needed: symmetric key, private key, certificate"
+    )]
+    KeysIncomplete,
+    #[error(
+        "the symmetric key is 32 bytes in base64, the private key RSA with at least 2048 bits as PEM, the certificate WeChat's as PEM; one of them is not"
+    )]
+    KeysRefused,
     #[error("the app {0} takes no pushes; `wxgate app push set {0}` sets them up")]
     NoPush(WechatAppid),
     #[error(transparent)]
@@ -239,6 +259,8 @@ impl AdminError {
                 | Self::NoServiceClient(_)
                 | Self::NoUser(..)
                 | Self::NoSession(..)
+                | Self::NoMerge(..)
+                | Self::NoCandidate(..)
                 | Self::NoUnionGroup(..)
                 | Self::NoAdminKey(_)
         )

@@ -18,6 +18,7 @@ use wxgate_token::{Issuer, Jwks, KeyRing};
 use self::freshness::Freshness;
 pub(crate) use self::freshness::{AsOf, TenantChanges};
 use super::clients::{KnownClient, TenantClients};
+use super::signed_calls::SignedCalls;
 
 /// How long a row is believed without asking again; changes are heard of much earlier.
 const POSITIVE: Duration = Duration::from_mins(1);
@@ -37,6 +38,8 @@ pub(crate) struct ActiveApp {
     pub(crate) app: App,
     pub(crate) tenant: Arc<KnownTenant>,
     pub(crate) credential: Credential,
+    /// The keys of an app whose calls are signed and encrypted.
+    pub(crate) signed_calls: Option<SignedCalls>,
     /// Whether somebody notes already what WeChat said about the secret, until this is read anew.
     pub(crate) secret_noted: AtomicBool,
 }
@@ -308,10 +311,13 @@ impl Directory {
         let Some(tenant) = self.tenant(&stored.tenant.slug).await? else { return Ok(None) };
         let enabled = stored.app.status == AppStatus::Enabled && stored.tenant.status == TenantStatus::Active;
         let id = (stored.app.tenant, stored.app.id);
+        // Whoever stored them has read them.
+        let signed_calls = SignedCalls::of(&stored.api_security).map_err(|error| unavailable(&error))?;
         let active = Arc::new(ActiveApp {
             app: stored.app,
             tenant,
             credential: stored.credential,
+            signed_calls,
             secret_noted: AtomicBool::new(false),
         });
         let found = Arc::new(FoundApp { active, enabled, as_of });

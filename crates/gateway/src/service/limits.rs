@@ -47,6 +47,12 @@ const CLIENT_FAILURES: u32 = 10;
 /// Admin keys of an address in a minute that are not ours, before they are answered with 429.
 const ADMIN_KEY_FAILURES: u32 = 10;
 
+/// Access_tokens that a service client asks for in a second, and at once. A service that keeps what it gets asks rarely.
+const BROKERED: (u32, u32) = (10, 100);
+
+/// Questions to WeChat about one user in a minute, beside logins: each counts against the app's quota.
+const QUESTIONS: u32 = 10;
+
 /// How long a rejected code is held against an address.
 const SUSPICION: Duration = Duration::from_mins(5);
 
@@ -64,6 +70,13 @@ type Caller = (AppId, IpAddr);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait(pub(crate) u32);
 
+impl Wait {
+    /// A wait in whole seconds, at least one.
+    pub(crate) fn of(left: Duration) -> Self {
+        Self(u32::try_from(left.as_millis().div_ceil(1_000).max(1)).unwrap_or(u32::MAX))
+    }
+}
+
 /// All buckets of this process.
 #[derive(Debug)]
 pub(crate) struct Limits {
@@ -75,6 +88,8 @@ pub(crate) struct Limits {
     openids: Cache<u32, Arc<Buckets<(AppId, OpenId)>>>,
     client_failures: Buckets<(TenantId, ServiceClientId)>,
     admin_key_failures: Buckets<IpAddr>,
+    brokered: Buckets<(TenantId, ServiceClientId)>,
+    questions: Buckets<(AppId, OpenId)>,
     /// Rejected codes, less successes; below zero is credit.
     standing: Cache<Caller, Arc<AtomicI32>>,
     undecided: Mutex<HashMap<Caller, i32>>,
@@ -101,6 +116,8 @@ impl Limits {
             openids: Cache::builder().max_capacity(POLICIES).build(),
             client_failures: buckets(Quota::per_minute(positive(CLIENT_FAILURES))),
             admin_key_failures: buckets(Quota::per_minute(positive(ADMIN_KEY_FAILURES))),
+            brokered: buckets(quota(BROKERED.0, BROKERED.1)),
+            questions: buckets(Quota::per_minute(positive(QUESTIONS))),
             standing: Cache::builder().max_capacity(REMEMBERED).time_to_idle(SUSPICION).build(),
             undecided: Mutex::default(),
         }
@@ -143,6 +160,16 @@ impl Limits {
         self.client_failures.check_key(&(tenant, client)).map_err(|until| self.wait(&until))
     }
 
+    /// Counts an access_token that a service client asks for.
+    pub(crate) fn brokered(&self, tenant: TenantId, client: ServiceClientId) -> Result<(), Wait> {
+        self.brokered.check_key(&(tenant, client)).map_err(|until| self.wait(&until))
+    }
+
+    /// Counts a question to WeChat about a user.
+    pub(crate) fn question(&self, app: &App, openid: &OpenId) -> Result<(), Wait> {
+        self.questions.check_key(&(app.id, openid.clone())).map_err(|until| self.wait(&until))
+    }
+
     /// Counts an admin key of an address that is none.
     pub(crate) fn admin_key_failure(&self, address: IpAddr) -> Result<(), Wait> {
         self.admin_key_failures.check_key(&address).map_err(|until| self.wait(&until))
@@ -157,6 +184,10 @@ impl Limits {
         self.client_failures.shrink_to_fit();
         self.admin_key_failures.retain_recent();
         self.admin_key_failures.shrink_to_fit();
+        self.brokered.retain_recent();
+        self.brokered.shrink_to_fit();
+        self.questions.retain_recent();
+        self.questions.shrink_to_fit();
         for (_, openids) in &self.openids {
             openids.retain_recent();
             openids.shrink_to_fit();
@@ -285,6 +316,7 @@ mod tests {
                 fingerprint: SecretFingerprint::of(&"secret".parse().unwrap(), &key),
                 previous: None,
             },
+            api_security: None,
             created_at: now,
         }
     }

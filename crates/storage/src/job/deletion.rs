@@ -14,7 +14,7 @@ use crate::tx;
 
 /// Every table with rows of tenants, each before those that its rows refer to, and a column by which some of a tenant's
 /// rows can be named. (`change` is not here: others must still hear of what it says.)
-const TABLES: [(&str, &str); 32] = [
+const TABLES: [(&str, &str); 33] = [
     ("delivery", "event_id"),
     ("outbox", "id"),
     ("webhook_turn", "webhook_id"),
@@ -30,6 +30,7 @@ const TABLES: [(&str, &str); 32] = [
     ("identity", "id"),
     ("user", "id"),
     ("tombstone", "digest"),
+    ("access_token", "app_id"),
     ("push_mark", "mark"),
     ("push_setting", "id"),
     ("app", "id"),

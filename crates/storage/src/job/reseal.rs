@@ -36,11 +36,11 @@ enum Key {
 
 impl Key {
     fn of(row: &QueryResult, column: &SealedColumn) -> Result<Self, StorageError> {
-        if column.row == "id" { Ok(Self::Id(get(row, 0)?)) } else { Ok(Self::Name(get(row, 0)?)) }
+        if column.is_by_id() { Ok(Self::Id(get(row, 0)?)) } else { Ok(Self::Name(get(row, 0)?)) }
     }
 
     fn first(column: &SealedColumn) -> Self {
-        if column.row == "id" { Self::Id(Uuid::nil()) } else { Self::Name(Vec::new()) }
+        if column.is_by_id() { Self::Id(Uuid::nil()) } else { Self::Name(Vec::new()) }
     }
 
     fn value(&self) -> Value {

@@ -99,7 +99,7 @@ impl TenantScope {
         Ok(ring)
     }
 
-    async fn session_key(&self, row: &QueryResult) -> Result<SessionKey, StorageError> {
+    pub(super) async fn session_key(&self, row: &QueryResult) -> Result<SessionKey, StorageError> {
         let (session, sealed): (Uuid, Vec<u8>) = (get(row, 0)?, get(row, 1)?);
         let place = session_key_place(self.tenant, session.as_bytes());
         let opened = self.storage.core.open(&place, sealed).await?;
@@ -128,6 +128,7 @@ fn opened_of(session: SessionId, row: &QueryResult) -> Result<OpenedSession, Sto
         unionid: unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?,
         phone: None,
         is_new: user.created_at == opened_at && identity_since == opened_at,
+        candidate: None,
         mac_key: unsigned(get(row, AFTER_PHONE + 3)?, "session", "mac_key")?,
         opened_at,
         user,

@@ -1,5 +1,6 @@
 //! Apps and their secrets.
 
+mod api_security;
 mod removal;
 mod secrets;
 mod write;
@@ -10,8 +11,8 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 use wxgate_crypto::{Place, Sealed, Secret};
 use wxgate_domain::{
-    App, AppId, AppPolicy, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState, SecretStatus, Tenant,
-    TenantId, TenantStatus, Timestamp, UnionGroupId, WechatAppid,
+    ApiSecuritySet, App, AppId, AppPolicy, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState,
+    SecretStatus, Tenant, TenantId, TenantStatus, Timestamp, UnionGroupId, WechatAppid,
 };
 
 use super::{ascii, tenants, unsigned};
@@ -40,6 +41,8 @@ pub struct StoredApp {
     pub tenant: Tenant,
     /// Its AppSecret, opened.
     pub credential: Credential,
+    /// Its keys, if its calls are signed and encrypted: those in use, then those before.
+    pub api_security: Vec<ApiSecuritySet>,
 }
 
 fn place<'a>(tenant: Uuid, column: &'static str, id: &'a Uuid) -> Place<'a> {
@@ -56,6 +59,7 @@ fn of_row(row: app::Model, keys: &TenantKeys) -> Result<(App, Credential), Stora
         fingerprint: SecretFingerprint::of(current, &keys.digest),
         previous: previous.as_ref().map(|previous| SecretFingerprint::of(previous, &keys.digest)),
     };
+    let api_security = api_security::state(&api_security::sets(&row, keys)?, keys);
     let app = App {
         id: row.id.into(),
         tenant: row.tenant_id.into(),
@@ -66,6 +70,7 @@ fn of_row(row: app::Model, keys: &TenantKeys) -> Result<(App, Credential), Stora
         policy: AppPolicy::from_json(&row.policy).map_err(|_| StorageError::inconsistent("app", "policy"))?,
         sessions_epoch: unsigned(row.sessions_epoch, "app", "sessions_epoch")?,
         secret,
+        api_security,
         created_at: Timestamp::from_millis(row.created_at),
     };
     Ok((app, credential))
@@ -149,8 +154,9 @@ impl AllApps {
             };
             owners.insert(id, tenant.clone());
             let keys = core.keys_with(id, Sealed::parse(row.secret.clone())?.key_id()).await?;
+            let api_security = api_security::sets(&row, &keys)?;
             let (app, credential) = of_row(row, &keys)?;
-            stored.push(StoredApp { app, tenant, credential });
+            stored.push(StoredApp { app, tenant, credential, api_security });
         }
         Ok(stored)
     }

@@ -186,7 +186,7 @@ pub(crate) async fn uses(tx: &Tx, tenant: TenantId, name: &str) -> Result<Vec<Au
     for row in clients.all(&tx.tx).await? {
         let policy = ServiceClientPolicy::from_json(&row.policy);
         let policy = policy.map_err(|_| StorageError::inconsistent("service_client", "policy"))?;
-        if policy.named_audiences().any(|audience| audience.as_str() == name) {
+        if policy.named().any(|own| own == name) {
             uses.push(AudienceUse::ServiceClient(ascii(row.id, "service_client", "id")?));
         }
     }

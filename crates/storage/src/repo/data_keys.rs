@@ -26,10 +26,20 @@ pub(crate) struct SealedColumn {
     pub(crate) row: &'static str,
 }
 
+impl SealedColumn {
+    /// Whether one of our ids names the row; other names are bytes.
+    pub(crate) fn is_by_id(&self) -> bool {
+        matches!(self.row, "id" | "app_id")
+    }
+}
+
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 13] = [
+pub(crate) const SEALED: [SealedColumn; 16] = [
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
+    SealedColumn { table: "app", column: "api_security", row: "id" },
+    SealedColumn { table: "app", column: "previous_api_security", row: "id" },
+    SealedColumn { table: "access_token", column: "sealed", row: "app_id" },
     SealedColumn { table: "signing_key", column: "private", row: "kid" },
     SealedColumn { table: "push_setting", column: "token", row: "id" },
     SealedColumn { table: "push_setting", column: "aes_key", row: "id" },

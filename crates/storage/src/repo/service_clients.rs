@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
 use wxgate_crypto::Digest;
 use wxgate_domain::service_client::MAX_OVERLAP;
 use wxgate_domain::{
-    Audience, ClientSecret, SecretDigests, ServiceClient, ServiceClientId, ServiceClientPolicy, TenantId, Timestamp,
+    ClientSecret, SecretDigests, ServiceClient, ServiceClientId, ServiceClientPolicy, TenantId, Timestamp,
 };
 
 use super::{ascii, audiences};
@@ -150,7 +150,7 @@ impl<'a> TxServiceClients<'a> {
         if of_tenant::<service_client::Entity>(self.tenant).count(tx).await? >= MOST {
             return Err(StorageError::Full { table: "service_client" });
         }
-        let named: Vec<_> = policy.named_audiences().map(Audience::as_str).collect();
+        let named: Vec<_> = policy.named().collect();
         audiences::must_be_owned(self.tx, self.tenant, &named).await?;
         let secret = ClientSecret::generate(&core.random);
         let added = ServiceClient {
@@ -216,7 +216,7 @@ impl<'a> TxServiceClients<'a> {
         let row = self.of_id(id).lock_exclusive().one(tx).await.map_err(StorageError::from)?;
         let client = of_row(row.ok_or(StorageError::NotFound)?)?;
         let (name, policy) = change(client.clone())?;
-        let named: Vec<_> = policy.named_audiences().map(Audience::as_str).collect();
+        let named: Vec<_> = policy.named().collect();
         audiences::must_be_owned(self.tx, self.tenant, &named).await?;
         let row = service_client::ActiveModel {
             name: Set(name.clone()),

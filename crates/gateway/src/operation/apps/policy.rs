@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AppPolicy, Audience, ClientProfile, Scope};
+use wxgate_domain::{AppPolicy, Audience, ClientProfile, Scope, TokenSource};
 
 /// What is to be changed of what a mini-program tunes; what is left out stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize, ToSchema)]
@@ -44,6 +44,10 @@ pub(crate) struct AppPolicyChange {
     /// Logins at once of the whole app, 1 to 100000.
     #[arg(long, value_name = "N")]
     pub(crate) request_burst: Option<u32>,
+    /// Where its access_token comes from: `stable`, or `legacy` if it is shared with a system that knows no other.
+    #[arg(long, value_name = "SOURCE")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) access_token: Option<TokenSource>,
     /// Which clients it has: `native`, or a name in docs/compatibility.md.
     #[arg(long, value_name = "NAME")]
     #[schema(value_type = Option<String>)]
@@ -68,6 +72,7 @@ impl AppPolicyChange {
             phone_codes_per_day: self.phone_codes_per_day.unwrap_or(policy.phone_codes_per_day),
             requests_per_second: self.requests_per_second.unwrap_or(policy.requests_per_second),
             request_burst: self.request_burst.unwrap_or(policy.request_burst),
+            access_token: self.access_token.unwrap_or(policy.access_token),
             logins_per_minute: self.logins_per_minute.unwrap_or(policy.logins_per_minute),
             profile: self.profile.unwrap_or(policy.profile),
             always_ok: self

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{Audience, Network, Scope, ServiceClientPolicy};
+use wxgate_domain::{Audience, Network, Scope, ServiceClientPolicy, WechatAppid};
 
 /// What is to be changed of what a service client may do; what is left out stays. Each list has at most 20 entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize, ToSchema)]
@@ -29,6 +29,11 @@ pub(crate) struct ClientPolicyChange {
     /// It may follow the feed of revocations; `--feed=false` takes that back.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) feed: Option<bool>,
+    /// The appid of a mini-program of the tenant whose access_token it may have, instead of all before. Give it once for
+    /// each.
+    #[arg(long = "access-token", value_name = "APPID")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub(crate) access_tokens: Option<Vec<WechatAppid>>,
     /// An address or network that it may come from, instead of all before; anywhere if none is given. Give it once for
     /// each.
     #[arg(long = "address", value_name = "CIDR")]
@@ -46,6 +51,7 @@ impl ClientPolicyChange {
             exchange_to: self.exchange_to.unwrap_or(policy.exchange_to),
             introspect: self.introspect.unwrap_or(policy.introspect),
             feed: self.feed.unwrap_or(policy.feed),
+            access_tokens: self.access_tokens.unwrap_or(policy.access_tokens),
             addresses: self.addresses.unwrap_or(policy.addresses),
         }
     }

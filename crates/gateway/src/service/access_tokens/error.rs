@@ -5,6 +5,8 @@ use std::time::Duration;
 use wxgate_domain::Timestamp;
 use wxgate_wechat_client::{CallError, Refused, RefusedClass};
 
+use crate::service::limits::Wait;
+
 /// Why a call that needs an access_token failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum TokenCallError {
@@ -25,8 +27,7 @@ const STILL_DEAD: u32 = 30;
 impl TokenCallError {
     /// No token for so long; at least a second.
     pub(super) fn unavailable(wait: Duration) -> Self {
-        let seconds = wait.as_millis().div_ceil(1_000).max(1);
-        Self::Unavailable { retry_after: u32::try_from(seconds).unwrap_or(u32::MAX) }
+        Self::Unavailable { retry_after: Wait::of(wait).0 }
     }
 
     /// What a call that failed means.

@@ -20,6 +20,9 @@ const EN_ROUTE: Duration = Duration::from_secs(10);
 /// How long a token that was called dead, and that WeChat gives all the same, is not asked about again.
 const GIVEN_AGAIN: Duration = Duration::from_secs(30);
 
+/// How often somebody's word that a token is dead is looked into.
+const BETWEEN_PROBES: Duration = Duration::from_mins(1);
+
 /// A token that is held, and its moments.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -54,6 +57,19 @@ struct State {
     buried: Option<(Digest, Timestamp)>,
     /// Whether somebody used the token that is held.
     used: bool,
+    /// When somebody's word that it is dead was looked into.
+    probed_at: Option<Timestamp>,
+}
+
+/// Whether a token that somebody calls dead may be looked into.
+#[derive(Debug)]
+pub(crate) enum Probe {
+    /// It is not the one that is held.
+    NotCurrent,
+    /// Not for so long: it was a moment ago.
+    TooSoon(Duration),
+    /// Now.
+    Now(Arc<Held>),
 }
 
 /// What a caller may do.
@@ -111,9 +127,17 @@ impl Holder {
         true
     }
 
-    /// The token that is held, if it is this one.
-    pub(super) fn is_current(&self, digest: &Digest) -> Option<Arc<Held>> {
-        self.state().held.as_ref().filter(|held| held.token.digest() == *digest).cloned()
+    /// Whether a token that somebody calls dead may be looked into now.
+    pub(super) fn probe(&self, digest: &Digest, now: Timestamp) -> Probe {
+        let mut state = self.state();
+        let Some(held) = state.held.as_ref().filter(|held| held.token.digest() == *digest).cloned() else {
+            return Probe::NotCurrent;
+        };
+        if let Some(until) = state.probed_at.map(|at| at.plus(BETWEEN_PROBES)).filter(|until| now < *until) {
+            return Probe::TooSoon(until.since(now));
+        }
+        state.probed_at = Some(now);
+        Probe::Now(held)
     }
 
     fn lead(self: &Arc<Self>, state: &mut State) -> (Lead, Follower) {
@@ -138,6 +162,13 @@ pub(super) struct Lead {
 }
 
 impl Lead {
+    /// The token that another one must take the place of, if any.
+    pub(super) fn unwanted(&self) -> Option<Digest> {
+        let state = self.holder.state();
+        let held = state.held.as_ref().map(|held| held.token.digest());
+        held.or_else(|| state.buried.as_ref().map(|(buried, _)| *buried))
+    }
+
     /// There is a token.
     pub(super) fn settle(mut self, held: &Arc<Held>, now: Timestamp) {
         self.end(Ok(held.clone()), |state| {

@@ -1,5 +1,7 @@
 //! Mini-programs.
 
+mod api_security;
+pub(super) mod calls;
 mod push;
 mod removal;
 mod secrets;
@@ -9,6 +11,7 @@ use wxgate_storage::{AppChange, NewApp, StorageError};
 
 use super::{Admin, AdminError, Event, checked};
 
+pub(crate) use api_security::GivenKeys;
 pub(crate) use push::PushToSet;
 pub(crate) use secrets::Proof;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wxgate_domain::{Audience, ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Tenant};
+use wxgate_domain::{ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Tenant};
 use wxgate_storage::StorageError;
 
 use super::{Admin, AdminError, Event, checked, taken};
@@ -16,7 +16,7 @@ impl Admin {
         policy: ServiceClientPolicy,
     ) -> Result<(ServiceClient, ClientSecret), AdminError> {
         let (name, policy) = (checked(name.to_owned())?, policy.checked()?);
-        let named: Vec<_> = policy.named_audiences().cloned().collect();
+        let named: Vec<_> = policy.named().map(str::to_owned).collect();
         let tx = self.storage.begin().await?;
         let added = tx.tenant(tenant.id).service_clients().add(&name, policy).await;
         let meaning = |error| match error {
@@ -28,7 +28,7 @@ impl Admin {
                 self.commit(tx, Event::of(tenant.id, "service-client.create", &added.0.id)).await?;
                 Ok(added)
             }
-            Err(error) => Err(self.not_owned(tenant, named.iter().map(Audience::as_str), error).await),
+            Err(error) => Err(self.not_owned(tenant, named.iter().map(String::as_str), error).await),
         }
     }
 
@@ -43,7 +43,7 @@ impl Admin {
             let (name, policy) = change(before)?;
             let (name, policy) = (checked(name)?, policy.checked()?);
             wanted.clone_from(&name);
-            named.extend(policy.named_audiences().cloned());
+            named.extend(policy.named().map(str::to_owned));
             Ok::<_, AdminError>((name, policy))
         };
         let tx = self.storage.begin().await?;
@@ -58,7 +58,7 @@ impl Admin {
             }
             Err(error) => {
                 drop(tx);
-                Err(self.not_owned(tenant, named.iter().map(Audience::as_str), error).await)
+                Err(self.not_owned(tenant, named.iter().map(String::as_str), error).await)
             }
         }
     }

@@ -3,7 +3,7 @@
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use uuid::Uuid;
 use wxgate_domain::{
-    App, AppId, AppPolicy, AppSecret, AppStatus, RevokedSubject, SecretFingerprint, SecretState, SecretStatus,
+    App, AppId, AppPolicy, AppSecret, AppStatus, RevokedSubject, SecretFingerprint, SecretState, SecretStatus, Task,
     TenantId, UnionGroupId, WechatAppid,
 };
 
@@ -97,6 +97,7 @@ impl<'a> TxApps<'a> {
             policy: new.policy,
             sessions_epoch: 0,
             secret: SecretStatus { state, changed_at: None, fingerprint, previous: None },
+            api_security: None,
             created_at: now,
         };
         let row = app::ActiveModel {
@@ -113,6 +114,9 @@ impl<'a> TxApps<'a> {
             created_at: Set(now.millis()),
             secret_state: Set(state.as_str().to_owned()),
             secret_changed_at: Set(None),
+            api_security: Set(None),
+            previous_api_security: Set(None),
+            api_security_changed_at: Set(None),
         };
         app::Entity::insert(row).exec_without_returning(tx).await?;
         self.tx.record(ChangeKind::App, self.tenant, Some(added.id.uuid())).await?;
@@ -120,7 +124,8 @@ impl<'a> TxApps<'a> {
         Ok(added)
     }
 
-    /// Changes an app: `change` gets it as it is and says how it is to be, under the row's lock.
+    /// Changes an app: `change` gets it as it is and says how it is to be, under the row's lock. If it is bound to another
+    /// union group, a job joins its users to that.
     ///
     /// # Errors
     /// What `change` fails with; [`StorageError::NotFound`] if the tenant has no such app or union group, or does not own
@@ -142,6 +147,11 @@ impl<'a> TxApps<'a> {
             ..Default::default()
         };
         self.update(app.id.uuid(), row).await?;
+        if let Some(group) = union_group.filter(|_| union_group != app.union_group) {
+            // Whoever was known by a unionid before is found by it in the group only after this.
+            let task = Task::UnionJoin { app: app.id, group };
+            self.tx.jobs().add(Some(self.tenant), task).await?;
+        }
         Ok(App { name, union_group, policy, ..app })
     }
 

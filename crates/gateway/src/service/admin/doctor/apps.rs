@@ -4,10 +4,12 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use wxgate_crypto::encoding;
 use wxgate_domain::{AppSecret, AppStatus, Credential, LoginCode, WechatAppid};
-use wxgate_wechat_client::{CallError, ExchangeError, RejectedClass, TokenMode};
+use wxgate_wechat_client::{Access, CallError, ExchangeError, RejectedClass, TokenMode};
 
+use super::super::apps::calls::in_words;
 use super::super::{Admin, AdminError};
 use super::Finding;
+use crate::service::signed_calls::SignedCalls;
 
 /// Apps that are looked at beside each other.
 const AT_ONCE: usize = 4;
@@ -55,7 +57,33 @@ impl Admin {
             }
             Err(error) => Finding::problem(subject, format!("gets no access_token: {error}"), AGAIN),
         });
+        if let Some(signed) = SignedCalls::of(&found.api_security).ok().flatten() {
+            findings.push(self.signed_calls(appid, &found.credential, &signed).await);
+        }
         Ok(findings)
+    }
+
+    /// A call that changes nothing, signed and encrypted.
+    async fn signed_calls(&self, appid: &WechatAppid, credential: &Credential, signed: &SignedCalls) -> Finding {
+        let subject = format!("app {appid}");
+        let asked = async {
+            let issued = self.wechat.stable_token(appid, credential, TokenMode::Normal).await?;
+            let path = SIGNED_INTERFACE.parse().map_err(|_| CallError::Unavailable)?;
+            let wechat = self.wechat.clone();
+            let ask = async move |access: Access<'_>| wechat.daily_quota(&access, &path).await;
+            signed.make(Access::plain(appid, &issued.token), self.clock.now(), &ask).await
+        };
+        match asked.await {
+            Ok(_) if signed.certificate_ends() => {
+                let advice = "give the new one from WeChat's console with `wxgate app api-security set`";
+                Finding::advice(subject, "WeChat is about to replace the certificate that signs its answers", advice)
+            }
+            Ok(_) => Finding::ok(subject, "its signed and encrypted calls are accepted"),
+            Err(error) => {
+                let advice = "compare keys and serials with WeChat's console: `wxgate app show` has their fingerprints";
+                Finding::problem(subject, format!("its signed calls fail: {}", in_words(&error)), advice)
+            }
+        }
     }
 
     /// WeChat looks at the secret before it looks at the code: a code of nobody's is refused, and says all.
@@ -87,6 +115,9 @@ impl Admin {
         }
     }
 }
+
+/// An interface that takes signed calls, to ask about its quota.
+const SIGNED_INTERFACE: &str = "/wxa/business/getuserphonenumber";
 
 const AGAIN: &str = "look again in a minute; if it stays so, see whether this machine reaches api.weixin.qq.com";
 

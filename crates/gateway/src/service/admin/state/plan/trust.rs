@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use wxgate_domain::{Audience, ForwardAuthPolicy, Scope};
+use wxgate_domain::{ForwardAuthPolicy, Scope};
 use wxgate_storage::NewForwardAuthPolicy;
 
 use super::super::super::{Admin, AdminError, checked};
@@ -58,7 +58,7 @@ impl Plan {
             let name = self.checked(&place, checked(name));
             let policy = self.checked(&format!("{place}.policy"), policy.checked());
             let (Some(name), Some(policy)) = (name, policy) else { continue };
-            self.owns(&format!("{place}.policy"), policy.named_audiences().map(Audience::as_str), owned);
+            self.owns(&format!("{place}.policy"), policy.named(), owned);
             match present.into_iter().flat_map(|p| &p.clients).find(|known| known.name == name) {
                 None => self.step(Verb::Create, "service client", &name.clone(), Act::AddClient(name, policy)),
                 Some(known) if known.policy == policy => self.step(Verb::Keep, "service client", &name, Act::Nothing),

@@ -1,0 +1,59 @@
+//! `POST /v1/me/session-check`: whether the user's session_key is still WeChat's.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::code::Code;
+use super::error::ApiError;
+use super::extract::bearer::User;
+use super::extract::body::JsonBody;
+use super::openapi::about::{self, About};
+use crate::app::Gateway;
+
+/// What a client asks.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct SessionCheckBody {
+    /// Whether WeChat makes another key in place of the present one, which must be valid. It lives no longer than that one
+    /// would have.
+    #[serde(default)]
+    #[schema(default = false)]
+    reset: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+struct SessionCheckReply {
+    /// Always true: a key that is not WeChat's is the error `SESSION_KEY_STALE`.
+    valid: bool,
+}
+
+pub(super) fn about() -> About {
+    About::new("checkSessionKey", "Ask whether the user's session_key is still WeChat's.")
+        .tag(about::MINI_PROGRAM)
+        .user()
+        .body::<SessionCheckBody>()
+        .gives::<SessionCheckReply>(200, "It is.")
+        .fails(&[Code::SessionKeyStale])
+        .fails(TOKEN_CALL)
+}
+
+/// Why a call that needs an access_token may fail.
+pub(super) const TOKEN_CALL: &[Code] = &[
+    Code::AppNotAuthorized,
+    Code::AppMisconfigured,
+    Code::AppTokenUnavailable,
+    Code::UpstreamBadResponse,
+    Code::UpstreamBusy,
+    Code::UpstreamTimeout,
+    Code::UpstreamUnavailable,
+];
+
+/// Asks WeChat. The key itself goes nowhere.
+pub(super) async fn post(
+    gateway: web::Data<Gateway>,
+    user: User,
+    body: JsonBody<SessionCheckBody>,
+) -> Result<HttpResponse, ApiError> {
+    gateway.accounts.check_session_key(&user.0, body.value.reset).await?;
+    Ok(HttpResponse::Ok().json(SessionCheckReply { valid: true }))
+}

@@ -1,0 +1,226 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use wxgate_crypto::{KeyId, MacKey, Secret};
+use wxgate_domain::{SecretFingerprint, Timestamp};
+use wxgate_wechat_client::{AccessToken, CallError};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_305_600_000);
+const LIFE: Duration = Duration::from_hours(2);
+const CALLERS: usize = 1_000;
+
+fn secret(text: &str) -> SecretFingerprint {
+    SecretFingerprint::of(&text.parse().unwrap(), &MacKey::new(KeyId::from(1), Secret::new([7; 32])))
+}
+
+fn token(text: &str) -> Arc<Held> {
+    Arc::new(Held::new(AccessToken::parse(text.to_owned()).unwrap(), (NOW, LIFE), 0.5))
+}
+
+fn refused(errcode: i64) -> CallError {
+    // Read as the client reads it: by way of a call that answers so.
+    wxgate_wechat_client::CallError::from(wxgate_wechat_client::Refused {
+        class: match errcode {
+            40_164 | 89_503 | 89_506 | 89_507 => RefusedClass::AddressRefused,
+            45_011 => RefusedClass::RateLimited,
+            45_009 => RefusedClass::QuotaExhausted,
+            -1 => RefusedClass::Busy,
+            _ => RefusedClass::Misconfigured,
+        },
+        errcode,
+        rid: None,
+        our_address: None,
+    })
+}
+
+/// Many callers who need a token at once, and a WeChat that does with each fetch what it is told.
+struct Storm {
+    holder: Arc<Holder>,
+    fetches: AtomicUsize,
+}
+
+impl Storm {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { holder: Arc::default(), fetches: AtomicUsize::new(0) })
+    }
+
+    /// A caller as `AccessTokens::token` is one; whoever leads hands the fetch to a task that nobody owns.
+    async fn caller(self: Arc<Self>, now: Timestamp, fetch: impl Fn(Lead) + Send) -> Result<Arc<Held>, TokenCallError> {
+        match self.holder.claim(&secret("5ec2e7"), now) {
+            Standing::Held(held) => Ok(held),
+            Standing::Follow(follower) => arrived(follower).await,
+            Standing::Paused(wait) => Err(TokenCallError::unavailable(wait)),
+            Standing::Lead(lead, follower) => {
+                self.fetches.fetch_add(1, Ordering::Relaxed);
+                fetch(lead);
+                arrived(follower).await
+            }
+        }
+    }
+
+    /// A thousand of them; half are gone before anything comes.
+    async fn all(self: &Arc<Self>, now: Timestamp, fetch: impl Fn(Lead) + Send + Copy + 'static) -> (usize, usize) {
+        let callers: Vec<_> = (0..CALLERS).map(|_| tokio::spawn(self.clone().caller(now, fetch))).collect();
+        tokio::task::yield_now().await;
+        for gone in callers.iter().step_by(2) {
+            gone.abort();
+        }
+        let (mut served, mut refused) = (0, 0);
+        for caller in callers {
+            match caller.await {
+                Ok(Ok(_)) => served += 1,
+                Ok(Err(_)) => refused += 1,
+                Err(error) => assert!(error.is_cancelled(), "{error}"),
+            }
+        }
+        (served, refused)
+    }
+
+    fn fetches(&self) -> usize {
+        self.fetches.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Ends a fetch a little later, in a task of its own.
+fn later(end: impl FnOnce() + Send + 'static) {
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        end();
+    });
+}
+
+#[tokio::test]
+async fn a_thousand_callers_wait_for_one_fetch_whether_it_fails_is_cancelled_or_succeeds() {
+    let storm = Storm::new();
+
+    let (served, refusals) =
+        storm.all(NOW, |lead| later(move || lead.fail(&refused(-1), &secret("5ec2e7"), NOW))).await;
+    assert_eq!((served, storm.fetches()), (0, 1), "the fetch fails");
+    assert!(refusals >= CALLERS / 2, "{refusals}");
+    let (served, _) = storm.all(NOW, |_| panic!("nobody fetches during the pause")).await;
+    assert_eq!((served, storm.fetches()), (0, 0));
+
+    // The task dies without a word: nobody waits for ever, and the next one may try at once.
+    let after = NOW.plus(Duration::from_secs(2));
+    let (served, refusals) = storm.all(after, |lead| later(move || drop(lead))).await;
+    assert_eq!((served, storm.fetches()), (0, 1), "the fetch is cancelled");
+    assert!(refusals >= CALLERS / 2, "{refusals}");
+
+    let (served, refusals) = storm.all(after, |lead| later(move || lead.settle(&token("89_first"), NOW))).await;
+    assert_eq!((refusals, storm.fetches()), (0, 1), "the fetch succeeds");
+    assert!(served >= CALLERS / 2, "{served}");
+    let (served, _) = storm.all(after, |_| panic!("it is held")).await;
+    assert!(served >= CALLERS / 2, "{served}");
+    assert_eq!(storm.fetches(), 0);
+}
+
+#[tokio::test]
+async fn nobody_waits_longer_than_the_time_out_for_a_fetch_that_hangs() {
+    let storm = Storm::new();
+    let started = tokio::time::Instant::now();
+    let kept = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let keep = kept.clone();
+    let caller = storm.clone().caller(NOW, move |lead| *keep.lock().unwrap() = Some(lead));
+    assert!(matches!(caller.await, Err(TokenCallError::Unavailable { retry_after: 1 })));
+    assert!(started.elapsed() >= WAIT && started.elapsed() < WAIT * 3);
+    // It arrives all the same, for those who come later.
+    kept.lock().unwrap().take().unwrap().settle(&token("89_late"), NOW);
+    assert_eq!(storm.caller(NOW, |_| panic!("it is held")).await.unwrap().token.expose(), "89_late");
+}
+
+#[test]
+fn a_dead_token_is_let_go_once_however_many_say_so() {
+    let holder = Arc::new(Holder::default());
+    let key = secret("5ec2e7");
+    let fetch = |text: &str| match holder.claim(&key, NOW) {
+        Standing::Lead(lead, _) => lead.settle(&token(text), NOW),
+        other => panic!("{other:?}"),
+    };
+    let held = || match holder.claim(&key, NOW) {
+        Standing::Held(held) => held.token.expose().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    fetch("89_old");
+    let old = token("89_old").token.digest();
+    assert!(holder.bury(&old, NOW));
+    fetch("89_new");
+    // Those who failed with the old one take the new one; nobody fetches again.
+    assert!((0..CALLERS).all(|_| holder.bury(&old, NOW)));
+    assert_eq!(held(), "89_new");
+
+    // WeChat calls it dead and gives it again: it is not asked about again for a while.
+    let new = token("89_new").token.digest();
+    assert!(holder.bury(&new, NOW));
+    fetch("89_new");
+    assert!((0..CALLERS).all(|_| !holder.bury(&new, NOW)));
+    assert!(holder.bury(&new, NOW.plus(Duration::from_secs(31))));
+}
+
+#[test]
+fn a_token_is_due_at_four_fifths_of_its_life_and_serves_until_its_end() {
+    let holder = Arc::new(Holder::default());
+    let key = secret("5ec2e7");
+    let Standing::Lead(lead, _) = holder.claim(&key, NOW) else { panic!("nothing is held") };
+    lead.settle(&token("89_first"), NOW);
+    let at = |seconds| NOW.plus(Duration::from_secs(seconds));
+    assert!(holder.due(at(7_000)).is_none(), "nobody used it");
+    assert!(matches!(holder.claim(&key, at(1)), Standing::Held(_)));
+    assert!(holder.due(at(5_759)).is_none());
+    let lead = holder.due(at(5_760)).unwrap();
+    assert!(holder.due(at(5_760)).is_none(), "one fetch at a time");
+    assert!(matches!(holder.claim(&key, at(7_100)), Standing::Held(_)), "the old one serves meanwhile");
+    lead.fail(&refused(40_164), &key, at(5_760));
+    assert!(holder.due(at(5_761)).is_none() && holder.due(at(5_760 + 600)).is_some());
+    assert!(matches!(holder.claim(&key, at(7_189)), Standing::Held(_)), "a failed refresh takes nothing away");
+    assert!(!matches!(holder.claim(&key, at(7_190)), Standing::Held(_)));
+}
+
+#[test]
+fn what_an_operator_must_mend_is_not_asked_about_for_long() {
+    let pauses = |errcode: i64, times: usize| {
+        let holder = Arc::new(Holder::default());
+        let mut now = NOW;
+        let mut seconds = Vec::new();
+        for _ in 0..times {
+            let Standing::Lead(lead, _) = holder.claim(&secret("5ec2e7"), now) else { panic!("no pause is due") };
+            lead.fail(&refused(errcode), &secret("5ec2e7"), now);
+            let Standing::Paused(left) = holder.claim(&secret("5ec2e7"), now) else { panic!("a pause is due") };
+            seconds.push(left.as_secs());
+            now = now.plus(left);
+        }
+        seconds
+    };
+    assert_eq!(
+        [40_164, 89_503, 89_507, 89_506].map(|errcode| pauses(errcode, 2)),
+        [vec![600; 2], vec![600; 2], vec![3_600; 2], vec![86_400; 2]]
+    );
+    assert_eq!((pauses(45_011, 2), pauses(45_009, 1)), (vec![60; 2], vec![3_600]));
+    assert_eq!(pauses(-1, 8), [1, 2, 4, 8, 16, 32, 60, 60]);
+    assert_eq!(pauses(40_125, 5), [60, 120, 240, 480, 600]);
+}
+
+#[test]
+fn another_appsecret_need_not_wait_for_the_pause_of_the_one_before() {
+    let holder = Arc::new(Holder::default());
+    let (wrong, right) = (secret("wrong5ec2e7"), secret("5ec2e7"));
+    let Standing::Lead(lead, _) = holder.claim(&wrong, NOW) else { panic!("nothing is held") };
+    lead.fail(&refused(40_125), &wrong, NOW);
+    assert!(matches!(holder.claim(&wrong, NOW), Standing::Paused(_)));
+    let Standing::Lead(lead, _) = holder.claim(&right, NOW) else { panic!("another secret may try") };
+    lead.fail(&refused(40_164), &right, NOW);
+    // The address is the same whatever the secret.
+    assert!(matches!(holder.claim(&wrong, NOW), Standing::Paused(_)));
+}
+
+#[test]
+fn a_word_that_a_token_is_dead_counts_for_the_present_one_once_a_minute() {
+    let holder = Arc::new(Holder::default());
+    let Standing::Lead(lead, _) = holder.claim(&secret("5ec2e7"), NOW) else { panic!("nothing is held") };
+    lead.settle(&token("89_first"), NOW);
+    let digest = token("89_first").token.digest();
+    assert!(matches!(holder.probe(&token("89_other").token.digest(), NOW), Probe::NotCurrent));
+    assert!(matches!(holder.probe(&digest, NOW), Probe::Now(_)));
+    assert!(matches!(holder.probe(&digest, NOW.plus(Duration::from_secs(59))), Probe::TooSoon(_)));
+    assert!(matches!(holder.probe(&digest, NOW.plus(Duration::from_mins(1))), Probe::Now(_)));
+}

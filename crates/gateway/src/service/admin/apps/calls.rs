@@ -1,0 +1,37 @@
+//! What WeChat lets an app call.
+
+use wxgate_domain::WechatAppid;
+use wxgate_wechat_client::{Access, CallError, CgiPath, DailyQuota, TokenMode};
+
+use super::super::{Admin, AdminError};
+use crate::service::signed_calls::{self, SignedCalls};
+
+impl Admin {
+    /// What is left of an interface's quota today, or why WeChat does not tell.
+    ///
+    /// With the app's stable token, whatever it uses otherwise: to ask for that disturbs nobody.
+    pub(crate) async fn daily_quota(
+        &self,
+        appid: &WechatAppid,
+        path: &CgiPath,
+    ) -> Result<Result<DailyQuota, String>, AdminError> {
+        let found = self.storage.apps().find(appid).await?.ok_or_else(|| AdminError::NoApp(appid.clone()))?;
+        let signed = SignedCalls::of(&found.api_security).map_err(|_| AdminError::KeysRefused)?;
+        let asked = async {
+            let issued = self.wechat.stable_token(appid, &found.credential, TokenMode::Normal).await?;
+            let plain = Access::plain(appid, &issued.token);
+            let (wechat, path) = (self.wechat.clone(), path.clone());
+            let ask = async move |access: Access<'_>| wechat.daily_quota(&access, &path).await;
+            signed_calls::make(signed.as_ref(), plain, self.clock.now(), &ask).await
+        };
+        Ok(asked.await.map_err(|error| in_words(&error)))
+    }
+}
+
+/// Why a call failed, for operators.
+pub(in crate::service::admin) fn in_words(error: &CallError) -> String {
+    match error {
+        CallError::Refused(refused) => format!("{} (errcode {})", refused.meaning(), refused.errcode),
+        error => error.to_string(),
+    }
+}
