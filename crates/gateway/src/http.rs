@@ -23,6 +23,7 @@ mod merge;
 mod metrics;
 pub(crate) mod oauth;
 mod openapi;
+mod phone;
 mod push;
 mod refresh;
 mod revocations;

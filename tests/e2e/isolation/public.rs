@@ -16,6 +16,8 @@ pub(super) const KNOWN: &[&str] = &[
     "logout",
     "showMe",
     "changeMe",
+    "bindPhone",
+    "releasePhone",
     "checkSessionKey",
     "accessToken",
     "reportDeadAccessToken",
@@ -71,6 +73,20 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
             let sealed = gateway.simulator().user_info(&theirs.appid, openid).await;
             let body = json!({"encryptedData": sealed.encrypted_data, "iv": sealed.iv, "appid": theirs.appid});
             replies.push(sent(gateway, mine_asks(Method::POST, "/v1/me/decrypt").json(&body), 409).await);
+        }
+        // A phone code is one user's, of one mini-program; and only a fresh code of the same user lets a number go.
+        "bindPhone" => {
+            let theirs_openid = theirs.login["user"]["openid"].as_str().unwrap();
+            let code = gateway.simulator().phone_code_of(&theirs.appid, theirs_openid, "13800138009").await;
+            let body = json!({"phoneCode": code, "move": true, "id": theirs.login["user"]["id"]});
+            replies.push(sent(gateway, mine_asks(Method::POST, "/v1/me/phone").json(&body), 400).await);
+        }
+        "releasePhone" => {
+            let code = gateway.simulator().code(&theirs.appid).await.code;
+            let ask = mine_asks(Method::DELETE, "/v1/me/phone").json(&json!({ "code": code }));
+            let reply = client.send(ask).await;
+            assert_eq!(reply.status / 100, 4, "{}", reply.text);
+            replies.push(reply);
         }
         "link" | "merge" => replies.push(joined(gateway, id, mine, theirs).await),
         "listMySessions" => replies.push(sent(gateway, mine_asks(Method::GET, "/v1/me/sessions"), 200).await),

@@ -191,6 +191,7 @@ impl From<AdminError> for ApiError {
             | AdminError::KeyShape
             | AdminError::Cursor
             | AdminError::SecretShape
+            | AdminError::PhoneShape
             | AdminError::KeysIncomplete
             | AdminError::KeysRefused
             | AdminError::PushToken(_)

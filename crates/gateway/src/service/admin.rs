@@ -158,6 +158,8 @@ pub(crate) enum AdminError {
     KeysNotReplaced(#[from] SigningKeyError),
     #[error("an AppSecret is 1 to 128 visible ASCII characters")]
     SecretShape,
+    #[error("a phone number is written with a plus and its country code, such as +8613800138000")]
+    PhoneShape,
     #[error(
         "each key comes with its serial, and the first time all three are needed: symmetric key, private key, certificate"
     )]

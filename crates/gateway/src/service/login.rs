@@ -15,12 +15,13 @@ use wxgate_domain::{
     Clock, LoginCode, MergePolicy, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, UserId, WechatAppid,
 };
 use wxgate_storage::{Storage, StorageError};
-use wxgate_wechat_client::{Client, ExchangeError, RejectedClass, SecretSlot};
+use wxgate_wechat_client::{Client, ExchangeError, PhoneCode, RejectedClass, SecretSlot};
 
 use super::codes::{Admission, Codes, Lead, Outcome};
 use super::directory::ActiveApp;
 use super::limits::{Counted, Limits};
 use super::merge;
+use super::phone::{CodeError, Given, PhoneError, Phones, Terms};
 use super::tokens::{Issued, Tokens, Turn};
 use super::user_data::{UserData, UserDataRequest};
 use crate::metrics::Metrics;
@@ -40,6 +41,7 @@ pub(crate) struct Logins {
     pub(crate) limits: Arc<Limits>,
     pub(crate) tokens: Tokens,
     pub(crate) user_data: UserData,
+    pub(crate) phones: Phones,
     pub(crate) metrics: Arc<Metrics>,
     /// The exchanges under way, which outlive their connections and are waited for when the process stops.
     pub(crate) tasks: TaskTracker,
@@ -70,6 +72,8 @@ pub(crate) struct Login {
     pub(crate) tokens: Issued,
     /// The decrypted data, if some was sent.
     pub(crate) user_data: Option<Result<Map<String, Value>, Failure>>,
+    /// What became of the phone code, if one was sent.
+    pub(crate) phone: Option<Result<Given, PhoneError>>,
 }
 
 impl Logins {
@@ -80,7 +84,18 @@ impl Logins {
         attempt: Attempt,
         data: Option<UserDataRequest>,
     ) -> Result<Login, LoginError> {
-        let login = self.answered(app, attempt, data).await;
+        self.login_with_phone(app, attempt, data, None).await
+    }
+
+    /// The same with what the phone button gave, which answers for itself too.
+    pub(crate) async fn login_with_phone(
+        &self,
+        app: &Arc<ActiveApp>,
+        attempt: Attempt,
+        data: Option<UserDataRequest>,
+        phone_code: Option<&str>,
+    ) -> Result<Login, LoginError> {
+        let login = self.answered(app, attempt, data, phone_code).await;
         self.metrics.login(login.as_ref().err().map_or("success", LoginError::outcome));
         login
     }
@@ -90,14 +105,32 @@ impl Logins {
         app: &Arc<ActiveApp>,
         attempt: Attempt,
         data: Option<UserDataRequest>,
+        phone_code: Option<&str>,
     ) -> Result<Login, LoginError> {
         let mut session = self.session(app, attempt).await?;
         let user_data = match data {
             Some(data) => Some(self.user_data.open(app, &mut session, &data).await?),
             None => None,
         };
+        let phone = match phone_code {
+            Some(code) => Some(self.phone(app, &mut session, code).await),
+            None => None,
+        };
         let tokens = self.tokens.issue(app, Turn::first(&session, app), self.clock.now()).await?;
-        Ok(Login { session, tokens, user_data })
+        Ok(Login { session, tokens, user_data, phone })
+    }
+
+    /// Binds the number of a phone code. The login's own code proves that it is the user who asks.
+    async fn phone(
+        &self,
+        app: &Arc<ActiveApp>,
+        session: &mut Arc<OpenedSession>,
+        code: &str,
+    ) -> Result<Given, PhoneError> {
+        let code = PhoneCode::parse(code).ok_or(CodeError::Rejected)?;
+        let given = self.phones.bind_code(app, session, &code, Terms { stepped_up: true, moves: false }).await?;
+        Arc::make_mut(session).phone = Some(given.phone.clone());
+        Ok(given)
     }
 
     /// The session of this code: opened now, being opened by a twin of this request, or opened a moment ago.
