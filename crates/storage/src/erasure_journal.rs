@@ -11,7 +11,7 @@ use std::sync::Once;
 
 use serde::{Deserialize, Serialize};
 use wxgate_crypto::{Digest, encoding};
-use wxgate_domain::{EraseCause, TenantId, TenantStatus, Timestamp, UserId, UserStatus};
+use wxgate_domain::{TenantId, TenantStatus, Timestamp, UserId, UserStatus};
 
 use crate::error::StorageError;
 use crate::repo::tombstones::{self, Buried, Mark};
@@ -241,7 +241,7 @@ impl Storage {
                 // Without keys nobody can be known, and everything of theirs goes.
                 Again::Erase(..) if tenant.status == TenantStatus::Deleting => {}
                 Again::Erase(buried, marks) => {
-                    let removed = tx.tenant(tenant.id).users().remove(buried.user, EraseCause::Restore).await?;
+                    let removed = tx.tenant(tenant.id).users().remove_again(buried.user).await?;
                     replayed.erased += usize::from(removed.is_some());
                     tombstones::put(&tx.tx, buried, marks).await?;
                     tombstones::set_status(&tx.tx, tenant.id, buried.user, buried.status).await?;

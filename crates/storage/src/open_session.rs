@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use wxgate_crypto::{Digest, MacKey, Place, Sealed};
 use wxgate_domain::{
-    AppId, NewSession, OpenId, OpenedSession, SessionId, TenantId, Timestamp, UnionGroupId, UnionId, WechatAppid,
+    AppId, NewSession, OpenId, OpenedSession, SessionId, TenantId, Timestamp, UnionGroupId, UnionId, UserId,
+    WechatAppid,
 };
 
 use crate::error::StorageError;
@@ -71,6 +72,8 @@ pub(crate) struct OpenJob {
     now: Timestamp,
     access_until: Timestamp,
     max_sessions: u32,
+    /// Whose an account becomes that is nobody's yet.
+    link_to: Option<UserId>,
     /// The keys that may have made the tombstone of whoever logs in.
     digest_keys: Arc<[(u32, MacKey)]>,
     listener: Option<Listener>,
@@ -162,6 +165,7 @@ impl TenantScope {
             now: new.now,
             access_until: new.access_until,
             max_sessions: new.max_sessions,
+            link_to: new.link_to,
             digest_keys: keys.digests.clone(),
             appid: listener.is_some().then(|| new.appid.clone()),
             listener,

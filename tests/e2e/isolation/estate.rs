@@ -22,6 +22,8 @@ pub(super) struct Estate {
     pub(super) admin_key: String,
     pub(super) webhook: String,
     pub(super) kid: String,
+    /// The address, token and key of its app's pushes.
+    pub(super) push: Value,
     pub(super) login: Value,
 }
 
@@ -76,6 +78,7 @@ impl Estate {
         let key = gateway.operator().post("/admin-keys", &key).await.json();
         let webhook = json!({"name": "told", "tenant": slug, "url": format!("https://{slug}.invalid/")});
         let webhook = gateway.operator().post("/webhooks", &webhook).await.json();
+        let push = gateway.operator().put(&format!("/apps/{appid}/push"), &json!({"mode": "safe"})).await.ok();
         let issued = gateway.simulator().code(appid).await;
         let login = gateway.client().login_with(appid, &issued.code).await.ok();
         let keys = gateway.client().get(&format!("/t/{slug}/jwks.json")).await.ok();
@@ -98,6 +101,7 @@ impl Estate {
             admin_key: text(&key["id"]),
             webhook: text(&webhook["id"]),
             kid: text(&keys["keys"][0]["kid"]),
+            push,
             login,
         }
     }
@@ -105,6 +109,16 @@ impl Estate {
     /// Its user's access token.
     pub(super) fn token(&self) -> &str {
         self.login["access_token"].as_str().unwrap()
+    }
+
+    /// Its user's id.
+    pub(super) fn user(&self) -> &str {
+        self.login["user"]["id"].as_str().unwrap()
+    }
+
+    /// Its user, as its mini-program knows them.
+    pub(super) fn openid(&self) -> &str {
+        self.login["user"]["openid"].as_str().unwrap()
     }
 
     /// Everything by which something of it can be named, each with its kind.

@@ -142,6 +142,8 @@ impl From<AdminError> for ApiError {
             | AdminError::NoDelivery(_)
             | AdminError::NoUser(..)
             | AdminError::NoSession(..)
+            | AdminError::NoMerge(..)
+            | AdminError::NoCandidate(..)
             | AdminError::NoUnionGroup(..)
             | AdminError::NoAudience(_)
             | AdminError::NoGroup(_)
@@ -177,6 +179,7 @@ impl From<AdminError> for ApiError {
             | AdminError::TenantServed(_)
             | AdminError::NoMasterKeyHere(_)
             | AdminError::MasterKeyLacking(..) => Code::NotYet,
+            AdminError::NotMerged(_) | AdminError::NotUnmerged(_) => Code::NotMergeable,
             AdminError::SecretRefused { .. } => Code::SecretRefused,
             AdminError::WechatSilent(_) => {
                 return Self::from(Code::UpstreamUnavailable).detailed(error.to_string()).retry_after(1);
@@ -193,6 +196,7 @@ impl From<AdminError> for ApiError {
             | AdminError::KeyShape
             | AdminError::Cursor
             | AdminError::SecretShape
+            | AdminError::PhoneShape
             | AdminError::KeysIncomplete
             | AdminError::KeysRefused
             | AdminError::PushToken(_)

@@ -150,6 +150,7 @@ pub(crate) struct AddWebhook {
     /// Its name for people, unique in the tenant.
     pub(crate) name: String,
     /// Where requests go: an https address, or an http one inside networks that the operator allows.
+    #[arg(id = "to", value_name = "ADDRESS")]
     #[schema(value_type = String)]
     pub(crate) url: WebhookUrl,
     /// A kind of event that it is told of, such as user.erased; as often as needed. Else all kinds.
@@ -226,7 +227,7 @@ pub(crate) struct ChangeWebhook {
     #[arg(long)]
     pub(crate) name: Option<String>,
     /// Where requests go.
-    #[arg(long)]
+    #[arg(id = "to", long = "to", value_name = "ADDRESS")]
     #[schema(value_type = Option<String>)]
     pub(crate) url: Option<WebhookUrl>,
     /// A kind of event that it is told of, instead of those before; as often as needed, `*` for all.

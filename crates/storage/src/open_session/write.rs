@@ -12,8 +12,9 @@ use super::read::user_of;
 use super::statements::{AFTER_PHONE, AFTER_USER, Statements};
 use super::{OpenJob, UserBlocked};
 use crate::error::StorageError;
+use crate::repo::merge_candidates::{self, Found};
 use crate::repo::phones::SealedPhone;
-use crate::repo::{ascii, sessions};
+use crate::repo::{ascii, events, sessions};
 use crate::sessions::News;
 use crate::sql::{bytes, chunks, get, id, number, time};
 use crate::storage::Core;
@@ -46,6 +47,7 @@ impl Openings {
         self.write_users(tx, &plan).await?;
         self.write_identities(tx, &plan).await?;
         self.write_sessions(tx, jobs, &plan).await.map_err(|missing| missing.unwrap_or_else(dangling))?;
+        tell_candidates(tx, &plan, core).await?;
         for ((tenant, identity), keep) in &plan.crowded {
             let ended = sessions::end_oldest(tx, *tenant, *identity, *keep, core.clock.now()).await?;
             if let Some(known) = plan.identities.values().find(|known| known.id == *identity) {
@@ -95,7 +97,7 @@ impl Openings {
         let keys = keys
             .iter()
             .map(|(tenant, group, unionid)| [id(tenant.uuid()), id(group.uuid()), bytes(unionid.as_str().as_bytes())]);
-        let mut users = BTreeSet::new();
+        let mut users: BTreeSet<_> = jobs.iter().filter_map(|job| job.link_to).collect();
         for row in self.statements.lock_members.read(tx, keys).await? {
             let (tenant, group): (Uuid, Uuid) = (get(&row, 0)?, get(&row, 1)?);
             let unionid = ascii(get(&row, 2)?, "union_member", "unionid")?;
@@ -218,4 +220,14 @@ fn tell_of_users(jobs: &[&OpenJob], answers: &[Result<Opened, UserBlocked>], new
             news.tell(job.tenant, || Event::UserCreated { user: opened.user.id, appid: appid.clone() });
         }
     }
+}
+
+/// Notes who may be one person, and tells the services. Most batches find nobody.
+async fn tell_candidates(tx: &DatabaseTransaction, plan: &Plan, core: &Core) -> Result<(), StorageError> {
+    for found in merge_candidates::note(tx, &plan.candidates, &core.random).await? {
+        let Found { tenant, user, other, cause, .. } = found;
+        let keys = core.keys(tenant).await?;
+        events::tell(tx, core, &keys, tenant, &[Event::MergeCandidate { user, other, cause }]).await?;
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod apps;
 mod installation;
+mod push;
 
 use std::time::Duration;
 

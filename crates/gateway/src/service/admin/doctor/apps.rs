@@ -23,7 +23,9 @@ impl Admin {
                 if app.status == AppStatus::Disabled {
                     return Ok(vec![Finding::ok(format!("app {}", app.appid), "is disabled, and not looked at")]);
                 }
-                self.examine_app(&app.appid).await
+                let mut found = self.examine_app(&app.appid).await?;
+                found.extend(self.examine_push(tenant.id, &app).await?);
+                Ok::<_, AdminError>(found)
             });
             let mut looks = stream::iter(looks).buffered(AT_ONCE);
             while let Some(found) = looks.next().await {
