@@ -11,8 +11,9 @@ pub(crate) mod erasure;
 pub(crate) mod forward_auth;
 pub(crate) mod jobs;
 pub(crate) mod limits;
+pub(crate) mod links;
 pub(crate) mod login;
-#[allow(dead_code, reason = "the calls that need it come next")]
+pub(crate) mod merge;
 pub(crate) mod merge_tokens;
 pub(crate) mod meters;
 pub(crate) mod oauth;

@@ -21,6 +21,8 @@ pub(super) const KNOWN: &[&str] = &[
     "reportDeadAccessToken",
     "eraseMe",
     "decrypt",
+    "link",
+    "merge",
     "listMySessions",
     "endMySession",
     "tutorialLogin",
@@ -70,6 +72,7 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
             let body = json!({"encryptedData": sealed.encrypted_data, "iv": sealed.iv, "appid": theirs.appid});
             replies.push(sent(gateway, mine_asks(Method::POST, "/v1/me/decrypt").json(&body), 409).await);
         }
+        "link" | "merge" => replies.push(joined(gateway, id, mine, theirs).await),
         "listMySessions" => replies.push(sent(gateway, mine_asks(Method::GET, "/v1/me/sessions"), 200).await),
         "endMySession" => {
             let session = theirs.login["session_id"].as_str().unwrap();
@@ -171,6 +174,21 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
         _ => {}
     }
     replies
+}
+
+/// Another tenant's mini-program is none, whoever proves what.
+async fn joined(gateway: &Gateway, id: &str, mine: &Estate, theirs: &Estate) -> Reply {
+    let own = gateway.simulator().code_of(&mine.appid, mine.openid()).await.code;
+    let code = gateway.simulator().code_of(&theirs.appid, theirs.openid()).await.code;
+    let token = format!("wxm_{}", "A".repeat(43));
+    let (path, body) = if id == "link" {
+        ("/v1/me/links", json!({"appid": theirs.appid, "link_code": code, "code": own}))
+    } else {
+        let sides = json!({"merge_token": token, "code": own, "other_code": code, "other_appid": theirs.appid});
+        ("/v1/me/merge", sides)
+    };
+    let request = gateway.client().request(Method::POST, path).bearer_auth(mine.token()).json(&body);
+    sent(gateway, request, 404).await
 }
 
 /// Tries a route of clients of old at their app, with my tokens in every place where such clients have theirs.

@@ -130,7 +130,15 @@ pub(super) fn attempt(request: &HttpRequest, client: &Client, code: &str, body: 
         Some(key) if (22..=255).contains(&key.len()) => Some(Digest::sha256(key)),
         Some(_) => return Err(Code::RequestInvalid.into()),
     };
-    Ok(Attempt { code, body, client: client.fingerprint(), address: client.bucket(), idempotency_key, only: None })
+    Ok(Attempt {
+        code,
+        body,
+        client: client.fingerprint(),
+        address: client.bucket(),
+        idempotency_key,
+        only: None,
+        link_to: None,
+    })
 }
 
 impl<'a> LoginReply<'a> {

@@ -17,7 +17,6 @@ pub(crate) struct Accounts {
     pub(crate) storage: Storage,
     pub(crate) directory: Directory,
     pub(crate) logins: Logins,
-    #[allow(dead_code, reason = "the calls that need it come next")]
     pub(crate) merge_tokens: MergeTokens,
     pub(crate) access_tokens: AccessTokens,
 }
@@ -73,7 +72,8 @@ impl Accounts {
             return Err(if blocked { AccountError::UserBlocked } else { AccountError::SessionEnded });
         };
         let app = self.directory.active_app(&appid).await?;
-        if app.app.id != session.app || session.user.id != user {
+        // The token may be older than a merge.
+        if app.app.id != session.app || !storage.merges().is_one_user(user, session.user.id).await? {
             return Err(AccountError::NoUser);
         }
         Ok(SignedIn { app, session })

@@ -11,13 +11,16 @@ use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Digest;
 use wxgate_crypto::user_data::Failure;
-use wxgate_domain::{Clock, LoginCode, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, WechatAppid};
+use wxgate_domain::{
+    Clock, LoginCode, MergePolicy, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, UserId, WechatAppid,
+};
 use wxgate_storage::{Storage, StorageError};
 use wxgate_wechat_client::{Client, ExchangeError, RejectedClass, SecretSlot};
 
 use super::codes::{Admission, Codes, Lead, Outcome};
 use super::directory::ActiveApp;
 use super::limits::{Counted, Limits};
+use super::merge;
 use super::tokens::{Issued, Tokens, Turn};
 use super::user_data::{UserData, UserDataRequest};
 use crate::metrics::Metrics;
@@ -56,6 +59,8 @@ pub(crate) struct Attempt {
     pub(crate) idempotency_key: Option<Digest>,
     /// Whose code it must be, where it proves that somebody is still the same.
     pub(crate) only: Option<OpenId>,
+    /// The user who links the account: it becomes theirs if it is nobody's yet.
+    pub(crate) link_to: Option<UserId>,
 }
 
 /// A login that succeeded.
@@ -138,8 +143,15 @@ impl Logins {
         self.limits
             .openid(&app.app, &exchanged.identity.openid)
             .map_err(|wait| LoginError::TooManySessions { retry_after: wait.0 })?;
-        let new = NewSession::of(&app.app, &app.tenant.tenant, exchanged.identity, self.clock.now());
-        Ok(self.storage.tenant(app.tenant.id()).open_session(new).await?)
+        let mut new = NewSession::of(&app.app, &app.tenant.tenant, exchanged.identity, self.clock.now());
+        new.link_to = attempt.link_to;
+        let opened = self.storage.tenant(app.tenant.id()).open_session(new).await?;
+        match opened.candidate {
+            Some(other) if app.tenant.tenant.policy.merge == MergePolicy::Oldest => {
+                Ok(merge::join_oldest(&self.storage, app.tenant.id(), opened, other).await)
+            }
+            _ => Ok(opened),
+        }
     }
 }
 

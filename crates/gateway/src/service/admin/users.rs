@@ -100,10 +100,8 @@ impl Admin {
     /// The live sessions of a user.
     pub(crate) async fn sessions(&self, tenant: &Tenant, user: UserId) -> Result<Vec<LiveSession>, AdminError> {
         let scope = self.storage.tenant(tenant.id);
-        if scope.user(user).await?.is_none() {
-            return Err(AdminError::NoUser(tenant.slug.clone(), user));
-        }
-        Ok(scope.live_sessions(user).await?)
+        let found = scope.user(user).await?.ok_or_else(|| AdminError::NoUser(tenant.slug.clone(), user))?;
+        Ok(scope.live_sessions(found.id).await?)
     }
 
     /// Ends a session.
