@@ -4,6 +4,7 @@
 mod access_tokens;
 mod canaries;
 mod folder;
+mod phones;
 mod pushes;
 mod services;
 

@@ -38,6 +38,8 @@ mod oauth_introspect;
 mod oauth_requests;
 mod oauth_revoke;
 mod oauth_token;
+mod phone;
+mod platform;
 mod push;
 mod refresh;
 mod restart;

@@ -23,6 +23,8 @@ mod merge;
 mod metrics;
 pub(crate) mod oauth;
 mod openapi;
+mod phone;
+mod platform;
 mod push;
 mod refresh;
 mod revocations;

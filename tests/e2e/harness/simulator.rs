@@ -46,8 +46,14 @@ impl Simulator {
         self.client.base()
     }
 
-    async fn steer(&self, path: &str, body: &Value) -> Value {
+    /// A steering request.
+    pub(crate) async fn steer(&self, path: &str, body: &Value) -> Value {
         self.client.post(path, body).await.ok()
+    }
+
+    /// The same to take something back.
+    pub(crate) async fn take_back(&self, path: &str, body: &Value) -> Value {
+        self.client.send(self.client.request(Method::DELETE, path).json(body)).await.ok()
     }
 
     /// `wx.login` of a new person.
@@ -73,6 +79,18 @@ impl Simulator {
     /// The phone button's code.
     pub(crate) async fn phone_code(&self, appid: &str) -> String {
         text(&self.steer("/sim/phone-codes", &json!({ "appid": appid })).await, "code")
+    }
+
+    /// The phone button's code for a person and a number of theirs.
+    pub(crate) async fn phone_code_of(&self, appid: &str, openid: &str, phone: &str) -> String {
+        let body = json!({ "appid": appid, "openid": openid, "phone": phone });
+        text(&self.steer("/sim/phone-codes", &body).await, "code")
+    }
+
+    /// How often WeChat was called on a route, by the last part of its path.
+    pub(crate) async fn calls_of(&self, route: &str) -> usize {
+        let of = |call: &&Value| call["route"].as_str().is_some_and(|path| path.rsplit('/').next() == Some(route));
+        self.journal().await.iter().filter(of).count()
     }
 
     /// Sealed data of a person: `{appid, openid, kind, ...}`.

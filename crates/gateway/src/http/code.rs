@@ -10,6 +10,8 @@ use utoipa::ToSchema;
 pub(crate) enum Action {
     /// Call `wx.login` again and send the new code.
     NewCode,
+    /// Ask the user for the data again, and send what comes of it.
+    Reauthorize,
     /// Call `wx.login`, then ask the user for the data again, then send both.
     ReloginThenReauthorize,
     /// Refresh the access token, then send the same request again with the new one.
@@ -78,6 +80,7 @@ codes! {
     StepUpRequired 403 "STEP_UP_REQUIRED" Some(Action::NewCode), "A fresh login code of the same user must come with this.";
     ScopeInsufficient 403 "SCOPE_INSUFFICIENT" Some(Action::Stop), "The access token does not allow this.";
     NotGranted 403 "NOT_GRANTED" None, "The service client or admin key has no grant for this.";
+    AuthorizationRefused 403 "AUTHORIZATION_REFUSED" None, "Nobody waits for this authorisation, or no longer.";
     PolicyUnknown 403 "POLICY_UNKNOWN" None, "No such forward-auth policy.";
     PushRefused 403 "PUSH_REFUSED" None, "The push is not WeChat's, not for this app, or not of now.";
     HostRefused 403 "HOST_REFUSED" None, "This listener answers under its own address only.";
@@ -86,6 +89,8 @@ codes! {
     MethodNotAllowed 405 "METHOD_NOT_ALLOWED" None, "This address does not take this method.";
     RequestTimeout 408 "REQUEST_TIMEOUT" None, "The request did not arrive in time.";
     CodeUsed 409 "CODE_USED" Some(Action::NewCode), "The login code was used already.";
+    PhoneTaken 409 "PHONE_TAKEN" None, "The phone number is another user's.";
+    PhoneUnconfirmed 409 "PHONE_UNCONFIRMED" Some(Action::Reauthorize), "WeChat does not vouch for the phone number.";
     SessionKeyStale 409 "SESSION_KEY_STALE" Some(Action::ReloginThenReauthorize), "The encrypted data does not open with this user's keys.";
     AccountTaken 409 "ACCOUNT_TAKEN" None, "The account belongs to another user.";
     NotMergeable 409 "NOT_MERGEABLE" Some(Action::Stop), "These users do not become one, or no longer two.";

@@ -35,6 +35,7 @@ pub(crate) struct ApiError {
     detail: Option<String>,
     /// What `WWW-Authenticate` asks for.
     challenge: Option<&'static str>,
+    /// What else the client is told.
     members: Members,
     /// What happened, for the operator only.
     pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -118,12 +119,36 @@ pub(super) struct Problem<'a> {
 }
 
 /// What more an error tells its client. A token may be among it, so it never gets into a log.
-#[derive(Default)]
+#[derive(Default, Serialize)]
+#[serde(transparent)]
 struct Members(Map<String, Value>);
 
 impl fmt::Debug for Members {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Members")
+    }
+}
+
+/// What went wrong with an optional part of a request that succeeded.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PartError {
+    code: &'static str,
+    action: Option<Action>,
+    /// What in particular is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// Seconds after which it makes sense to come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    members: Members,
+}
+
+impl From<ApiError> for PartError {
+    fn from(error: ApiError) -> Self {
+        let ApiError { code, action, retry_after, detail, members, .. } = error;
+        Self { code: code.name(), action, detail, retry_after, members }
     }
 }
 

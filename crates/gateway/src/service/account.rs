@@ -124,7 +124,7 @@ impl Accounts {
 
     /// Proves that it is the user who asks, not a service that was handed their token: a fresh code of `wx.login` must be
     /// the same identity's. It opens a session like any code, so that the key which came with it is kept.
-    pub(super) async fn step_up(&self, who: &SignedIn, attempt: Attempt) -> Result<(), AccountError> {
+    pub(crate) async fn step_up(&self, who: &SignedIn, attempt: Attempt) -> Result<(), AccountError> {
         let attempt = Attempt { only: Some(who.session.openid.clone()), ..attempt };
         let fresh = self.logins.session(&who.app, attempt).await?;
         // Asked again of a session that was opened for an earlier request, which may have been somebody else's.

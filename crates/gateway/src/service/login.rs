@@ -12,15 +12,18 @@ use tokio_util::task::TaskTracker;
 use wxgate_crypto::Digest;
 use wxgate_crypto::user_data::Failure;
 use wxgate_domain::{
-    Clock, LoginCode, MergePolicy, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, UserId, WechatAppid,
+    Clock, Credential, LoginCode, MergePolicy, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, UserId,
+    WechatAppid, WechatIdentity,
 };
 use wxgate_storage::{Storage, StorageError};
-use wxgate_wechat_client::{Client, ExchangeError, RejectedClass, SecretSlot};
+use wxgate_wechat_client::{Client, ExchangeError, PhoneCode, RejectedClass, SecretSlot};
 
 use super::codes::{Admission, Codes, Lead, Outcome};
 use super::directory::ActiveApp;
 use super::limits::{Counted, Limits};
 use super::merge;
+use super::phone::{CodeError, Given, PhoneError, Phones, Terms};
+use super::platforms::Platforms;
 use super::tokens::{Issued, Tokens, Turn};
 use super::user_data::{UserData, UserDataRequest};
 use crate::metrics::Metrics;
@@ -36,10 +39,13 @@ pub(crate) struct Logins {
     pub(crate) clock: Clock,
     pub(crate) storage: Storage,
     pub(crate) wechat: Client,
+    /// Logs in the users of apps that authorised a third-party platform.
+    pub(crate) platforms: Platforms,
     pub(crate) codes: Arc<Codes>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) tokens: Tokens,
     pub(crate) user_data: UserData,
+    pub(crate) phones: Phones,
     pub(crate) metrics: Arc<Metrics>,
     /// The exchanges under way, which outlive their connections and are waited for when the process stops.
     pub(crate) tasks: TaskTracker,
@@ -70,6 +76,8 @@ pub(crate) struct Login {
     pub(crate) tokens: Issued,
     /// The decrypted data, if some was sent.
     pub(crate) user_data: Option<Result<Map<String, Value>, Failure>>,
+    /// What became of the phone code, if one was sent.
+    pub(crate) phone: Option<Result<Given, PhoneError>>,
 }
 
 impl Logins {
@@ -80,7 +88,18 @@ impl Logins {
         attempt: Attempt,
         data: Option<UserDataRequest>,
     ) -> Result<Login, LoginError> {
-        let login = self.answered(app, attempt, data).await;
+        self.login_with_phone(app, attempt, data, None).await
+    }
+
+    /// The same with what the phone button gave, which answers for itself too.
+    pub(crate) async fn login_with_phone(
+        &self,
+        app: &Arc<ActiveApp>,
+        attempt: Attempt,
+        data: Option<UserDataRequest>,
+        phone_code: Option<&str>,
+    ) -> Result<Login, LoginError> {
+        let login = self.answered(app, attempt, data, phone_code).await;
         self.metrics.login(login.as_ref().err().map_or("success", LoginError::outcome));
         login
     }
@@ -90,14 +109,32 @@ impl Logins {
         app: &Arc<ActiveApp>,
         attempt: Attempt,
         data: Option<UserDataRequest>,
+        phone_code: Option<&str>,
     ) -> Result<Login, LoginError> {
         let mut session = self.session(app, attempt).await?;
         let user_data = match data {
             Some(data) => Some(self.user_data.open(app, &mut session, &data).await?),
             None => None,
         };
+        let phone = match phone_code {
+            Some(code) => Some(self.phone(app, &mut session, code).await),
+            None => None,
+        };
         let tokens = self.tokens.issue(app, Turn::first(&session, app), self.clock.now()).await?;
-        Ok(Login { session, tokens, user_data })
+        Ok(Login { session, tokens, user_data, phone })
+    }
+
+    /// Binds the number of a phone code. The login's own code proves that it is the user who asks.
+    async fn phone(
+        &self,
+        app: &Arc<ActiveApp>,
+        session: &mut Arc<OpenedSession>,
+        code: &str,
+    ) -> Result<Given, PhoneError> {
+        let code = PhoneCode::parse(code).ok_or(CodeError::Rejected)?;
+        let given = self.phones.bind_code(app, session, &code, Terms { stepped_up: true, moves: false }).await?;
+        Arc::make_mut(session).phone = Some(given.phone.clone());
+        Ok(given)
     }
 
     /// The session of this code: opened now, being opened by a twin of this request, or opened a moment ago.
@@ -133,17 +170,14 @@ impl Logins {
 
     /// The login itself: network first, then one group-committed write.
     async fn open(&self, app: &ActiveApp, attempt: &Attempt) -> Result<OpenedSession, LoginError> {
-        let exchanged = self.wechat.code_to_session(&app.app.appid, &app.credential, &attempt.code).await;
-        let exchanged = exchanged.inspect_err(|error| tell_operator(app, error));
-        let exchanged = exchanged.map_err(|error| LoginError::of_exchange(error, self.clock.now()))?;
-        self.note_secret(app, exchanged.slot);
-        if attempt.only.as_ref().is_some_and(|only| *only != exchanged.identity.openid) {
+        let identity = self.identity(app, &attempt.code).await?;
+        if attempt.only.as_ref().is_some_and(|only| *only != identity.openid) {
             return Err(LoginError::OtherUser);
         }
         self.limits
-            .openid(&app.app, &exchanged.identity.openid)
+            .openid(&app.app, &identity.openid)
             .map_err(|wait| LoginError::TooManySessions { retry_after: wait.0 })?;
-        let mut new = NewSession::of(&app.app, &app.tenant.tenant, exchanged.identity, self.clock.now());
+        let mut new = NewSession::of(&app.app, &app.tenant.tenant, identity, self.clock.now());
         new.link_to = attempt.link_to;
         let opened = self.storage.tenant(app.tenant.id()).open_session(new).await?;
         match opened.candidate {
@@ -153,12 +187,28 @@ impl Logins {
             _ => Ok(opened),
         }
     }
+
+    /// Who owns the code, as WeChat says.
+    async fn identity(&self, app: &ActiveApp, code: &LoginCode) -> Result<WechatIdentity, LoginError> {
+        let identity = match &app.credential {
+            Credential::AppSecret(secrets) => {
+                let exchanged = self.wechat.code_to_session(&app.app.appid, secrets, code).await;
+                exchanged.map(|exchanged| {
+                    self.note_secret(app, exchanged.slot);
+                    exchanged.identity
+                })
+            }
+            Credential::Component { platform } => self.platforms.code_to_session(app, platform, code).await?,
+        };
+        let identity = identity.inspect_err(|error| tell_operator(app, error));
+        identity.map_err(|error| LoginError::of_exchange(error, self.clock.now()))
+    }
 }
 
 impl Logins {
     /// Notes what the exchange says about the app's secret, beside the login and only where it is news.
     fn note_secret(&self, app: &ActiveApp, slot: SecretSlot) {
-        let secret = &app.app.secret;
+        let Some(secret) = app.app.credential.secret() else { return };
         let is_accepted = slot == SecretSlot::Current;
         if !is_accepted {
             self.metrics.previous_secret.inc();
