@@ -105,12 +105,9 @@ impl<'a> Person<'a> {
     }
 
     /// Whether nickname and avatar are there.
-    #[track_caller]
-    pub(super) fn has(&self) -> impl Future<Output = (bool, bool)> {
-        async {
-            let me = self.me().await.ok();
-            (me["nickname"] == "Ada", me["avatar_url"] == "https://example.com/ada.png")
-        }
+    pub(super) async fn has(&self) -> (bool, bool) {
+        let me = self.me().await.ok();
+        (me["nickname"] == "Ada", me["avatar_url"] == "https://example.com/ada.png")
     }
 
     /// An event about them.
