@@ -25,8 +25,8 @@ use crate::bind_phone;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
 use crate::repo::{
-    access_tokens, apps, data_keys, idempotency, jobs, merge_tokens, merges, nodes, phone_codes, push_marks, receipts,
-    revocations, tenants,
+    access_tokens, apps, data_keys, idempotency, jobs, merge_tokens, merges, nodes, phone_codes, platforms, push_marks,
+    receipts, revocations, tenants,
 };
 use crate::storage::Core;
 
@@ -84,6 +84,7 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     jobs::purge(core, now.minus(JOBS)).await?;
     nodes::purge(core).await?;
     receipts::sweep(core, now, PIECE).await?;
+    platforms::purge(core, now).await?;
     merge_tokens::purge(core, now, PIECE).await?;
     merges::forget_moved(core, now, PIECE).await?;
     audit_entries(core, now).await?;

@@ -17,6 +17,7 @@ pub(super) struct Estate {
     app_id: String,
     group_id: String,
     pub(super) audience: String,
+    pub(super) platform: String,
     pub(super) policy: String,
     pub(super) client: ServiceClient,
     pub(super) admin_key: String,
@@ -33,6 +34,7 @@ struct Called {
     name: &'static str,
     group: &'static str,
     appid: &'static str,
+    platform: &'static str,
     audience: &'static str,
     policy: &'static str,
 }
@@ -45,6 +47,7 @@ impl Estate {
             name: "Acme Ltd.",
             group: "kangaroos",
             appid: "wxmineaaaaaa0001",
+            platform: "wxquokka0000cccc",
             audience: "wombat-api",
             policy: "koala",
         };
@@ -58,6 +61,7 @@ impl Estate {
             name: "Porpoise Ltd.",
             group: "narwhals",
             appid: "wxtheirsaaaa0001",
+            platform: "wxwalrus0000cccc",
             audience: "orca-api",
             policy: "beluga",
         };
@@ -65,13 +69,15 @@ impl Estate {
     }
 
     async fn furnished(gateway: &Gateway, called: Called) -> Self {
-        let Called { slug, name, group, appid, audience, policy } = called;
+        let Called { slug, name, group, appid, platform, audience, policy } = called;
         let made = gateway.command(["tenant", "add", slug, "--name", name, "--json"]).run().await.json();
         gateway.command(["union-group", "add", "--tenant", slug, group]).run().await.ok();
         gateway.add_app(slug, appid, Some(group)).await;
         let app = gateway.operator().get(&format!("/apps/{appid}")).await.ok();
         gateway.command(["audience", "add", "--tenant", slug, audience]).run().await.ok();
         gateway.command(["policy", "add", "--tenant", slug, policy, "--audience", appid]).run().await.ok();
+        let made_platform = json!({"tenant": slug, "appid": platform, "secret": format!("5ec2e7a17{slug}")});
+        gateway.operator().post("/platforms", &made_platform).await.status_is(201);
         let options = ["--audience", audience, "--exchange-to", audience, "--introspect", "--feed"];
         let client = service_client(gateway, slug, "follower", &options).await;
         let key = json!({"name": "of the house", "tenant": slug});
@@ -96,6 +102,7 @@ impl Estate {
             app_id: text(&app["id"]),
             group_id: text(&app["union_group_id"]),
             audience: audience.to_owned(),
+            platform: platform.to_owned(),
             policy: policy.to_owned(),
             client,
             admin_key: text(&key["id"]),
@@ -132,6 +139,7 @@ impl Estate {
             ("app", self.app_id.clone()),
             ("audience", self.audience.clone()),
             ("policy", self.policy.clone()),
+            ("platform", self.platform.clone()),
             ("service client", self.client.id.clone()),
             ("admin key", self.admin_key.clone()),
             ("webhook", self.webhook.clone()),

@@ -42,6 +42,8 @@ pub(super) const KNOWN: &[&str] = &[
     "forwardAuth",
     "verifyPush",
     "receivePush",
+    "receivePlatformPush",
+    "finishPlatformAuthorization",
     "live",
     "ready",
 ];
@@ -162,6 +164,11 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
             let ask = ask.basic_auth(&mine.client.id, Some(&mine.client.secret));
             replies.push(sent(gateway, ask, 401).await);
         }
+        "receivePlatformPush" => try_platform_pushes(gateway, mine, theirs).await,
+        "finishPlatformAuthorization" => {
+            let path = format!("/wechat/platform/{}/authorized?auth_code=any&state=any", theirs.platform);
+            replies.push(sent(gateway, mine_asks(Method::GET, &path), 403).await);
+        }
         "verifyPush" => try_verification(gateway, mine, theirs).await,
         "receivePush" => try_pushes(gateway, mine, theirs).await,
         "forwardAuth" => {
@@ -259,4 +266,17 @@ async fn sent(gateway: &Gateway, request: RequestBuilder, status: u16) -> Reply 
 fn refused(reply: Reply, status: u16) -> Reply {
     assert_eq!(reply.status, status, "{}", reply.text);
     reply
+}
+
+/// What the keys of one platform sign counts at no other one.
+async fn try_platform_pushes(gateway: &Gateway, mine: &Estate, theirs: &Estate) {
+    let path = format!("/platforms/{}/encoding-aes-key", mine.platform);
+    let keys = gateway.operator().post(&path, &json!({})).await.ok()["secret"].clone();
+    let push = json!({
+        "url": format!("{}/wechat/platform/{}", gateway.client().base(), theirs.platform), "appid": theirs.platform,
+        "mode": "safe", "format": "xml", "token": keys["push_token"], "encoding_aes_key": keys["encoding_aes_key"],
+        "message": {"InfoType": "component_verify_ticket", "ComponentVerifyTicket": "ticket@@@mine"},
+    });
+    let told = gateway.simulator().push(&push).await;
+    assert_eq!(told["deliveries"][0]["status"], 403, "{told}");
 }

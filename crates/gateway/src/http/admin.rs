@@ -137,6 +137,8 @@ impl From<AdminError> for ApiError {
         let code = match &error {
             AdminError::NoTenant(_)
             | AdminError::NoApp(_)
+            | AdminError::NoPlatform(_)
+            | AdminError::NoPlatformApp(..)
             | AdminError::NoServiceClient(_)
             | AdminError::NoWebhook(_)
             | AdminError::NoDelivery(_)
@@ -157,19 +159,22 @@ impl From<AdminError> for ApiError {
             | AdminError::Storage(StorageError::NotFound) => Code::NotFound,
             AdminError::TenantTaken(_)
             | AdminError::AppTaken(_)
+            | AdminError::PlatformTaken(_)
             | AdminError::AppReleased(_)
             | AdminError::UnionGroupTaken(..)
             | AdminError::AudienceTaken(_)
             | AdminError::PolicyTaken(_)
             | AdminError::ServiceClientTaken(..)
             | AdminError::WebhookTaken(..) => Code::Taken,
-            AdminError::TooManyServiceClients | AdminError::TooManyWebhooks | AdminError::TooManyAdminKeys => {
-                Code::Full
-            }
+            AdminError::TooManyServiceClients
+            | AdminError::TooManyWebhooks
+            | AdminError::TooManyAuthorizations
+            | AdminError::TooManyAdminKeys => Code::Full,
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
             AdminError::AudienceInUse(..)
             | AdminError::UnionGroupInUse(..)
             | AdminError::TenantDeleting(_)
+            | AdminError::PlatformInUse(..)
             | AdminError::MasterKeyActive(_)
             | AdminError::MasterKeyNeeded(..)
             | AdminError::DataKeyNewest(..)
@@ -177,11 +182,13 @@ impl From<AdminError> for ApiError {
             AdminError::KeyNotYet(..)
             | AdminError::KeyStays(_)
             | AdminError::TenantServed(_)
+            | AdminError::NoTicket(_)
             | AdminError::NoMasterKeyHere(_)
             | AdminError::MasterKeyLacking(..) => Code::NotYet,
+            AdminError::SecretRefused { .. } | AdminError::PlatformRefused { .. } => Code::SecretRefused,
+            AdminError::Authorization(_) => Code::AuthorizationRefused,
             AdminError::NotMerged(_) | AdminError::NotUnmerged(_) => Code::NotMergeable,
-            AdminError::SecretRefused { .. } => Code::SecretRefused,
-            AdminError::WechatSilent(_) => {
+            AdminError::WechatSilent(_) | AdminError::WechatSilentTo(_) => {
                 return Self::from(Code::UpstreamUnavailable).detailed(error.to_string()).retry_after(1);
             }
             AdminError::KeyReused => Code::IdempotencyKeyReused,
@@ -196,6 +203,7 @@ impl From<AdminError> for ApiError {
             | AdminError::KeyShape
             | AdminError::Cursor
             | AdminError::SecretShape
+            | AdminError::NoAppSecret(_)
             | AdminError::PhoneShape
             | AdminError::KeysIncomplete
             | AdminError::KeysRefused
