@@ -3,6 +3,7 @@
 
 mod canaries;
 mod folder;
+mod phones;
 mod pushes;
 mod services;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{JobId, Slug, TenantId};
+use crate::ids::{AppId, JobId, Slug, TenantId, UnionGroupId};
 use crate::time::Timestamp;
 
 /// A piece of work that goes on in the background.
@@ -47,6 +47,13 @@ pub enum Task {
     Reseal {},
     /// Digests by a tenant's newest key the phone numbers that older ones digested, and removes those.
     Redigest {},
+    /// Has whoever an app knows by a unionid found by it in a union group, and binds the app to it.
+    UnionJoin {
+        /// Which app.
+        app: AppId,
+        /// Which group.
+        group: UnionGroupId,
+    },
 }
 
 impl Task {
@@ -57,6 +64,7 @@ impl Task {
             Self::Rewrap {} => "rewrap",
             Self::Reseal {} => "reseal",
             Self::Redigest {} => "redigest",
+            Self::UnionJoin { .. } => "union_join",
         }
     }
 }
@@ -94,7 +102,9 @@ mod tests {
     fn the_kind_on_the_wire_is_the_kind_in_storage() {
         let tenant = TenantId::from(uuid::Uuid::nil());
         let deletion = Task::TenantDeletion { tenant, slug: "acme".parse().unwrap() };
-        for task in [deletion, Task::Rewrap {}, Task::Reseal {}, Task::Redigest {}] {
+        let nobody = uuid::Uuid::nil();
+        let join = Task::UnionJoin { app: nobody.into(), group: nobody.into() };
+        for task in [deletion, Task::Rewrap {}, Task::Reseal {}, Task::Redigest {}, join] {
             let json = serde_json::to_value(&task).unwrap();
             assert_eq!(json["kind"], task.kind());
             assert_eq!(serde_json::from_value::<Task>(json).unwrap(), task);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audience::{Audience, Scope};
 use crate::client_profile::ClientProfile;
+use crate::merge::MergePolicy;
 use crate::signing_key::SigningAlgorithm;
 
 /// What a tenant tunes. Stored as one JSON text; unknown keys are refused, absent ones take their default.
@@ -34,6 +35,8 @@ pub struct TenantPolicy {
     pub signing_key_days: u32,
     /// How long entries of the audit log are kept, in days (30 to 3,650).
     pub audit_days: u32,
+    /// What happens when the unionid of one user appears with another one's login.
+    pub merge: MergePolicy,
     /// How long a phone number stays with its user after somebody else proved to have it and asked for it, in days (1 to 90).
     pub phone_move_days: u32,
 }
@@ -56,6 +59,7 @@ impl Default for TenantPolicy {
             user_data_window_seconds: 600,
             signing_key_days: 90,
             audit_days: 400,
+            merge: MergePolicy::Manual,
             phone_move_days: 7,
         }
     }

@@ -30,6 +30,8 @@ pub struct NewSession {
     pub access_until: Timestamp,
     /// Live sessions that its identity may have, this one among them; the oldest give way.
     pub max_sessions: u32,
+    /// The user who links this account on purpose: it becomes theirs if it is nobody's yet.
+    pub link_to: Option<UserId>,
 }
 
 impl NewSession {
@@ -44,6 +46,7 @@ impl NewSession {
             now,
             access_until: access_until(now, &tenant.policy),
             max_sessions: tenant.policy.max_sessions,
+            link_to: None,
         }
     }
 }
@@ -75,6 +78,8 @@ pub struct OpenedSession {
     pub phone: Option<Phone>,
     /// Whether this login made the user.
     pub is_new: bool,
+    /// Another user who may be the same person: the unionid that appeared with this login is theirs.
+    pub candidate: Option<UserId>,
     /// The number of the tenant's data key that MACs this session's refresh tokens.
     pub mac_key: u32,
     /// When it began.

@@ -36,6 +36,7 @@ use crate::service::login::Logins;
 use crate::service::merge_tokens::MergeTokens;
 use crate::service::meters::Meters;
 use crate::service::oauth::OAuth;
+use crate::service::phone::{PhoneParts, Phones};
 use crate::service::push::Pushes;
 use crate::service::refresh::Refreshes;
 use crate::service::revocations::{Revocations, Waiting};
@@ -158,6 +159,13 @@ impl App {
         let rows = (storage.clone(), directory.clone());
         let time = (clock.clone(), random.clone());
         let access_tokens = AccessTokens::new(time, rows, wechat.clone(), metrics.clone(), tasks.clone());
+        let user_data = UserData { clock: clock.clone(), storage: storage.clone(), metrics: metrics.clone() };
+        let phones = PhoneParts {
+            wechat: wechat.clone(),
+            access_tokens: access_tokens.clone(),
+            user_data: user_data.clone(),
+            tasks: tasks.clone(),
+        };
         let logins = Logins {
             clock: clock.clone(),
             storage: storage.clone(),
@@ -165,7 +173,8 @@ impl App {
             codes: Codes::new(CODES, &random),
             limits: limits.clone(),
             tokens: tokens.clone(),
-            user_data: UserData { clock: clock.clone(), storage: storage.clone(), metrics: metrics.clone() },
+            user_data,
+            phones: Phones::new(phones, clock.clone(), storage.clone(), &random),
             metrics: metrics.clone(),
             tasks: tasks.clone(),
         };

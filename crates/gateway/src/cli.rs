@@ -16,6 +16,7 @@ mod doctor;
 mod door;
 mod job;
 mod master_key;
+mod merge;
 mod migrate;
 mod policy;
 mod print;
@@ -60,6 +61,7 @@ enum Command {
     Policy(policy::PolicyCommand),
     ServiceClient(service_client::ServiceClientCommand),
     User(user::UserCommand),
+    Merge(merge::MergeCommand),
     AdminKey(admin_key::AdminKeyCommand),
     Audit(audit::AuditCommand),
     SigningKey(signing_key::SigningKeyCommand),
@@ -102,6 +104,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Policy(command) => command.run().await,
             Command::ServiceClient(command) => command.run().await,
             Command::User(command) => command.run().await,
+            Command::Merge(command) => command.run().await,
             Command::AdminKey(command) => command.run().await,
             Command::SigningKey(command) => command.run().await,
             Command::MasterKey(command) => command.run().await,

@@ -11,11 +11,13 @@ pub(crate) mod erasure;
 pub(crate) mod forward_auth;
 pub(crate) mod jobs;
 pub(crate) mod limits;
+pub(crate) mod links;
 pub(crate) mod login;
-#[allow(dead_code, reason = "the calls that need it come next")]
+pub(crate) mod merge;
 pub(crate) mod merge_tokens;
 pub(crate) mod meters;
 pub(crate) mod oauth;
+pub(crate) mod phone;
 pub(crate) mod push;
 pub(crate) mod refresh;
 pub(crate) mod revocations;

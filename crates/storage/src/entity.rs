@@ -10,9 +10,7 @@ pub(crate) mod idempotency;
 pub(crate) mod identity;
 pub(crate) mod instance_key;
 pub(crate) mod job;
-#[allow(dead_code, reason = "merges come next")]
 pub(crate) mod merge;
-#[allow(dead_code, reason = "merges come next")]
 pub(crate) mod merge_candidate;
 pub(crate) mod merge_token;
 pub(crate) mod node;

@@ -3,19 +3,20 @@
 //! Everything that a login writes of the user goes in one transaction, sessions first. A login that is on its way either
 //! commits before, and its rows go too, or finds that the user is gone and begins anew.
 
-use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
 use wxgate_crypto::MacKey;
 use wxgate_domain::{OpenId, RevocationEffect, RevokedSubject, UnionId, UserId, UserStatus};
 
 use crate::changes::ChangeKind;
-use crate::entity::{identity, union_member, user};
+use crate::entity::{identity, merge, union_member, user};
 use crate::erasure_journal::Entry;
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
+use crate::merge_users::NotUnmerged;
 use crate::repo::revocations::NewRevocation;
 use crate::repo::tombstones::{self, Buried, Called, Mark};
 use crate::repo::users::TxUsers;
-use crate::repo::{ascii, sessions, users};
+use crate::repo::{ascii, merge_candidates, merges, sessions, users};
 use crate::scope::{delete_of_tenant, of_tenant};
 use crate::tx::Tx;
 
@@ -30,13 +31,24 @@ pub struct Erased {
 
 impl TxUsers<'_> {
     /// Erases a user: ends all sessions and tells the feed, removes identities, unionids and whatever is known of the person,
-    /// and puts up tombstones. [`Tx::commit`] writes it into the erasure journal first.
+    /// and puts up tombstones. Whoever is gone into them goes too, and the id of such a one means them. [`Tx::commit`]
+    /// writes it into the erasure journal first.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such user; [`StorageError::Busy`] if a login was in the way.
     pub async fn erase(&self, id: UserId) -> Result<Erased, StorageError> {
-        let found = self.remove(id).await?.ok_or(StorageError::NotFound)?;
+        let mut found = self.remove(id).await?;
+        if found.is_none()
+            && let Some(heir) = merges::heir(&self.tx.tx, self.tenant, id).await?
+        {
+            found = self.remove(heir).await?;
+        }
+        let found = found.ok_or(StorageError::NotFound)?;
         self.tx.journal(Entry::of_user(&found.buried, &found.marks));
+        for alias in found.aliases {
+            // A backup from before the merge brings them back as somebody of their own.
+            self.tx.journal(Entry::of_user(&Buried { user: alias, ..found.buried }, &[]));
+        }
         Ok(found.erased)
     }
 
@@ -44,16 +56,14 @@ impl TxUsers<'_> {
     pub(crate) async fn remove(&self, id: UserId) -> Result<Option<Removed>, StorageError> {
         let (Tx { core, tx, .. }, tenant) = (self.tx, self.tenant);
         // Locked in the order of all writers; read again once the user is locked and nobody can add to them.
-        self.members(id).await?;
+        self.members_of(&[id]).await?;
         let stored = of_tenant::<user::Entity>(tenant).filter(user::Column::Id.eq(id.uuid())).lock_exclusive().one(tx);
         let Some(stored) = stored.await?.map(users::of_row).transpose()? else { return Ok(None) };
-        let members = self.members(id).await?;
-        let identities = of_tenant::<identity::Entity>(tenant)
-            .filter(identity::Column::UserId.eq(id.uuid()))
-            .order_by_asc(identity::Column::Id)
-            .lock_exclusive()
-            .all(tx)
-            .await?;
+        let members = self.members_of(&[id]).await?;
+        let identities = self.identities_of(id).await?;
+        let aliases: Vec<UserId> =
+            merges::aliases(tx, tenant, id).await?.into_iter().map(|merge| merge.gone_id.into()).collect();
+        self.forget_merges(id).await?;
         self.tx.tenant(tenant).phones().release(id).await?;
         for known in &identities {
             self.tx.tenant(tenant).phone_codes().forget(known.app_id, &known.openid).await?;
@@ -72,11 +82,34 @@ impl TxUsers<'_> {
         let marks = marks(*number, key, &identities, &members)?;
         let buried = Buried { tenant, user: id, status: stored.status, at: now };
         tombstones::put(tx, &buried, &marks).await?;
-        self.tx.audit(Some(tenant)).forget_personal(&id.to_string()).await?;
+        for id in aliases.iter().chain([&id]) {
+            self.tx.audit(Some(tenant)).forget_personal(&id.to_string()).await?;
+        }
         self.tx.tenant(tenant).revocations().record(&live.news).await?;
         self.tx.record(ChangeKind::User, tenant, Some(id.uuid())).await?;
         let erased = Erased { identities: identities.len(), sessions: live.sessions };
-        Ok(Some(Removed { erased, buried, marks }))
+        Ok(Some(Removed { erased, buried, marks, aliases }))
+    }
+
+    /// Removes a user whom a restored backup brought back: if it has them as part of somebody else, they alone.
+    pub(crate) async fn remove_again(&self, id: UserId) -> Result<Option<Removed>, StorageError> {
+        let alias = of_tenant::<merge::Entity>(self.tenant).filter(merge::Column::GoneId.eq(id.uuid()));
+        if let Some(alias) = alias.one(&self.tx.tx).await? {
+            match self.unmerge(alias.id.into(), None).await {
+                // Too late to tell them apart: the one whom they were part of was not erased.
+                Ok(_) | Err(NotUnmerged::TooLate | NotUnmerged::NotBothSides) => {}
+                Err(NotUnmerged::Storage(error)) => return Err(error),
+            }
+        }
+        self.remove(id).await
+    }
+
+    /// Forgets who is gone into a user, who may be them, and what could make it so.
+    async fn forget_merges(&self, id: UserId) -> Result<(), StorageError> {
+        let (Tx { tx, .. }, tenant) = (self.tx, self.tenant);
+        delete_of_tenant::<merge::Entity>(tenant).filter(merge::Column::UserId.eq(id.uuid())).exec(tx).await?;
+        merge_candidates::forget(tx, tenant, id).await?;
+        self.tx.tenant(tenant).merge_tokens().forget(id).await
     }
 
     /// Blocks or unblocks somebody who was erased, if they were.
@@ -96,16 +129,6 @@ impl TxUsers<'_> {
         }
         self.tx.record(ChangeKind::User, self.tenant, Some(id.uuid())).await
     }
-
-    /// The unionids of a user, locked.
-    async fn members(&self, id: UserId) -> Result<Vec<union_member::Model>, StorageError> {
-        let members = of_tenant::<union_member::Entity>(self.tenant)
-            .filter(union_member::Column::UserId.eq(id.uuid()))
-            .order_by_asc(union_member::Column::UnionGroupId)
-            .order_by_asc(union_member::Column::Unionid)
-            .lock_exclusive();
-        Ok(members.all(&self.tx.tx).await?)
-    }
 }
 
 /// A user who is gone.
@@ -113,6 +136,8 @@ pub(crate) struct Removed {
     pub(crate) erased: Erased,
     pub(crate) buried: Buried,
     pub(crate) marks: Vec<Mark>,
+    /// Who was gone into them.
+    pub(crate) aliases: Vec<UserId>,
 }
 
 fn marks(

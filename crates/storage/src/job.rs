@@ -5,6 +5,7 @@ mod deletion;
 mod redigest;
 mod reseal;
 mod rewrap;
+mod union_join;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use deletion::Deletion;
 use redigest::Redigest;
 use reseal::Reseal;
 use rewrap::Rewrap;
+use union_join::UnionJoin;
 
 /// Rows that a piece looks at or deletes.
 const PIECE: u64 = 200;
@@ -49,6 +51,7 @@ enum Work {
     Rewrap(Rewrap),
     Reseal(Reseal),
     Redigest(Redigest),
+    UnionJoin(UnionJoin),
 }
 
 /// What one piece did.
@@ -141,6 +144,7 @@ impl Work {
             Task::Rewrap {} => Ok(Self::Rewrap(Rewrap::default())),
             Task::Reseal {} => Ok(Self::Reseal(Reseal::of(tenant_of(job)?))),
             Task::Redigest {} => Ok(Self::Redigest(Redigest::of(tenant_of(job)?))),
+            Task::UnionJoin { app, group } => Ok(Self::UnionJoin(UnionJoin::of(tenant_of(job)?, *app, *group))),
         }
     }
 
@@ -151,6 +155,7 @@ impl Work {
             Self::Rewrap(work) => work.left(core).await,
             Self::Reseal(work) => work.left(core).await,
             Self::Redigest(work) => work.left(core).await,
+            Self::UnionJoin(work) => work.left(core).await,
         }
     }
 
@@ -160,6 +165,7 @@ impl Work {
             Self::Rewrap(work) => work.piece(core).await,
             Self::Reseal(work) => work.piece(core).await,
             Self::Redigest(work) => work.piece(core).await,
+            Self::UnionJoin(work) => work.piece(core).await,
         }
     }
 }

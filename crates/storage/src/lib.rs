@@ -20,6 +20,7 @@ mod import_users;
 mod job;
 mod keys;
 mod listeners;
+mod merge_users;
 mod migrate;
 mod open_session;
 mod refresh_session;
@@ -28,6 +29,7 @@ mod sessions;
 mod sql;
 mod start_check;
 mod sweep;
+mod union_report;
 
 pub use audit::{
     AuditChain, AuditEntry, AuditFilter, AuditFlaw, AuditLog, AuditVerdict, Checkpoint, Flaw, MalformedCheckpoint,
@@ -43,6 +45,7 @@ pub use erasure_journal::{ErasureJournal, Replayed};
 pub use error::{StartError, StorageError};
 pub use import_users::{Import, Imported, NewUser, NotImported};
 pub use job::{Outcome, Worker};
+pub use merge_users::{NewMerge, NotMerged, NotUnmerged, Side, Unmerged};
 pub use open_session::OpenSessionError;
 pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};
 pub use repo::access_tokens::{SharedToken, TenantAccessTokens, TokenLease};
@@ -58,7 +61,9 @@ pub use repo::idempotency::{Created, Creation, Creations};
 pub use repo::identities::{KnownIdentity, TenantUsers};
 pub use repo::jobs::{Jobs, TxJobs};
 pub use repo::master_keys::{MasterKeyUse, MasterKeys, StoredMasterKey, TxMasterKeys};
+pub use repo::merge_candidates::{MergeCandidate, TenantMergeCandidates, TxMergeCandidates};
 pub use repo::merge_tokens::TxMergeTokens;
+pub use repo::merges::{Merge, TenantMerges};
 pub use repo::nodes::{Node, Nodes};
 pub use repo::phone_codes::{PhoneCodeClaim, PhoneCodeResult, PhoneCodeTicket, SentPhoneCode, TxPhoneCodes};
 pub use repo::phones::TenantPhones;
@@ -73,4 +78,5 @@ pub use repo::union_groups::{AllUnionGroups, GroupMembers, TenantUnionGroups, Un
 pub use scope::TenantScope;
 pub use storage::{BatchObserver, BatchOutcome, BatchReport, InstanceKind, Storage, StorageConfig};
 pub use tx::Tx;
+pub use union_report::UnionReport;
 pub use wxgate_migrations::Status as MigrationStatus;

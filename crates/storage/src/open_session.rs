@@ -12,7 +12,9 @@ mod write;
 use std::sync::Arc;
 
 use wxgate_crypto::{Digest, MacKey, Place, Sealed};
-use wxgate_domain::{AppId, NewSession, OpenId, OpenedSession, SessionId, TenantId, Timestamp, UnionGroupId, UnionId};
+use wxgate_domain::{
+    AppId, NewSession, OpenId, OpenedSession, SessionId, TenantId, Timestamp, UnionGroupId, UnionId, UserId,
+};
 
 use crate::error::StorageError;
 use crate::group_commit::NotWritten;
@@ -68,6 +70,8 @@ pub(crate) struct OpenJob {
     now: Timestamp,
     access_until: Timestamp,
     max_sessions: u32,
+    /// Whose an account becomes that is nobody's yet.
+    link_to: Option<UserId>,
     /// The keys that may have made the tombstone of whoever logs in.
     digest_keys: Arc<[(u32, MacKey)]>,
 }
@@ -145,6 +149,7 @@ impl TenantScope {
             now: new.now,
             access_until: new.access_until,
             max_sessions: new.max_sessions,
+            link_to: new.link_to,
             digest_keys: keys.digests.clone(),
         }
     }

@@ -17,6 +17,8 @@ use crate::repo::audiences::TenantAudiences;
 use crate::repo::data_keys::TenantDataKeys;
 use crate::repo::forward_auth_policies::TenantForwardAuthPolicies;
 use crate::repo::identities::TenantUsers;
+use crate::repo::merge_candidates::TenantMergeCandidates;
+use crate::repo::merges::TenantMerges;
 use crate::repo::phones::TenantPhones;
 use crate::repo::push_settings::TenantPushSettings;
 use crate::repo::revocations::TenantRevocations;
@@ -146,6 +148,16 @@ impl TenantScope {
         TenantUsers::new(self.storage.clone(), self.tenant)
     }
 
+    /// Who of the tenant became whom.
+    pub fn merges(&self) -> TenantMerges {
+        TenantMerges::new(self.storage.clone(), self.tenant)
+    }
+
+    /// Who of the tenant may be whom.
+    pub fn merge_candidates(&self) -> TenantMergeCandidates {
+        TenantMergeCandidates::new(self.storage.clone(), self.tenant)
+    }
+
     /// The phone numbers of the tenant's users.
     pub fn phones(&self) -> TenantPhones {
         TenantPhones::new(self.storage.clone(), self.tenant)
@@ -189,7 +201,7 @@ impl TenantScope {
         Ok((key, keys.restore_epoch))
     }
 
-    /// A user of the tenant.
+    /// A user of the tenant. The id of one who is gone into another leads to that one.
     ///
     /// # Errors
     /// The database fails.

@@ -21,6 +21,7 @@ use crate::repo::forward_auth_policies::TxForwardAuthPolicies;
 use crate::repo::idempotency::{self, Creation};
 use crate::repo::jobs::TxJobs;
 use crate::repo::master_keys::TxMasterKeys;
+use crate::repo::merge_candidates::TxMergeCandidates;
 use crate::repo::merge_tokens::TxMergeTokens;
 use crate::repo::phone_codes::TxPhoneCodes;
 use crate::repo::push_marks::TxPushMarks;
@@ -223,6 +224,11 @@ impl<'a> TxScope<'a> {
     /// The tenant's feed of what ended.
     pub fn revocations(&self) -> TxRevocations<'a> {
         TxRevocations::new(self.tx, self.tenant)
+    }
+
+    /// Who of the tenant may be whom.
+    pub fn merge_candidates(&self) -> TxMergeCandidates<'a> {
+        TxMergeCandidates::new(self.tx, self.tenant)
     }
 
     /// The phone numbers of the tenant's users.

@@ -116,13 +116,13 @@ fn read(answer: &Map<String, Value>, appid: &str) -> Result<PhoneNumber, BadResp
     read_number(info).ok_or(BadResponse::Field("phone_info"))
 }
 
-/// WeChat says "invalid openid" to a code of another user.
-const OTHER_USER: i64 = 40003;
+/// WeChat says "invalid openid" to a code of another user, and "invalid appid" to one of another mini-program.
+const OTHERS: [i64; 2] = [40003, 40013];
 
 /// WeChat says "invalid code" to a code of another kind; what the code looks like tells more.
 fn name_kind(error: CallError, code: &PhoneCode) -> CallError {
     match error {
-        CallError::Refused(refused) if refused.errcode == OTHER_USER => {
+        CallError::Refused(refused) if OTHERS.contains(&refused.errcode) => {
             Refused { class: RefusedClass::CodeInvalid, ..refused }.into()
         }
         CallError::Refused(refused @ Refused { class: RefusedClass::CodeInvalid, .. })

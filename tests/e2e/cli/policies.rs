@@ -38,7 +38,7 @@ async fn a_tenant_s_policy_is_shown_and_changed_within_its_bounds() {
     let expected = json!({
         "version": 1, "algorithm": "EdDSA", "access_token_seconds": 60, "refresh_idle_seconds": 3600,
         "refresh_absolute_seconds": 7200, "refresh_grace_seconds": 0, "max_sessions": 1, "user_data_window_seconds": 90,
-        "signing_key_days": 30, "audit_days": 400, "phone_move_days": 7,
+        "signing_key_days": 30, "audit_days": 400, "merge": "manual", "phone_move_days": 7,
     });
     assert_eq!(policy, expected, "what was not named stays as it was");
 

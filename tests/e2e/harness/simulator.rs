@@ -75,6 +75,18 @@ impl Simulator {
         text(&self.steer("/sim/phone-codes", &json!({ "appid": appid })).await, "code")
     }
 
+    /// The phone button's code for a person and a number of theirs.
+    pub(crate) async fn phone_code_of(&self, appid: &str, openid: &str, phone: &str) -> String {
+        let body = json!({ "appid": appid, "openid": openid, "phone": phone });
+        text(&self.steer("/sim/phone-codes", &body).await, "code")
+    }
+
+    /// How often WeChat was called on a route, by the last part of its path.
+    pub(crate) async fn calls_of(&self, route: &str) -> usize {
+        let of = |call: &&Value| call["route"].as_str().is_some_and(|path| path.rsplit('/').next() == Some(route));
+        self.journal().await.iter().filter(of).count()
+    }
+
     /// Sealed data of a person: `{appid, openid, kind, ...}`.
     pub(crate) async fn encrypt(&self, body: &Value) -> Sealed {
         let sealed = self.steer("/sim/encrypt", body).await;

@@ -103,6 +103,16 @@ impl Estate {
         self.login["access_token"].as_str().unwrap()
     }
 
+    /// Its user's id.
+    pub(super) fn user(&self) -> &str {
+        self.login["user"]["id"].as_str().unwrap()
+    }
+
+    /// Its user, as its mini-program knows them.
+    pub(super) fn openid(&self) -> &str {
+        self.login["user"]["openid"].as_str().unwrap()
+    }
+
     /// Everything by which something of it can be named, each with its kind.
     pub(super) fn names(&self) -> Vec<(&'static str, String)> {
         vec![

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::estate::Estate;
 
 /// Fields of bodies and queries in which any text may stand: it names nothing that is there.
-pub(super) const FREE: &[&str] = &["name", "secret", "scopes", "appid"];
+pub(super) const FREE: &[&str] = &["name", "secret", "scopes", "appid", "phone"];
 
 /// A job that never was.
 const NO_JOB: &str = "01a20d09-11be-76ee-83ba-4cbff4047d03";
@@ -48,9 +48,17 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
         known("rewrapKeys", json!({}), 403),
         known("removeMasterKey", json!({"key": NO_KEY}), 403),
         known("listUsers", json!({"tenant": of.slug}), 200),
+        known("findUser", json!({"tenant": of.slug, "phone": "+8613800138000"}), 200),
         known("showUser", json!({"tenant": of.slug, "user": of.login["user"]["id"]}), 200),
         known("listSessions", json!({"tenant": of.slug, "user": of.login["user"]["id"]}), 200),
         known("importUsers", json!({"tenant": of.slug, "rows": [{"appid": of.appid, "openid": "oBrought"}]}), 200),
+        known("listMerges", json!({"tenant": of.slug}), 200),
+        known("mergeUsers", json!({"tenant": of.slug, "user": of.user(), "into": of.user()}), 409),
+        known("undoMerge", json!({"tenant": of.slug, "merge": NO_JOB}), 404),
+        known("listMergeCandidates", json!({"tenant": of.slug}), 200),
+        known("dismissMergeCandidate", json!({"tenant": of.slug, "candidate": NO_JOB}), 404),
+        known("reportUnionGroup", json!({"tenant": of.slug, "group": of.group, "app": of.appid}), 200),
+        known("joinUnionGroup", json!({"tenant": of.slug, "group": of.group, "app": of.appid}), 200),
         known("deleteTenant", json!({"tenant": of.slug}), 403),
         known("endSession", json!({"tenant": of.slug, "sid": of.login["session_id"]}), 204),
         known("blockUser", json!({"tenant": of.slug, "user": of.login["user"]["id"]}), 200),

@@ -16,11 +16,15 @@ pub(super) const KNOWN: &[&str] = &[
     "logout",
     "showMe",
     "changeMe",
+    "bindPhone",
+    "releasePhone",
     "checkSessionKey",
     "accessToken",
     "reportDeadAccessToken",
     "eraseMe",
     "decrypt",
+    "link",
+    "merge",
     "listMySessions",
     "endMySession",
     "tutorialLogin",
@@ -70,6 +74,21 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
             let body = json!({"encryptedData": sealed.encrypted_data, "iv": sealed.iv, "appid": theirs.appid});
             replies.push(sent(gateway, mine_asks(Method::POST, "/v1/me/decrypt").json(&body), 409).await);
         }
+        // A phone code is one user's, of one mini-program; and only a fresh code of the same user lets a number go.
+        "bindPhone" => {
+            let theirs_openid = theirs.login["user"]["openid"].as_str().unwrap();
+            let code = gateway.simulator().phone_code_of(&theirs.appid, theirs_openid, "13800138009").await;
+            let body = json!({"phoneCode": code, "move": true, "id": theirs.login["user"]["id"]});
+            replies.push(sent(gateway, mine_asks(Method::POST, "/v1/me/phone").json(&body), 400).await);
+        }
+        "releasePhone" => {
+            let code = gateway.simulator().code(&theirs.appid).await.code;
+            let ask = mine_asks(Method::DELETE, "/v1/me/phone").json(&json!({ "code": code }));
+            let reply = client.send(ask).await;
+            assert_eq!(reply.status / 100, 4, "{}", reply.text);
+            replies.push(reply);
+        }
+        "link" | "merge" => replies.push(joined(gateway, id, mine, theirs).await),
         "listMySessions" => replies.push(sent(gateway, mine_asks(Method::GET, "/v1/me/sessions"), 200).await),
         "endMySession" => {
             let session = theirs.login["session_id"].as_str().unwrap();
@@ -171,6 +190,21 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
         _ => {}
     }
     replies
+}
+
+/// Another tenant's mini-program is none, whoever proves what.
+async fn joined(gateway: &Gateway, id: &str, mine: &Estate, theirs: &Estate) -> Reply {
+    let own = gateway.simulator().code_of(&mine.appid, mine.openid()).await.code;
+    let code = gateway.simulator().code_of(&theirs.appid, theirs.openid()).await.code;
+    let token = format!("wxm_{}", "A".repeat(43));
+    let (path, body) = if id == "link" {
+        ("/v1/me/links", json!({"appid": theirs.appid, "link_code": code, "code": own}))
+    } else {
+        let sides = json!({"merge_token": token, "code": own, "other_code": code, "other_appid": theirs.appid});
+        ("/v1/me/merge", sides)
+    };
+    let request = gateway.client().request(Method::POST, path).bearer_auth(mine.token()).json(&body);
+    sent(gateway, request, 404).await
 }
 
 /// Tries a route of clients of old at their app, with my tokens in every place where such clients have theirs.

@@ -7,7 +7,8 @@ use super::admin::AdminArgs;
 use super::{Failure, print};
 use crate::operation::Limit;
 use crate::operation::union_groups::{
-    AddUnionGroup, ListUnionGroups, RemoveUnionGroup, RenameUnionGroup, ShowUnionGroup, UnionGroupReply,
+    AddUnionGroup, JoinUnionGroup, ListUnionGroups, RemoveUnionGroup, RenameUnionGroup, ReportUnionGroup,
+    ShowUnionGroup, UnionGroupReply, UnionReportReply,
 };
 
 /// Union groups: WeChat Open Platform accounts that apps are bound to.
@@ -37,6 +38,13 @@ enum Action {
     /// Give a union group another name.
     #[command(after_help = "Example:\n  wxgate union-group rename --tenant acme main shops")]
     Rename(RenameUnionGroup),
+    /// Count what binding a mini-program to a group would do: who would be found by their unionid, and who may be somebody
+    /// else. Nothing is changed.
+    #[command(after_help = "Example:\n  wxgate union-group report --tenant acme main --app wx0123456789abcdef")]
+    Report(ReportUnionGroup),
+    /// Bind a mini-program to a group while it serves: its users are joined first.
+    #[command(after_help = "Example:\n  wxgate union-group join --tenant acme main --app wx0123456789abcdef")]
+    Join(JoinUnionGroup),
     /// Remove a union group that no app and nobody is in.
     #[command(after_help = "Example:\n  wxgate union-group remove --tenant acme main")]
     Remove(RemoveUnionGroup),
@@ -57,6 +65,16 @@ impl UnionGroupCommand {
                 if self.admin.json { print::json(&group) } else { print::fields(&group) }
             }
             Action::Rename(rename) => self.admin.tell_group(&door.call(rename).await?, "renamed"),
+            Action::Report(report) => {
+                let report = door.call(report).await?;
+                if self.admin.json { print::json(&report) } else { self.admin.tell_report(&report) }
+            }
+            Action::Join(join) => {
+                let app = join.app.clone();
+                let job = door.call(join).await?;
+                let job = self.admin.watch(&door, job.id).await?;
+                self.admin.tell(&job, || format!("app {app}: bound, {} accounts with a unionid", job.total));
+            }
             Action::Remove(remove) => {
                 let name = remove.group.clone();
                 self.admin.confirm("what its unionids meant is forgotten", &name)?;
@@ -70,6 +88,21 @@ impl UnionGroupCommand {
 }
 
 impl AdminArgs {
+    fn tell_report(&self, report: &UnionReportReply) {
+        for (count, what) in [
+            (report.identities, "accounts"),
+            (report.with_unionid, "of them with a unionid"),
+            (report.joining, "would be found by it"),
+            (report.joined, "are found by it already"),
+            (report.candidates, "have the unionid of another user, and would be merge candidates"),
+        ] {
+            print::line(format!("{count:>10} {what}"));
+        }
+        for pair in &report.samples {
+            print::line(format!("           such as {} and {}", pair.user, pair.other));
+        }
+    }
+
     fn tell_group(&self, group: &UnionGroupReply, what: &str) {
         self.tell(group, || format!("union group {} of tenant {} {what}", group.name, group.tenant));
     }

@@ -5,12 +5,15 @@ mod import;
 mod table;
 
 use clap::{ArgGroup, Args, Subcommand};
-use wxgate_domain::{ExternalId, OpenId, Slug, Timestamp, UnionId, UserId, WechatAppid};
+use wxgate_domain::{E164, ExternalId, OpenId, Slug, Timestamp, UnionId, UserId, WechatAppid};
 
 use super::admin::AdminArgs;
 use super::{Failure, print};
+use crate::operation::secret_text::SecretText;
 use crate::operation::sessions::{EndSession, ListSessions, SessionReply};
-use crate::operation::users::{BlockUser, EraseUser, ListUsers, ShowUser, UnblockUser, UserReply, UserStatusReply};
+use crate::operation::users::{
+    BlockUser, EraseUser, FindUser, ListUsers, ShowUser, UnblockUser, UserReply, UserStatusReply,
+};
 use crate::operation::{Limit, Page};
 
 /// Users: people inside a tenant.
@@ -24,9 +27,9 @@ pub(super) struct UserCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Find a user by id, by openid inside a mini-program, by unionid, or by what another system calls them.
+    /// Find a user by id, by openid inside a mini-program, by unionid, by phone number, or by what another system calls them.
     #[command(
-        after_help = "Examples:\n  wxgate user find --tenant acme 01a20353-a15f-723e-816c-874ed5c9b045\n  wxgate user find --tenant acme --appid wx0123456789abcdef --openid oABC\n  wxgate user find --tenant acme --unionid uABC\n\nA unionid means something only inside an Open Platform account: it is looked for in the tenant's union groups."
+        after_help = "Examples:\n  wxgate user find --tenant acme 01a20353-a15f-723e-816c-874ed5c9b045\n  wxgate user find --tenant acme --appid wx0123456789abcdef --openid oABC\n  wxgate user find --tenant acme --unionid uABC\n  wxgate user find --tenant acme --phone +8613800138000\n\nA unionid means something only inside an Open Platform account: it is looked for in the tenant's union groups."
     )]
     Find {
         /// The tenant; a tenant's key may leave it out.
@@ -83,12 +86,12 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("which").required(true).args(["id", "openid", "unionid", "external_id"]))]
+#[command(group = ArgGroup::new("which").required(true).args(["id", "openid", "unionid", "external_id", "phone"]))]
 struct Which {
     /// The user's id, which is `sub` of the access token.
     id: Option<UserId>,
     /// The mini-program that knows the openid.
-    #[arg(long, requires = "openid", conflicts_with_all = ["id", "unionid", "external_id"])]
+    #[arg(long, requires = "openid", conflicts_with_all = ["id", "unionid", "external_id", "phone"])]
     appid: Option<WechatAppid>,
     /// The user inside that mini-program.
     #[arg(long, requires = "appid", allow_hyphen_values = true)]
@@ -99,6 +102,9 @@ struct Which {
     /// What another system calls the user.
     #[arg(long, allow_hyphen_values = true)]
     external_id: Option<ExternalId>,
+    /// The user's phone number, with a plus and its country code. Only numbers that WeChat vouches for are found.
+    #[arg(long, value_name = "NUMBER")]
+    phone: Option<E164>,
 }
 
 impl UserCommand {
@@ -106,8 +112,8 @@ impl UserCommand {
         let door = self.admin.door().await?;
         match self.action {
             Action::Find { tenant, which } => {
-                let Which { id, appid, openid, unionid, external_id } = which;
-                let find = ListUsers {
+                let Which { id, appid, openid, unionid, external_id, phone } = which;
+                let list = ListUsers {
                     tenant: tenant.clone(),
                     id,
                     appid,
@@ -116,7 +122,13 @@ impl UserCommand {
                     external_id,
                     ..ListUsers::default()
                 };
-                let found = door.call(find).await?.items;
+                let found = match phone {
+                    Some(phone) => {
+                        let phone = SecretText::telling(phone.expose());
+                        door.call(FindUser { tenant: tenant.clone(), phone }).await?.items
+                    }
+                    None => door.call(list).await?.items,
+                };
                 if found.is_empty() {
                     let whose = tenant.map_or_else(|| "this tenant".to_owned(), |slug| format!("the tenant {slug}"));
                     return Err(format!("{whose} has no such user").into());
@@ -217,16 +229,17 @@ impl AdminArgs {
 
 fn table_of(users: &[UserReply]) {
     let rows: Vec<_> = users.iter().flat_map(cells).collect();
-    print::table(["USER", "STATUS", "NICKNAME", "EXTERNAL ID", "APPID", "OPENID", "UNIONID"], &rows);
+    print::table(["USER", "STATUS", "NICKNAME", "EXTERNAL ID", "PHONE", "APPID", "OPENID", "UNIONID"], &rows);
 }
 
 /// A line for each identity.
-fn cells(user: &UserReply) -> Vec<[String; 7]> {
+fn cells(user: &UserReply) -> Vec<[String; 8]> {
     let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
     let line = |appid: &str, openid: &str, unionid: &Option<String>| {
         let (nickname, external_id) = (or_empty(&user.nickname), or_empty(&user.external_id));
         let (id, status) = (user.id.clone(), user.status.clone());
-        [id, status, nickname, external_id, appid.to_owned(), openid.to_owned(), or_empty(unionid)]
+        let phone = or_empty(&user.phone_masked);
+        [id, status, nickname, external_id, phone, appid.to_owned(), openid.to_owned(), or_empty(unionid)]
     };
     let known = user.identities.iter().map(|known| line(&known.appid, &known.openid, &known.unionid));
     known.collect()

@@ -140,6 +140,8 @@ impl From<AdminError> for ApiError {
             | AdminError::NoServiceClient(_)
             | AdminError::NoUser(..)
             | AdminError::NoSession(..)
+            | AdminError::NoMerge(..)
+            | AdminError::NoCandidate(..)
             | AdminError::NoUnionGroup(..)
             | AdminError::NoAudience(_)
             | AdminError::NoGroup(_)
@@ -172,6 +174,7 @@ impl From<AdminError> for ApiError {
             | AdminError::TenantServed(_)
             | AdminError::NoMasterKeyHere(_)
             | AdminError::MasterKeyLacking(..) => Code::NotYet,
+            AdminError::NotMerged(_) | AdminError::NotUnmerged(_) => Code::NotMergeable,
             AdminError::SecretRefused { .. } => Code::SecretRefused,
             AdminError::WechatSilent(_) => {
                 return Self::from(Code::UpstreamUnavailable).detailed(error.to_string()).retry_after(1);
@@ -188,6 +191,7 @@ impl From<AdminError> for ApiError {
             | AdminError::KeyShape
             | AdminError::Cursor
             | AdminError::SecretShape
+            | AdminError::PhoneShape
             | AdminError::KeysIncomplete
             | AdminError::KeysRefused
             | AdminError::PushToken(_)

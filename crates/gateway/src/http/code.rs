@@ -10,6 +10,8 @@ use utoipa::ToSchema;
 pub(crate) enum Action {
     /// Call `wx.login` again and send the new code.
     NewCode,
+    /// Ask the user for the data again, and send what comes of it.
+    Reauthorize,
     /// Call `wx.login`, then ask the user for the data again, then send both.
     ReloginThenReauthorize,
     /// Refresh the access token, then send the same request again with the new one.
@@ -64,6 +66,7 @@ codes! {
     AppRequired 400 "APP_REQUIRED" None, "The request does not say which mini-program it is for.";
     AppMismatch 400 "APP_MISMATCH" None, "The request names two different mini-programs.";
     CodeInvalid 400 "CODE_INVALID" Some(Action::NewCode), "The login code is malformed, expired or of another mini-program.";
+    MergeTokenInvalid 400 "MERGE_TOKEN_INVALID" None, "The merge token was used, has expired, or is another session's.";
     TokenInvalid 401 "TOKEN_INVALID" Some(Action::Refresh), "The access token is missing or not accepted here.";
     TokenExpired 401 "TOKEN_EXPIRED" Some(Action::Refresh), "The access token has expired.";
     RefreshInvalid 401 "REFRESH_INVALID" Some(Action::Relogin), "The refresh token is not one of ours, or no longer.";
@@ -85,7 +88,11 @@ codes! {
     MethodNotAllowed 405 "METHOD_NOT_ALLOWED" None, "This address does not take this method.";
     RequestTimeout 408 "REQUEST_TIMEOUT" None, "The request did not arrive in time.";
     CodeUsed 409 "CODE_USED" Some(Action::NewCode), "The login code was used already.";
+    PhoneTaken 409 "PHONE_TAKEN" None, "The phone number is another user's.";
+    PhoneUnconfirmed 409 "PHONE_UNCONFIRMED" Some(Action::Reauthorize), "WeChat does not vouch for the phone number.";
     SessionKeyStale 409 "SESSION_KEY_STALE" Some(Action::ReloginThenReauthorize), "The encrypted data does not open with this user's keys.";
+    AccountTaken 409 "ACCOUNT_TAKEN" None, "The account belongs to another user.";
+    NotMergeable 409 "NOT_MERGEABLE" Some(Action::Stop), "These users do not become one, or no longer two.";
     Taken 409 "TAKEN" None, "The name is in use already, or was.";
     Full 409 "FULL" None, "There are as many of these as there may be.";
     AnswerLost 409 "ANSWER_LOST" None, "It was created before, and what was answered is not known any more: look it up.";

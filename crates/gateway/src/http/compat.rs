@@ -137,7 +137,7 @@ impl Asked<'_> {
         let data = data.map_err(|error| ApiError::caused(Code::RequestInvalid, error))?;
         let (nickname, avatar_url) = fields.profile()?;
         let attempt = login::attempt(self.request, self.client, &code, fields.digest)?;
-        let Login { session, tokens, user_data } = self.gateway.logins.login(self.app, attempt, data).await?;
+        let Login { session, tokens, user_data, .. } = self.gateway.logins.login(self.app, attempt, data).await?;
 
         let mut who = SignedIn { app: self.app.clone(), session: Arc::unwrap_or_clone(session) };
         let said = Profile::shown(nickname.as_deref(), avatar_url.as_deref());

@@ -5,6 +5,7 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use wxgate_storage::{FeedError, StorageError};
 use wxgate_token::{IssueError, VerifyError};
@@ -17,6 +18,7 @@ use crate::service::broker::BrokerError;
 use crate::service::clients::ClientError;
 use crate::service::directory::DirectoryError;
 use crate::service::login::LoginError;
+use crate::service::merge::MergeError;
 use crate::service::refresh::RefreshError;
 use crate::service::revocations::RevocationsError;
 use crate::service::session_check::SessionCheckError;
@@ -33,6 +35,8 @@ pub(crate) struct ApiError {
     detail: Option<String>,
     /// What `WWW-Authenticate` asks for.
     challenge: Option<&'static str>,
+    /// What else the client is told.
+    members: Members,
     /// What happened, for the operator only.
     pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -53,6 +57,11 @@ impl ApiError {
         Self { detail: Some(detail), ..self }
     }
 
+    /// The same error with members of its own (RFC 9457 section 3.2), which may be told this client alone.
+    pub(crate) fn telling(self, members: Map<String, Value>) -> Self {
+        Self { members: Members(members), ..self }
+    }
+
     /// An error that asks for something else than its code does.
     pub(crate) fn challenging(code: Code, challenge: &'static str) -> Self {
         Self { challenge: Some(challenge), ..Self::from(code) }
@@ -69,6 +78,7 @@ impl ApiError {
             action: self.action,
             retry_after: self.retry_after,
             request_id,
+            members: &self.members.0,
         };
         self.respond("application/problem+json", serde_json::to_vec(&problem).unwrap_or_default())
     }
@@ -102,11 +112,57 @@ pub(super) struct Problem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
     request_id: &'a str,
+    /// Of some codes there is more to tell.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    members: &'a Map<String, Value>,
+}
+
+/// What more an error tells its client. A token may be among it, so it never gets into a log.
+#[derive(Default, Serialize)]
+#[serde(transparent)]
+struct Members(Map<String, Value>);
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Members")
+    }
+}
+
+/// What went wrong with an optional part of a request that succeeded.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PartError {
+    code: &'static str,
+    action: Option<Action>,
+    /// What in particular is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// Seconds after which it makes sense to come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    members: Members,
+}
+
+impl From<ApiError> for PartError {
+    fn from(error: ApiError) -> Self {
+        let ApiError { code, action, retry_after, detail, members, .. } = error;
+        Self { code: code.name(), action, detail, retry_after, members }
+    }
 }
 
 impl From<Code> for ApiError {
     fn from(code: Code) -> Self {
-        Self { code, action: code.action(), retry_after: None, detail: None, challenge: code.challenge(), source: None }
+        Self {
+            code,
+            action: code.action(),
+            retry_after: None,
+            detail: None,
+            challenge: code.challenge(),
+            members: Members::default(),
+            source: None,
+        }
     }
 }
 
@@ -235,6 +291,21 @@ impl From<&TokenCallError> for Code {
                 RefusedClass::Misconfigured => Self::AppMisconfigured,
             },
         }
+    }
+}
+
+impl From<MergeError> for ApiError {
+    fn from(error: MergeError) -> Self {
+        let code = match error {
+            MergeError::Account(error) => return error.into(),
+            MergeError::App(error) => return error.into(),
+            MergeError::Other(error) => return error.into(),
+            MergeError::Token => Code::MergeTokenInvalid,
+            MergeError::OtherSide => Code::StepUpRequired,
+            MergeError::Stays(_) | MergeError::Stands(_) => Code::NotMergeable,
+            MergeError::NoMerge => Code::NotFound,
+        };
+        Self::caused(code, error)
     }
 }
 

@@ -7,13 +7,15 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use wxgate_crypto::Digest;
 use wxgate_domain::{LoginCode, OpenedSession, Timestamp};
+use wxgate_wechat_client::PhoneCode;
 
-use super::code::{Action, Code};
-use super::error::ApiError;
+use super::code::Code;
+use super::error::{ApiError, PartError};
 use super::extract::body::JsonBody;
 use super::extract::client::Client;
 use super::extract::named_app;
 use super::openapi::about::{self, About};
+use super::phone::PhoneShown;
 use crate::app::Gateway;
 use crate::service::login::{Attempt, Login};
 use crate::service::user_data::{UserDataFields, UserDataRequest};
@@ -30,6 +32,8 @@ pub(super) struct LoginBody {
     iv: Option<String>,
     raw_data: Option<String>,
     signature: Option<String>,
+    /// What the phone button gave.
+    phone_code: Option<String>,
 }
 
 /// What a mini-program gets. Times are seconds.
@@ -50,6 +54,11 @@ struct LoginReply<'a> {
     user_data: Option<&'a Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_data_error: Option<PartError>,
+    /// The user's phone number, if a phone code was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<PhoneShown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone_error: Option<PartError>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -62,14 +71,9 @@ struct UserReply<'a> {
     nickname: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     avatar_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone_masked: Option<String>,
     is_new: bool,
-}
-
-/// Why an optional part of the reply is missing.
-#[derive(Serialize, ToSchema)]
-struct PartError {
-    code: &'static str,
-    action: Option<Action>,
 }
 
 pub(super) fn about() -> About {
@@ -110,13 +114,14 @@ pub(super) async fn post(
     body: JsonBody<LoginBody>,
 ) -> Result<HttpResponse, ApiError> {
     let app = gateway.directory.active_app(&named_app::in_path(&request)?).await?;
-    let LoginBody { code, encrypted_data, iv, raw_data, signature } = body.value;
+    let LoginBody { code, encrypted_data, iv, raw_data, signature, phone_code } = body.value;
     let attempt = attempt(&request, &client, &code, body.digest)?;
     let data = UserDataRequest::parse(UserDataFields { encrypted_data, iv, raw_data, signature });
     let data = data.map_err(|error| ApiError::caused(Code::RequestInvalid, error))?;
 
-    let login = gateway.logins.login(&app, attempt, data).await?;
-    Ok(HttpResponse::Ok().json(LoginReply::of(&login, gateway.clock.now())))
+    let login = gateway.logins.login_with_phone(&app, attempt, data, phone_code.as_deref()).await;
+    let mut login = login.map_err(|error| name_kind(error.into(), &code))?;
+    Ok(HttpResponse::Ok().json(LoginReply::of(&mut login, gateway.clock.now())))
 }
 
 /// What the use case needs to know of a request. The code's shape is checked here, before anything is spent on it.
@@ -130,14 +135,34 @@ pub(super) fn attempt(request: &HttpRequest, client: &Client, code: &str, body: 
         Some(key) if (22..=255).contains(&key.len()) => Some(Digest::sha256(key)),
         Some(_) => return Err(Code::RequestInvalid.into()),
     };
-    Ok(Attempt { code, body, client: client.fingerprint(), address: client.bucket(), idempotency_key, only: None })
+    Ok(Attempt {
+        code,
+        body,
+        client: client.fingerprint(),
+        address: client.bucket(),
+        idempotency_key,
+        only: None,
+        link_to: None,
+    })
+}
+
+/// A refused code may be of another kind; what it looks like tells more than WeChat does.
+fn name_kind(error: ApiError, code: &str) -> ApiError {
+    if error.code == Code::CodeInvalid && PhoneCode::has_usual_shape(code) {
+        return error.detailed("code looks like a code of the phone button; it comes from wx.login".to_owned());
+    }
+    error
 }
 
 impl<'a> LoginReply<'a> {
-    fn of(login: &'a Login, now: Timestamp) -> Self {
-        let Login { session, tokens, user_data } = login;
+    fn of(login: &'a mut Login, now: Timestamp) -> Self {
+        let (phone, phone_error) = match login.phone.take() {
+            Some(Ok(given)) => (Some(PhoneShown::of(&given.phone)), None),
+            Some(Err(error)) => (None, Some(tell_part(error.into()))),
+            None => (None, None),
+        };
+        let Login { session, tokens, user_data, .. } = login;
         let failed = user_data.as_ref().is_some_and(Result::is_err);
-        let stale = || PartError { code: Code::SessionKeyStale.name(), action: Code::SessionKeyStale.action() };
         Self {
             access_token: tokens.access_token.expose(),
             token_type: "Bearer",
@@ -149,9 +174,18 @@ impl<'a> LoginReply<'a> {
             scope: &tokens.scope,
             user: UserReply::of(session),
             user_data: user_data.as_ref().and_then(|data| data.as_ref().ok()),
-            user_data_error: failed.then(stale),
+            user_data_error: failed.then(|| ApiError::from(Code::SessionKeyStale).into()),
+            phone,
+            phone_error,
         }
     }
+}
+
+/// The error of a part, which the operator hears of here: the request itself succeeded.
+fn tell_part(error: ApiError) -> PartError {
+    let cause = error.source.as_ref().map(tracing::field::display);
+    tracing::info!(error.code = error.code.name(), error.source = cause, "a login gave no phone number");
+    error.into()
 }
 
 impl<'a> UserReply<'a> {
@@ -162,6 +196,7 @@ impl<'a> UserReply<'a> {
             unionid: session.unionid.as_ref().map(wxgate_domain::UnionId::as_str),
             nickname: session.user.profile.nickname.as_deref(),
             avatar_url: session.user.profile.avatar_url.as_deref(),
+            phone_masked: session.phone.as_ref().map(|phone| phone.number.masked()),
             is_new: session.is_new,
         }
     }

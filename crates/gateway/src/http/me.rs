@@ -25,6 +25,14 @@ struct MeReply<'a> {
     nickname: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     avatar_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone_masked: Option<String>,
+    /// Whether WeChat vouches for the phone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone_verified: Option<bool>,
+    /// When the phone number leaves the user, because somebody else proved to have it. Binding it again keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone_leaves_at: Option<i64>,
     created_at: i64,
     session_id: String,
 }
@@ -68,6 +76,7 @@ pub(super) async fn patch(
 
 fn reply(who: &SignedIn, profile: &Profile) -> HttpResponse {
     let session = &who.session;
+    let phone = session.phone.as_ref();
     HttpResponse::Ok().json(MeReply {
         id: session.user.id.to_string(),
         appid: who.app.app.appid.as_str(),
@@ -75,6 +84,9 @@ fn reply(who: &SignedIn, profile: &Profile) -> HttpResponse {
         unionid: session.unionid.as_ref().map(wxgate_domain::UnionId::as_str),
         nickname: profile.nickname.as_deref(),
         avatar_url: profile.avatar_url.as_deref(),
+        phone_masked: phone.map(|phone| phone.number.masked()),
+        phone_verified: phone.map(|phone| phone.is_verified),
+        phone_leaves_at: phone.and_then(|phone| phone.leaves_at).map(wxgate_domain::Timestamp::seconds),
         created_at: session.user.created_at.seconds(),
         session_id: session.id.to_string(),
     })

@@ -10,8 +10,8 @@ use super::error::ApiError;
 use super::oauth::{introspect, revoke, token};
 use super::openapi::about::About;
 use super::{
-    admin, broker, compat, decrypt, discovery, docs, erasure, forward_auth, health, jwks, login, logout, me, metrics,
-    openapi, push, refresh, revocations, session_check, sessions, tutorial,
+    admin, broker, compat, decrypt, discovery, docs, erasure, forward_auth, health, jwks, links, login, logout, me,
+    merge, metrics, openapi, phone, push, refresh, revocations, session_check, sessions, tutorial,
 };
 use crate::operation::{self, Method, Operation};
 
@@ -31,6 +31,9 @@ pub(super) fn public() -> Vec<Endpoint> {
             .patch(me::patch, me::about_patch)
             .delete(erasure::delete, erasure::about),
         at("/v1/me/decrypt").post(decrypt::post, decrypt::about),
+        at("/v1/me/phone").post(phone::post, phone::about_post).delete(phone::delete, phone::about_delete),
+        at("/v1/me/links").post(links::post, links::about),
+        at("/v1/me/merge").post(merge::post, merge::about),
         at("/v1/me/sessions").get(sessions::list, sessions::about_list),
         at("/v1/me/sessions/{sid}").delete(sessions::delete, sessions::about_delete),
         at("/v1/me/session-check").post(session_check::post, session_check::about),

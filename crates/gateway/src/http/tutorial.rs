@@ -102,7 +102,7 @@ pub(super) async fn answer(
     let data = UserDataRequest::parse(UserDataFields { encrypted_data, iv, ..UserDataFields::default() });
     let data = data.map_err(|error| ApiError::caused(Code::RequestInvalid, error))?;
 
-    let Login { session, tokens, user_data } = gateway.logins.login(&app, attempt, data).await?;
+    let Login { session, tokens, user_data, .. } = gateway.logins.login(&app, attempt, data).await?;
     let userinfo = match user_data {
         Some(Ok(data)) => data,
         // Which check failed stays a metric: told apart, the checks are a padding oracle.

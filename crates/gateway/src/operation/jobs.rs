@@ -24,7 +24,7 @@ pub(crate) struct JobReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, nullable = false)]
     pub(crate) tenant_id: Option<TenantId>,
-    /// `tenant_deletion`, `rewrap` or `reseal`.
+    /// `tenant_deletion`, `rewrap`, `reseal`, `redigest` or `union_join`.
     pub(crate) kind: String,
     /// The slug of the tenant that is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ impl From<Job> for JobReply {
         let kind = job.task.kind().to_owned();
         let slug = match job.task {
             Task::TenantDeletion { slug, .. } => Some(slug),
-            Task::Rewrap {} | Task::Reseal {} | Task::Redigest {} => None,
+            Task::Rewrap {} | Task::Reseal {} | Task::Redigest {} | Task::UnionJoin { .. } => None,
         };
         Self {
             id: job.id,

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AdminScope, SigningAlgorithm, Slug, Tenant, TenantPolicy, TenantStatus};
+use wxgate_domain::{AdminScope, MergePolicy, SigningAlgorithm, Slug, Tenant, TenantPolicy, TenantStatus};
 
 use super::jobs::JobReply;
 use super::{Limit, Method, Operation, Page, Route, Visitor};
@@ -282,6 +282,11 @@ pub(crate) struct TenantPolicyChange {
     /// For how many days the audit log is kept, 30 to 3650.
     #[arg(long, value_name = "N")]
     pub(crate) audit_days: Option<u32>,
+    /// What happens when the unionid of one user appears with another one's login: manual waits for a decision, oldest
+    /// joins the younger user to the older one at once.
+    #[arg(long, value_name = "POLICY", value_parser = merge_policy)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) merge: Option<MergePolicy>,
     /// For how many days a phone number stays with its user after somebody else proved to have it and asked for it, 1 to 90.
     #[arg(long, value_name = "N")]
     pub(crate) phone_move_days: Option<u32>,
@@ -300,6 +305,7 @@ impl TenantPolicyChange {
             max_sessions: self.max_sessions.unwrap_or(policy.max_sessions),
             signing_key_days: self.signing_key_days.unwrap_or(policy.signing_key_days),
             audit_days: self.audit_days.unwrap_or(policy.audit_days),
+            merge: self.merge.unwrap_or(policy.merge),
             phone_move_days: self.phone_move_days.unwrap_or(policy.phone_move_days),
             user_data_window_seconds: self.user_data_window_seconds.unwrap_or(policy.user_data_window_seconds),
         }
@@ -309,4 +315,8 @@ impl TenantPolicyChange {
     pub(crate) fn is_empty(self) -> bool {
         self == Self::default()
     }
+}
+
+fn merge_policy(word: &str) -> Result<MergePolicy, &'static str> {
+    MergePolicy::from_word(word).ok_or("must be manual or oldest")
 }

@@ -3,9 +3,10 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AdminScope, Slug, Tenant};
-use wxgate_storage::UnionGroup;
+use wxgate_domain::{AdminScope, Slug, Tenant, WechatAppid};
+use wxgate_storage::{UnionGroup, UnionReport};
 
+use super::jobs::JobReply;
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError};
 
@@ -16,6 +17,8 @@ pub(super) fn all(visitor: &mut impl Visitor) {
     visitor.visit::<ShowUnionGroup>();
     visitor.visit::<RenameUnionGroup>();
     visitor.visit::<RemoveUnionGroup>();
+    visitor.visit::<ReportUnionGroup>();
+    visitor.visit::<JoinUnionGroup>();
 }
 
 /// A union group, as operators see it.
@@ -203,5 +206,114 @@ impl Operation for RemoveUnionGroup {
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = found(admin, self.tenant.as_ref(), &self.group).await?;
         admin.remove_union_group(&found).await
+    }
+}
+
+/// A mini-program that may be bound to a union group.
+#[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportUnionGroup {
+    /// The group's id; or its name, where the tenant is named too.
+    pub(crate) group: String,
+    /// The mini-program's appid.
+    #[arg(long)]
+    #[schema(value_type = String)]
+    pub(crate) app: WechatAppid,
+    /// The tenant that owns both: its slug or id.
+    #[arg(long)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) tenant: Option<Slug>,
+}
+
+/// What would become of a mini-program's users in a union group. Nothing was changed.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct UnionReportReply {
+    /// The mini-program's accounts.
+    pub(crate) identities: u64,
+    /// Those of them whose unionid WeChat has told so far.
+    pub(crate) with_unionid: u64,
+    /// Those whose user would be found by their unionid from then on.
+    pub(crate) joining: u64,
+    /// Those whose user is found by it already.
+    pub(crate) joined: u64,
+    /// Those whose unionid is another user's in the group: each would be a merge candidate.
+    pub(crate) candidates: u64,
+    /// Some of these pairs, at most ten.
+    pub(crate) samples: Vec<UnionSample>,
+}
+
+/// Two users who would be a merge candidate.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct UnionSample {
+    /// The user in the mini-program.
+    pub(crate) user: String,
+    /// Who has the unionid in the group.
+    pub(crate) other: String,
+}
+
+impl From<UnionReport> for UnionReportReply {
+    fn from(report: UnionReport) -> Self {
+        let sample = |[user, other]: [wxgate_domain::UserId; 2]| UnionSample {
+            user: user.to_string(),
+            other: other.to_string(),
+        };
+        Self {
+            identities: report.identities,
+            with_unionid: report.with_unionid,
+            joining: report.joining,
+            joined: report.joined,
+            candidates: report.candidates,
+            samples: report.samples.into_iter().map(sample).collect(),
+        }
+    }
+}
+
+impl Operation for ReportUnionGroup {
+    type Reply = UnionReportReply;
+    const ROUTE: Route = Route {
+        id: "reportUnionGroup",
+        method: Method::Get,
+        path: "/union-groups/{group}/report",
+        scope: AdminScope::Read,
+        summary: "Count what binding a mini-program to a union group would do, without doing it.",
+    };
+
+    async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
+        let (tenant, group) = found(admin, self.tenant.as_ref(), &self.group).await?;
+        let app = admin.app_of(&tenant, &self.app).await?;
+        Ok(admin.storage.tenant(tenant.id).union_report(group.id, app.id).await?.into())
+    }
+}
+
+/// A mini-program that is to be bound to a union group while it serves.
+#[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JoinUnionGroup {
+    /// The group's id; or its name, where the tenant is named too.
+    pub(crate) group: String,
+    /// The mini-program's appid.
+    #[arg(long)]
+    #[schema(value_type = String)]
+    pub(crate) app: WechatAppid,
+    /// The tenant that owns both: its slug or id.
+    #[arg(long)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) tenant: Option<Slug>,
+}
+
+impl Operation for JoinUnionGroup {
+    type Reply = JobReply;
+    const ROUTE: Route = Route {
+        id: "joinUnionGroup",
+        method: Method::Post,
+        path: "/union-groups/{group}/join",
+        scope: AdminScope::Write,
+        summary: "Bind a mini-program to a union group: its users are joined in the background, then it is bound.",
+    };
+
+    async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
+        let found = found(admin, self.tenant.as_ref(), &self.group).await?;
+        let app = admin.app_of(&found.0, &self.app).await?;
+        Ok(admin.join_union_group(&found, &app).await?.into())
     }
 }

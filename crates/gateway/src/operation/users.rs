@@ -1,17 +1,21 @@
 //! Users.
 
+mod find;
+
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_domain::{AdminScope, ExternalId, OpenId, Slug, Tenant, UnionId, UserId, UserStatus, WechatAppid};
 use wxgate_storage::KnownIdentity;
 
+pub(crate) use self::find::FindUser;
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError, Person, WhichUser};
 
 /// Every operation of this file.
 pub(super) fn all(visitor: &mut impl Visitor) {
     visitor.visit::<ListUsers>();
+    visitor.visit::<FindUser>();
     visitor.visit::<ShowUser>();
     visitor.visit::<BlockUser>();
     visitor.visit::<UnblockUser>();
@@ -40,6 +44,14 @@ pub(crate) struct UserReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) external_id: Option<String>,
+    /// What may be shown of the user's phone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) phone_masked: Option<String>,
+    /// Whether WeChat vouches for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) phone_verified: Option<bool>,
     /// Seconds since 1970.
     pub(crate) created_at: i64,
     /// The user in each mini-program, oldest first.
@@ -59,7 +71,7 @@ pub(crate) struct IdentityReply {
 }
 
 impl UserReply {
-    fn of(Person { user, identities }: Person, tenant: &Tenant) -> Self {
+    fn of(Person { user, phone, identities }: Person, tenant: &Tenant) -> Self {
         Self {
             id: user.id.to_string(),
             tenant: tenant.slug.clone(),
@@ -67,6 +79,8 @@ impl UserReply {
             nickname: user.profile.nickname,
             avatar_url: user.profile.avatar_url,
             external_id: user.external_id.map(|id| id.to_string()),
+            phone_masked: phone.as_ref().map(|phone| phone.number.masked()),
+            phone_verified: phone.map(|phone| phone.is_verified),
             created_at: user.created_at.seconds(),
             identities: identities.into_iter().map(IdentityReply::from).collect(),
         }

@@ -17,7 +17,6 @@ pub(crate) struct Accounts {
     pub(crate) storage: Storage,
     pub(crate) directory: Directory,
     pub(crate) logins: Logins,
-    #[allow(dead_code, reason = "the calls that need it come next")]
     pub(crate) merge_tokens: MergeTokens,
     pub(crate) access_tokens: AccessTokens,
 }
@@ -73,7 +72,8 @@ impl Accounts {
             return Err(if blocked { AccountError::UserBlocked } else { AccountError::SessionEnded });
         };
         let app = self.directory.active_app(&appid).await?;
-        if app.app.id != session.app || session.user.id != user {
+        // The token may be older than a merge.
+        if app.app.id != session.app || !storage.merges().is_one_user(user, session.user.id).await? {
             return Err(AccountError::NoUser);
         }
         Ok(SignedIn { app, session })
@@ -124,7 +124,7 @@ impl Accounts {
 
     /// Proves that it is the user who asks, not a service that was handed their token: a fresh code of `wx.login` must be
     /// the same identity's. It opens a session like any code, so that the key which came with it is kept.
-    pub(super) async fn step_up(&self, who: &SignedIn, attempt: Attempt) -> Result<(), AccountError> {
+    pub(crate) async fn step_up(&self, who: &SignedIn, attempt: Attempt) -> Result<(), AccountError> {
         let attempt = Attempt { only: Some(who.session.openid.clone()), ..attempt };
         let fresh = self.logins.session(&who.app, attempt).await?;
         // Asked again of a session that was opened for an earlier request, which may have been somebody else's.

@@ -10,6 +10,7 @@ mod doctor;
 mod forward_auth_policies;
 mod jobs;
 mod master_keys;
+mod merges;
 mod once;
 mod restore;
 mod service_clients;
@@ -26,10 +27,10 @@ use std::sync::atomic::AtomicBool;
 
 use wxgate_crypto::{KeyId, Random};
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, DataKeyPurpose, JobId, KeyMoveError, MalformedPolicy, PolicyName, ServiceClientId,
-    SessionId, Slug, TenantId, UserId, WeakPushToken, WechatAppid,
+    AdminKeyId, AdminScope, Clock, DataKeyPurpose, JobId, KeyMoveError, MalformedPolicy, MergeCandidateId, MergeId,
+    PolicyName, ServiceClientId, SessionId, Slug, TenantId, UserId, WeakPushToken, WechatAppid,
 };
-use wxgate_storage::{AudienceUse, GroupMembers, Storage, StorageError};
+use wxgate_storage::{AudienceUse, GroupMembers, NotMerged, NotUnmerged, Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
 use wxgate_wechat_client::Client;
 
@@ -102,6 +103,14 @@ pub(crate) enum AdminError {
     WhichTenant,
     #[error("the tenant {0} has no user {1}")]
     NoUser(Slug, UserId),
+    #[error("the tenant {0} has no merge {1} that was not undone; `wxgate merge list --tenant {0}` shows them")]
+    NoMerge(Slug, MergeId),
+    #[error("the tenant {0} has no merge candidate {1}; `wxgate merge candidates --tenant {0}` shows them")]
+    NoCandidate(Slug, MergeCandidateId),
+    #[error("they stay two: {0}")]
+    NotMerged(NotMerged),
+    #[error("they stay one: {0}")]
+    NotUnmerged(NotUnmerged),
     #[error("name a user in one way: id, appid with openid, unionid, or external_id")]
     WhichUser,
     #[error("at most {MOST_ROWS} rows come in at once")]
@@ -149,6 +158,8 @@ pub(crate) enum AdminError {
     KeysNotReplaced(#[from] SigningKeyError),
     #[error("an AppSecret is 1 to 128 visible ASCII characters")]
     SecretShape,
+    #[error("a phone number is written with a plus and its country code, such as +8613800138000")]
+    PhoneShape,
     #[error(
         "each key comes with its serial, and the first time all three are needed: symmetric key, private key, certificate"
     )]
@@ -248,6 +259,8 @@ impl AdminError {
                 | Self::NoServiceClient(_)
                 | Self::NoUser(..)
                 | Self::NoSession(..)
+                | Self::NoMerge(..)
+                | Self::NoCandidate(..)
                 | Self::NoUnionGroup(..)
                 | Self::NoAdminKey(_)
         )

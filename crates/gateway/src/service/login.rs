@@ -11,13 +11,17 @@ use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::Digest;
 use wxgate_crypto::user_data::Failure;
-use wxgate_domain::{Clock, LoginCode, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, WechatAppid};
+use wxgate_domain::{
+    Clock, LoginCode, MergePolicy, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, UserId, WechatAppid,
+};
 use wxgate_storage::{Storage, StorageError};
-use wxgate_wechat_client::{Client, ExchangeError, RejectedClass, SecretSlot};
+use wxgate_wechat_client::{Client, ExchangeError, PhoneCode, RejectedClass, SecretSlot};
 
 use super::codes::{Admission, Codes, Lead, Outcome};
 use super::directory::ActiveApp;
 use super::limits::{Counted, Limits};
+use super::merge;
+use super::phone::{CodeError, Given, PhoneError, Phones, Terms};
 use super::tokens::{Issued, Tokens, Turn};
 use super::user_data::{UserData, UserDataRequest};
 use crate::metrics::Metrics;
@@ -37,6 +41,7 @@ pub(crate) struct Logins {
     pub(crate) limits: Arc<Limits>,
     pub(crate) tokens: Tokens,
     pub(crate) user_data: UserData,
+    pub(crate) phones: Phones,
     pub(crate) metrics: Arc<Metrics>,
     /// The exchanges under way, which outlive their connections and are waited for when the process stops.
     pub(crate) tasks: TaskTracker,
@@ -56,6 +61,8 @@ pub(crate) struct Attempt {
     pub(crate) idempotency_key: Option<Digest>,
     /// Whose code it must be, where it proves that somebody is still the same.
     pub(crate) only: Option<OpenId>,
+    /// The user who links the account: it becomes theirs if it is nobody's yet.
+    pub(crate) link_to: Option<UserId>,
 }
 
 /// A login that succeeded.
@@ -65,6 +72,8 @@ pub(crate) struct Login {
     pub(crate) tokens: Issued,
     /// The decrypted data, if some was sent.
     pub(crate) user_data: Option<Result<Map<String, Value>, Failure>>,
+    /// What became of the phone code, if one was sent.
+    pub(crate) phone: Option<Result<Given, PhoneError>>,
 }
 
 impl Logins {
@@ -75,7 +84,18 @@ impl Logins {
         attempt: Attempt,
         data: Option<UserDataRequest>,
     ) -> Result<Login, LoginError> {
-        let login = self.answered(app, attempt, data).await;
+        self.login_with_phone(app, attempt, data, None).await
+    }
+
+    /// The same with what the phone button gave, which answers for itself too.
+    pub(crate) async fn login_with_phone(
+        &self,
+        app: &Arc<ActiveApp>,
+        attempt: Attempt,
+        data: Option<UserDataRequest>,
+        phone_code: Option<&str>,
+    ) -> Result<Login, LoginError> {
+        let login = self.answered(app, attempt, data, phone_code).await;
         self.metrics.login(login.as_ref().err().map_or("success", LoginError::outcome));
         login
     }
@@ -85,14 +105,32 @@ impl Logins {
         app: &Arc<ActiveApp>,
         attempt: Attempt,
         data: Option<UserDataRequest>,
+        phone_code: Option<&str>,
     ) -> Result<Login, LoginError> {
         let mut session = self.session(app, attempt).await?;
         let user_data = match data {
             Some(data) => Some(self.user_data.open(app, &mut session, &data).await?),
             None => None,
         };
+        let phone = match phone_code {
+            Some(code) => Some(self.phone(app, &mut session, code).await),
+            None => None,
+        };
         let tokens = self.tokens.issue(app, Turn::first(&session, app), self.clock.now()).await?;
-        Ok(Login { session, tokens, user_data })
+        Ok(Login { session, tokens, user_data, phone })
+    }
+
+    /// Binds the number of a phone code. The login's own code proves that it is the user who asks.
+    async fn phone(
+        &self,
+        app: &Arc<ActiveApp>,
+        session: &mut Arc<OpenedSession>,
+        code: &str,
+    ) -> Result<Given, PhoneError> {
+        let code = PhoneCode::parse(code).ok_or(CodeError::Rejected)?;
+        let given = self.phones.bind_code(app, session, &code, Terms { stepped_up: true, moves: false }).await?;
+        Arc::make_mut(session).phone = Some(given.phone.clone());
+        Ok(given)
     }
 
     /// The session of this code: opened now, being opened by a twin of this request, or opened a moment ago.
@@ -138,8 +176,15 @@ impl Logins {
         self.limits
             .openid(&app.app, &exchanged.identity.openid)
             .map_err(|wait| LoginError::TooManySessions { retry_after: wait.0 })?;
-        let new = NewSession::of(&app.app, &app.tenant.tenant, exchanged.identity, self.clock.now());
-        Ok(self.storage.tenant(app.tenant.id()).open_session(new).await?)
+        let mut new = NewSession::of(&app.app, &app.tenant.tenant, exchanged.identity, self.clock.now());
+        new.link_to = attempt.link_to;
+        let opened = self.storage.tenant(app.tenant.id()).open_session(new).await?;
+        match opened.candidate {
+            Some(other) if app.tenant.tenant.policy.merge == MergePolicy::Oldest => {
+                Ok(merge::join_oldest(&self.storage, app.tenant.id(), opened, other).await)
+            }
+            _ => Ok(opened),
+        }
     }
 }
 

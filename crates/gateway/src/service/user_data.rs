@@ -56,6 +56,11 @@ impl UserDataRequest {
         Ok(sent.then_some(Self { encrypted, signed }))
     }
 
+    /// The encrypted data, if some was sent.
+    pub(crate) fn encrypted(&self) -> Option<&EncryptedUserData> {
+        self.encrypted.as_ref()
+    }
+
     /// The same where there must be encrypted data.
     pub(crate) fn parse_encrypted(fields: UserDataFields) -> Result<Self, Misshapen> {
         Self::parse(fields)?.filter(|data| data.encrypted.is_some()).ok_or(Misshapen)
@@ -99,6 +104,16 @@ impl UserData {
             self.keep_profile(&who.app, &who.session.user, data).await?;
         }
         Ok(opened)
+    }
+
+    /// Opens data of a user that must have a watermark, and keeps nothing of it.
+    pub(crate) async fn read(
+        &self,
+        app: &ActiveApp,
+        openid: &OpenId,
+        request: &UserDataRequest,
+    ) -> Result<Result<Map<String, Value>, Failure>, StorageError> {
+        self.first_that_opens(app, openid, request, Unmarked::Refused).await
     }
 
     /// The profile as it is now, if the data changed it.

@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 use wxgate_crypto::Random;
 use wxgate_domain::{
-    AppId, OpenId, OpenedSession, Profile, TenantId, Timestamp, UnionGroupId, UnionId, User, UserId, UserStatus,
+    AppId, CandidateCause, OpenId, OpenedSession, Profile, TenantId, Timestamp, UnionGroupId, UnionId, User, UserId,
+    UserStatus,
 };
 
 use super::{OpenJob, UserBlocked};
+use crate::repo::merge_candidates::Found;
 use crate::repo::phones::SealedPhone;
 
 /// A session that is opened, and the phone of its user, which is still sealed.
@@ -71,15 +73,17 @@ pub(super) struct Plan {
     pub(super) new_users: Vec<(TenantId, UserId)>,
     /// The sessions that this batch opens: the job by its place in the batch, its identity and its user.
     pub(super) sessions: Vec<(usize, Uuid, UserId)>,
+    /// Users who may be one person, as these logins show.
+    pub(super) candidates: Vec<Found>,
     /// The identities that may have more live sessions now than they are allowed, and how many that is.
     pub(super) crowded: BTreeMap<(TenantId, Uuid), u32>,
 }
 
 impl Plan {
-    /// The union member that decides about this login, if one can: the first login of an identity, or the first with a
+    /// The union member that decides about this login, if one can: the first login of an identity, or the first with this
     /// unionid.
     pub(super) fn member_in_question(&self, job: &OpenJob) -> Option<UnionKey> {
-        let known = self.identities.get(&job.identity_key()).is_some_and(|identity| identity.unionid.is_some());
+        let known = self.identities.get(&job.identity_key()).is_some_and(|identity| identity.unionid == job.unionid);
         if known { None } else { job.union_key() }
     }
 
@@ -98,7 +102,9 @@ impl Plan {
         let key = job.identity_key();
         let known = self.identities.get(&key).map(|identity| identity.user);
         let joined = || job.union_key().and_then(|union| self.members.get(&union)).map(|member| member.user);
-        let found = known.or_else(joined);
+        // Whoever links an account has it, unless it is somebody's already.
+        let linked = || job.link_to.filter(|user| self.users.contains_key(user));
+        let found = known.or_else(joined).or_else(linked);
         if let Some(user) = found
             && self.users.get(&user)?.status == UserStatus::Blocked
         {
@@ -109,9 +115,9 @@ impl Plan {
             return Some(Err(UserBlocked));
         }
         let user = found.unwrap_or_else(|| self.new_user(job, random));
-        let identity = match known {
+        let (identity, candidate) = match known {
             Some(_) => self.returning(&key, job)?,
-            None => self.first_login(key, user, job, random),
+            None => (self.first_login(key, user, job, random), None),
         };
         self.sessions.push((index, identity.id, user));
         if identity.sessions > job.max_sessions {
@@ -125,6 +131,7 @@ impl Plan {
             unionid: identity.unionid,
             phone: None,
             is_new: found.is_none(),
+            candidate,
             mac_key: job.mac_key,
             opened_at: job.now,
         };
@@ -152,22 +159,29 @@ impl Plan {
     }
 
     /// A known identity keeps its user, whatever its unionid says. A unionid that appears for the first time makes the
-    /// user a member if nobody is; one that changes is noted and joins nobody.
-    fn returning(&mut self, key: &IdentityKey, job: &OpenJob) -> Option<Identity> {
+    /// user a member if nobody is; one that changes is noted and joins nobody. If it is another user's, both may be one
+    /// person: who that is, where the unionid appeared with this login.
+    fn returning(&mut self, key: &IdentityKey, job: &OpenJob) -> Option<(Identity, Option<UserId>)> {
         let identity = self.identities.get_mut(key)?;
         identity.sessions = identity.sessions.saturating_add(1);
-        if job.unionid.is_some() && identity.unionid != job.unionid {
-            if identity.unionid.is_none()
-                && let Some(union) = job.union_key()
-            {
-                self.members.entry(union).or_insert(Member { user: identity.user, added: Some(job.now) });
-            }
-            identity.unionid.clone_from(&job.unionid);
-            if identity.change == Change::None {
-                identity.change = Change::Unionid;
-            }
+        if job.unionid.is_none() || identity.unionid == job.unionid {
+            return Some((identity.clone(), None));
         }
-        Some(identity.clone())
+        let appeared = identity.unionid.is_none();
+        if appeared && let Some(union) = job.union_key() {
+            self.members.entry(union).or_insert(Member { user: identity.user, added: Some(job.now) });
+        }
+        identity.unionid.clone_from(&job.unionid);
+        if identity.change == Change::None {
+            identity.change = Change::Unionid;
+        }
+        let holder = job.union_key().and_then(|union| self.members.get(&union)).map(|member| member.user);
+        let other = holder.filter(|holder| *holder != identity.user);
+        if let Some(other) = other {
+            let cause = if appeared { CandidateCause::Unionid } else { CandidateCause::UnionidChanged };
+            self.candidates.push(Found { tenant: job.tenant, user: identity.user, other, cause, at: job.now });
+        }
+        Some((identity.clone(), other.filter(|_| appeared)))
     }
 }
 

@@ -128,6 +128,7 @@ fn opened_of(session: SessionId, row: &QueryResult) -> Result<OpenedSession, Sto
         unionid: unionid.map(|unionid| ascii(unionid, "identity", "unionid")).transpose()?,
         phone: None,
         is_new: user.created_at == opened_at && identity_since == opened_at,
+        candidate: None,
         mac_key: unsigned(get(row, AFTER_PHONE + 3)?, "session", "mac_key")?,
         opened_at,
         user,

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 use uuid::Uuid;
 use wxgate_crypto::Digest;
-use wxgate_domain::UserId;
+use wxgate_domain::{Event, UserId};
 
 use super::plan::{Change, Identity, Member, Opened, Plan};
 use super::read::user_of;
 use super::statements::{AFTER_PHONE, AFTER_USER, Statements};
 use super::{OpenJob, UserBlocked};
 use crate::error::StorageError;
+use crate::repo::merge_candidates::{self, Found};
 use crate::repo::phones::SealedPhone;
-use crate::repo::{ascii, sessions};
+use crate::repo::{ascii, events, sessions};
 use crate::sessions::News;
 use crate::sql::{bytes, chunks, get, id, number, time};
 use crate::storage::Core;
@@ -45,6 +46,7 @@ impl Openings {
         self.write_users(tx, &plan).await?;
         self.write_identities(tx, &plan).await?;
         self.write_sessions(tx, jobs, &plan).await.map_err(|missing| missing.unwrap_or_else(dangling))?;
+        tell_candidates(tx, &plan, core).await?;
         for ((tenant, identity), keep) in &plan.crowded {
             let ended = sessions::end_oldest(tx, *tenant, *identity, *keep, core.clock.now()).await?;
             news.entry(*tenant).or_default().extend(ended);
@@ -88,7 +90,7 @@ impl Openings {
         let keys = keys
             .iter()
             .map(|(tenant, group, unionid)| [id(tenant.uuid()), id(group.uuid()), bytes(unionid.as_str().as_bytes())]);
-        let mut users = BTreeSet::new();
+        let mut users: BTreeSet<_> = jobs.iter().filter_map(|job| job.link_to).collect();
         for row in self.statements.lock_members.read(tx, keys).await? {
             let (tenant, group): (Uuid, Uuid) = (get(&row, 0)?, get(&row, 1)?);
             let unionid = ascii(get(&row, 2)?, "union_member", "unionid")?;
@@ -200,4 +202,14 @@ impl Openings {
         }
         self.statements.insert_sessions.insert(tx, rows.into_iter()).await.map_err(Some)
     }
+}
+
+/// Notes who may be one person, and tells the services. Most batches find nobody.
+async fn tell_candidates(tx: &DatabaseTransaction, plan: &Plan, core: &Core) -> Result<(), StorageError> {
+    for found in merge_candidates::note(tx, &plan.candidates, &core.random).await? {
+        let Found { tenant, user, other, cause, .. } = found;
+        let keys = core.keys(tenant).await?;
+        events::tell(tx, core, &keys, tenant, &[Event::MergeCandidate { user, other, cause }]).await?;
+    }
+    Ok(())
 }

@@ -72,7 +72,6 @@ impl<'a> TxMergeTokens<'a> {
     }
 
     /// Forgets the tokens that name a user.
-    #[allow(dead_code, reason = "merges come next")]
     pub(crate) async fn forget(&self, user: UserId) -> Result<(), StorageError> {
         let names = merge_token::Column::UserId.eq(user.uuid()).or(merge_token::Column::OtherId.eq(user.uuid()));
         delete_of_tenant::<merge_token::Entity>(self.tenant).filter(names).exec(&self.tx.tx).await?;

@@ -145,6 +145,14 @@ impl TenantPhones {
         Ok(phones)
     }
 
+    /// What stands for a number where it is not to be known: its digest by the newest key.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if there is no such tenant.
+    pub async fn digest(&self, number: &E164) -> Result<Digest, StorageError> {
+        Ok(digest(&self.storage.core.keys(self.tenant).await?.digest, number))
+    }
+
     /// Whose number this is; of a number that WeChat does not vouch for, nobody's.
     ///
     /// # Errors

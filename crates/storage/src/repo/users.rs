@@ -8,7 +8,7 @@ use wxgate_domain::{
 };
 
 use super::revocations::NewRevocation;
-use super::{parsed, sessions, unsigned};
+use super::{merges, parsed, sessions, unsigned};
 use crate::changes::ChangeKind;
 use crate::entity::{identity, user};
 use crate::error::StorageError;
@@ -28,9 +28,15 @@ pub(crate) fn of_row(row: user::Model) -> Result<User, StorageError> {
 }
 
 pub(crate) async fn find(core: &Core, tenant: TenantId, id: UserId) -> Result<Option<User>, StorageError> {
-    let query = || of_tenant::<user::Entity>(tenant).filter(user::Column::Id.eq(id.uuid()));
-    let row = core.read(|db| async move { query().one(&db).await }).await?;
-    row.map(of_row).transpose()
+    let by_id = |id: UserId| of_tenant::<user::Entity>(tenant).filter(user::Column::Id.eq(id.uuid()));
+    let row = core.read(|db| async move {
+        if let Some(row) = by_id(id).one(&db).await? {
+            return Ok(Some(row));
+        }
+        let Some(heir) = merges::heir(&db, tenant, id).await? else { return Ok(None) };
+        Ok::<_, StorageError>(by_id(heir).one(&db).await?)
+    });
+    row.await?.map(of_row).transpose()
 }
 
 pub(crate) async fn update_profile(
@@ -40,8 +46,15 @@ pub(crate) async fn update_profile(
     newer: &Profile,
 ) -> Result<(), StorageError> {
     let tx = tx::begin(core).await?;
-    let stored = of_tenant::<user::Entity>(tenant).filter(user::Column::Id.eq(id.uuid())).lock_exclusive().one(&tx);
-    let stored = stored.await?.map(of_row).transpose()?.ok_or(StorageError::NotFound)?;
+    let by_id = |id: UserId| of_tenant::<user::Entity>(tenant).filter(user::Column::Id.eq(id.uuid()));
+    let mut stored = by_id(id).lock_exclusive().one(&tx).await?;
+    if stored.is_none()
+        && let Some(heir) = merges::heir(&tx, tenant, id).await?
+    {
+        stored = by_id(heir).lock_exclusive().one(&tx).await?;
+    }
+    let stored = stored.map(of_row).transpose()?.ok_or(StorageError::NotFound)?;
+    let id = stored.id;
     let Some(merged) = stored.profile.merged(newer) else { return Ok(tx.rollback().await?) };
     update_of_tenant::<user::Entity>(tenant)
         .filter(user::Column::Id.eq(id.uuid()))
@@ -106,7 +119,8 @@ impl<'a> TxUsers<'a> {
     }
 
     /// Blocks or unblocks a user, and tells the feed. Blocking ends every session for good: unblocking does not revive
-    /// them. Of somebody who was erased the tombstones change: whether the same person may log in anew.
+    /// them. Of somebody who was erased the tombstones change: whether the same person may log in anew. The id of somebody
+    /// who is gone into another user means that user, and the feed is told of all their ids: tokens may name either.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such user and never had.
@@ -120,18 +134,23 @@ impl<'a> TxUsers<'a> {
             update = update.col_expr(user::Column::SessionsEpoch, next);
         }
         if update.exec(tx).await?.rows_affected == 0 {
-            return self.set_erased_status(id, status).await;
+            return match merges::heir(tx, self.tenant, id).await? {
+                Some(heir) => Box::pin(self.set_status(heir, status)).await,
+                None => self.set_erased_status(id, status).await,
+            };
         }
-        let subject = RevokedSubject::User(id);
-        let news = match status {
-            UserStatus::Active => vec![NewRevocation { subject, effect: RevocationEffect::Lifted, expires: None }],
-            UserStatus::Blocked => {
-                let now = core.clock.now();
-                let mut news = sessions::end_all_of_user(tx, self.tenant, id, EndReason::Blocked, now).await?;
-                news.insert(0, NewRevocation { subject, effect: RevocationEffect::Blocked, expires: None });
-                news
-            }
+        let effect = match status {
+            UserStatus::Active => RevocationEffect::Lifted,
+            UserStatus::Blocked => RevocationEffect::Blocked,
         };
+        let aliases = merges::aliases(tx, self.tenant, id).await?;
+        let ids = std::iter::once(id).chain(aliases.iter().map(|merge| merge.gone_id.into()));
+        let told = |id| NewRevocation { subject: RevokedSubject::User(id), effect, expires: None };
+        let mut news: Vec<_> = ids.map(told).collect();
+        if status == UserStatus::Blocked {
+            let now = core.clock.now();
+            news.extend(sessions::end_all_of_user(tx, self.tenant, id, EndReason::Blocked, now).await?);
+        }
         self.tx.tenant(self.tenant).revocations().record(&news).await?;
         self.tx.record(ChangeKind::User, self.tenant, Some(id.uuid())).await
     }

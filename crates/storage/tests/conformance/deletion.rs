@@ -83,7 +83,40 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user): (Uuid
     let id = || SimpleExpr::from(tenant.id.uuid());
     let bytes = |length| SimpleExpr::from(vec![u8::try_from(number).unwrap(); length]);
     let zero = || SimpleExpr::from(0_i64);
-    let rows: [(&'static str, Vec<(&'static str, SimpleExpr)>); 9] = [
+    let rows: [(&'static str, Vec<(&'static str, SimpleExpr)>); 12] = [
+        (
+            "merge_token",
+            vec![
+                ("digest", bytes(32)),
+                ("user_id", user.into()),
+                ("other_id", user.into()),
+                ("session_id", user.into()),
+                ("expires_at", zero()),
+            ],
+        ),
+        (
+            "merge",
+            vec![
+                ("id", user.into()),
+                ("gone_id", group.into()),
+                ("user_id", user.into()),
+                ("into_id", user.into()),
+                ("cause", "proof".into()),
+                ("at", zero()),
+                ("undo_until", zero()),
+            ],
+        ),
+        (
+            "merge_candidate",
+            vec![
+                ("id", user.into()),
+                ("user_id", user.into()),
+                ("other_id", user.into()),
+                ("cause", "unionid".into()),
+                ("state", "open".into()),
+                ("created_at", zero()),
+            ],
+        ),
         (
             "union_member",
             vec![

@@ -1,6 +1,6 @@
 //! Union groups.
 
-use wxgate_domain::{Tenant, UnionGroupId};
+use wxgate_domain::{App, Job, Task, Tenant, UnionGroupId, WechatAppid};
 use wxgate_storage::{GroupMembers, UnionGroup};
 
 use super::{Admin, AdminError, Event, checked, taken};
@@ -45,6 +45,24 @@ impl Admin {
             return Err(AdminError::UnionGroupInUse(group.name.clone(), members));
         }
         self.commit(tx, Event::of(tenant.id, "union-group.remove", group.id)).await
+    }
+
+    /// Asks for a job that joins the users of a mini-program to a union group, and then binds it.
+    pub(crate) async fn join_union_group(
+        &self,
+        (tenant, group): &(Tenant, UnionGroup),
+        app: &App,
+    ) -> Result<Job, AdminError> {
+        let tx = self.storage.begin().await?;
+        let job = tx.jobs().add(Some(tenant.id), Task::UnionJoin { app: app.id, group: group.id }).await?;
+        self.commit(tx, Event::of(tenant.id, "union-group.join", format!("{} with {}", group.id, app.appid))).await?;
+        Ok(job)
+    }
+
+    /// A mini-program of this tenant.
+    pub(crate) async fn app_of(&self, tenant: &Tenant, appid: &WechatAppid) -> Result<App, AdminError> {
+        let (owner, app) = self.app(appid).await?;
+        if owner.id == tenant.id { Ok(app) } else { Err(AdminError::NoApp(appid.clone())) }
     }
 
     /// The union group of this id; or of this name, where the tenant is known.

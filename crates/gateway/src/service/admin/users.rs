@@ -1,6 +1,8 @@
 //! Users: who is who, who may not log in, and who is to be forgotten.
 
-use wxgate_domain::{ExternalId, OpenId, SessionId, Tenant, UnionId, User, UserId, UserStatus, WechatAppid};
+use wxgate_domain::{
+    E164, ExternalId, OpenId, Phone, SessionId, Tenant, UnionId, User, UserId, UserStatus, WechatAppid,
+};
 use wxgate_storage::{Erased, KnownIdentity, LiveSession, StorageError};
 
 use super::{Admin, AdminError, Event};
@@ -25,6 +27,7 @@ pub(crate) enum WhichUser {
 #[derive(Debug)]
 pub(crate) struct Person {
     pub(crate) user: User,
+    pub(crate) phone: Option<Phone>,
     pub(crate) identities: Vec<KnownIdentity>,
 }
 
@@ -39,6 +42,20 @@ impl Admin {
             WhichUser::ExternalId(external_id) => users.of_external_id(external_id).await?.into_iter().collect(),
         };
         self.with_identities(tenant, found).await
+    }
+
+    /// Whoever has this phone number. That somebody looked is written down, with whom they found.
+    pub(crate) async fn find_user_by_phone(
+        &self,
+        tenant: &Tenant,
+        number: &E164,
+    ) -> Result<Option<Person>, AdminError> {
+        let owner = self.storage.tenant(tenant.id).phones().owner(number).await?;
+        let target = owner.map_or_else(|| "nobody".to_owned(), |user| user.to_string());
+        let tx = self.storage.begin().await?;
+        self.commit(tx, Event::of(tenant.id, "user.find", target)).await?;
+        let Some(owner) = owner else { return Ok(None) };
+        Ok(self.find_users(tenant, &WhichUser::Id(owner)).await?.into_iter().next())
     }
 
     /// The users of a tenant, oldest first: at most `limit` after `after`.
@@ -60,8 +77,14 @@ impl Admin {
 
     async fn with_identities(&self, tenant: &Tenant, users: Vec<User>) -> Result<Vec<Person>, AdminError> {
         let ids: Vec<_> = users.iter().map(|user| user.id).collect();
-        let mut identities = self.storage.tenant(tenant.id).users().identities(&ids).await?;
-        let person = |user: User| Person { identities: identities.remove(&user.id).unwrap_or_default(), user };
+        let scope = self.storage.tenant(tenant.id);
+        let mut identities = scope.users().identities(&ids).await?;
+        let mut phones = scope.phones().of_users(&ids).await?;
+        let person = |user: User| Person {
+            phone: phones.remove(&user.id),
+            identities: identities.remove(&user.id).unwrap_or_default(),
+            user,
+        };
         Ok(users.into_iter().map(person).collect())
     }
 
@@ -100,10 +123,8 @@ impl Admin {
     /// The live sessions of a user.
     pub(crate) async fn sessions(&self, tenant: &Tenant, user: UserId) -> Result<Vec<LiveSession>, AdminError> {
         let scope = self.storage.tenant(tenant.id);
-        if scope.user(user).await?.is_none() {
-            return Err(AdminError::NoUser(tenant.slug.clone(), user));
-        }
-        Ok(scope.live_sessions(user).await?)
+        let found = scope.user(user).await?.ok_or_else(|| AdminError::NoUser(tenant.slug.clone(), user))?;
+        Ok(scope.live_sessions(found.id).await?)
     }
 
     /// Ends a session.

@@ -24,6 +24,7 @@ fn attempt(code: &str) -> Attempt {
         address: [127, 0, 0, 1].into(),
         idempotency_key: None,
         only: None,
+        link_to: None,
     }
 }
 
@@ -45,6 +46,7 @@ fn opened(seed: u64) -> Arc<OpenedSession> {
         unionid: None,
         phone: None,
         is_new: true,
+        candidate: None,
         mac_key: 1,
         opened_at: START,
     })

@@ -39,13 +39,16 @@ impl OAuth {
         let (Some(session), Some(user), Some(app)) = (claims.sid, claims.user(), claims.app()) else {
             return Err(GrantError::Subject("no user's"));
         };
-        let acting = self.storage.tenant(tenant.id()).acting_session(session).await?;
-        if acting.is_none_or(|acting| acting.user != user || acting.appid != app) {
+        let storage = self.storage.tenant(tenant.id());
+        let acting = storage.acting_session(session).await?.filter(|acting| acting.appid == app);
+        let acting = acting.ok_or(GrantError::Subject("revoked"))?;
+        // The token may be older than a merge: what is handed on says who the user is now.
+        if !storage.merges().is_one_user(user, acting.user).await? {
             return Err(GrantError::Subject("revoked"));
         }
         let scope = narrowed(&claims, &policy.scopes, asked.scopes.as_deref())?;
         let subject = Subject::Exchanged {
-            user,
+            user: acting.user,
             session,
             app: &app,
             client: &client.id,

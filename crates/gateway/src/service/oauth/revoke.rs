@@ -2,7 +2,7 @@
 
 use wxgate_crypto::Secret;
 use wxgate_domain::refresh;
-use wxgate_domain::{EndReason, SessionId, UserId, WechatAppid};
+use wxgate_domain::{EndReason, SessionId, WechatAppid};
 use wxgate_storage::RefreshSessionError;
 use wxgate_token::{Expected, VerifyError, verify};
 
@@ -35,7 +35,6 @@ pub(crate) enum RevokeError {
 /// Whose session a token belongs to.
 struct Held {
     session: SessionId,
-    user: Option<UserId>,
     app: Option<WechatAppid>,
 }
 
@@ -65,7 +64,7 @@ impl OAuth {
             Revoker::Holder(_) => {}
         }
         let storage = self.storage.tenant(tenant.id());
-        storage.end_sessions(&[held.session], held.user, EndReason::Revoked).await?;
+        storage.end_sessions(&[held.session], None, EndReason::Revoked).await?;
         Ok(())
     }
 
@@ -75,9 +74,7 @@ impl OAuth {
         token: &Secret<String>,
     ) -> Result<Option<Held>, RevokeError> {
         match self.refreshes.verified(token).await {
-            Ok(verified) if verified.tenant == tenant.id() => {
-                Ok(Some(Held { session: verified.session, user: None, app: None }))
-            }
+            Ok(verified) if verified.tenant == tenant.id() => Ok(Some(Held { session: verified.session, app: None })),
             Ok(_) | Err(RefreshError::Invalid) => Ok(None),
             Err(RefreshError::Overloaded) => Err(RevokeError::Overloaded),
             Err(error) => Err(RevokeError::Internal(error.into())),
@@ -91,7 +88,7 @@ impl OAuth {
         match verify(token.expose(), &tenant.ring, &expected, &self.clock) {
             Ok(claims) => {
                 let app = claims.app();
-                Ok(claims.sid.map(|session| Held { session, user: claims.user(), app }))
+                Ok(claims.sid.map(|session| Held { session, app }))
             }
             Err(VerifyError::Audience) => Err(RevokeError::Unsupported),
             Err(_) => Ok(None),

@@ -31,6 +31,7 @@ fn job((app, openid, unionid): Login, random: &Random) -> OpenJob {
         now,
         access_until: now,
         max_sessions: 20,
+        link_to: None,
         digest_keys: std::sync::Arc::new([]),
     }
 }

@@ -3,7 +3,7 @@
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use uuid::Uuid;
 use wxgate_domain::{
-    App, AppId, AppPolicy, AppSecret, AppStatus, RevokedSubject, SecretFingerprint, SecretState, SecretStatus,
+    App, AppId, AppPolicy, AppSecret, AppStatus, RevokedSubject, SecretFingerprint, SecretState, SecretStatus, Task,
     TenantId, UnionGroupId, WechatAppid,
 };
 
@@ -124,7 +124,8 @@ impl<'a> TxApps<'a> {
         Ok(added)
     }
 
-    /// Changes an app: `change` gets it as it is and says how it is to be, under the row's lock.
+    /// Changes an app: `change` gets it as it is and says how it is to be, under the row's lock. If it is bound to another
+    /// union group, a job joins its users to that.
     ///
     /// # Errors
     /// What `change` fails with; [`StorageError::NotFound`] if the tenant has no such app or union group, or does not own
@@ -146,6 +147,11 @@ impl<'a> TxApps<'a> {
             ..Default::default()
         };
         self.update(app.id.uuid(), row).await?;
+        if let Some(group) = union_group.filter(|_| union_group != app.union_group) {
+            // Whoever was known by a unionid before is found by it in the group only after this.
+            let task = Task::UnionJoin { app: app.id, group };
+            self.tx.jobs().add(Some(self.tenant), task).await?;
+        }
         Ok(App { name, union_group, policy, ..app })
     }
 

@@ -1,0 +1,72 @@
+//! Merging users, undoing it, and leaving two users two.
+
+use wxgate_domain::{MergeCandidateId, MergeCause, MergeId, Tenant, UserId};
+use wxgate_storage::{Merge, NewMerge, NotMerged, NotUnmerged, StorageError, Unmerged};
+
+use super::{Admin, AdminError, Event};
+
+/// How often a move is tried again that a login was in the way of.
+const ATTEMPTS: u32 = 5;
+
+impl Admin {
+    /// Makes one user of two: the first goes into the second. An id that is gone already stands for whoever it leads to.
+    pub(crate) async fn merge_users(
+        &self,
+        tenant: &Tenant,
+        [user, into]: [UserId; 2],
+        may_drop_external_id: bool,
+    ) -> Result<Merge, AdminError> {
+        let (gone, into) = (self.user(tenant, user).await?.user.id, self.user(tenant, into).await?.user.id);
+        let new = NewMerge { gone, into, cause: MergeCause::Operator, may_drop_external_id };
+        let mut attempt = 1;
+        loop {
+            match self.try_to_merge(tenant, &new).await {
+                Err(AdminError::Storage(StorageError::Busy)) if attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_to_merge(&self, tenant: &Tenant, new: &NewMerge) -> Result<Merge, AdminError> {
+        let tx = self.storage.begin().await?;
+        let merge = tx.tenant(tenant.id).users().merge(new).await.map_err(|error| match error {
+            NotMerged::Storage(StorageError::NotFound) => AdminError::NoUser(tenant.slug.clone(), new.gone),
+            NotMerged::Storage(error) => error.into(),
+            error => AdminError::NotMerged(error),
+        })?;
+        self.commit(tx, Event::of(tenant.id, "user.merge", format!("{} into {}", new.gone, new.into))).await?;
+        Ok(merge)
+    }
+
+    /// Makes two users of one again.
+    pub(crate) async fn undo_merge(&self, tenant: &Tenant, id: MergeId) -> Result<Unmerged, AdminError> {
+        let mut attempt = 1;
+        loop {
+            match self.try_to_undo(tenant, id).await {
+                Err(AdminError::Storage(StorageError::Busy)) if attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_to_undo(&self, tenant: &Tenant, id: MergeId) -> Result<Unmerged, AdminError> {
+        let tx = self.storage.begin().await?;
+        let parted = tx.tenant(tenant.id).users().unmerge(id, None).await.map_err(|error| match error {
+            NotUnmerged::Storage(StorageError::NotFound) => AdminError::NoMerge(tenant.slug.clone(), id),
+            NotUnmerged::Storage(error) => error.into(),
+            error => AdminError::NotUnmerged(error),
+        })?;
+        self.commit(tx, Event::of(tenant.id, "user.unmerge", format!("{} from {}", parted.user, parted.from))).await?;
+        Ok(parted)
+    }
+
+    /// Leaves two users two.
+    pub(crate) async fn dismiss_candidate(&self, tenant: &Tenant, id: MergeCandidateId) -> Result<(), AdminError> {
+        let tx = self.storage.begin().await?;
+        tx.tenant(tenant.id).merge_candidates().dismiss(id).await.map_err(|error| match error {
+            StorageError::NotFound => AdminError::NoCandidate(tenant.slug.clone(), id),
+            error => error.into(),
+        })?;
+        self.commit(tx, Event::of(tenant.id, "merge-candidate.dismiss", id)).await
+    }
+}
