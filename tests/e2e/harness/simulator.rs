@@ -46,7 +46,7 @@ impl Simulator {
         self.client.base()
     }
 
-    async fn steer(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn steer(&self, path: &str, body: &Value) -> Value {
         self.client.post(path, body).await.ok()
     }
 
