@@ -8,6 +8,7 @@ mod m20261124_000005_access_tokens;
 mod m20261124_000006_phones;
 mod m20261124_000007_merges;
 mod m20261124_000008_push;
+mod m20261124_000009_platforms;
 mod table;
 
 use sea_orm_migration::prelude::*;
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000006_phones::Migration),
             Box::new(m20261124_000007_merges::Migration),
             Box::new(m20261124_000008_push::Migration),
+            Box::new(m20261124_000009_platforms::Migration),
         ]
     }
 

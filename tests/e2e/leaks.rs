@@ -170,7 +170,7 @@ async fn every_byte_that_leaves_the_process_is_searched() {
     folder::search(&gateway, &canaries);
     // What is no secret is found, so a secret would be.
     let database = std::fs::read(gateway.data().join("wxgate.db")).unwrap();
-    assert!(database.windows(8).any(|window| window == b"oPerson1"));
+    assert!(database.windows(8).any(|window| window == b"oPerson2"));
     gateway.restart().await;
     let reply = gateway.client().login_with(APP, &canaries.code(8)).await;
     reply.ok();

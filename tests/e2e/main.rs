@@ -39,6 +39,7 @@ mod oauth_requests;
 mod oauth_revoke;
 mod oauth_token;
 mod phone;
+mod platform;
 mod push;
 mod refresh;
 mod restart;

@@ -30,12 +30,53 @@ pub struct App {
     pub policy: AppPolicy,
     /// Raised to end every session of the app at once; sessions carry the value they began with.
     pub sessions_epoch: u32,
-    /// What may be known of its AppSecret.
-    pub secret: SecretStatus,
+    /// How WeChat knows that we act for it.
+    pub credential: CredentialStatus,
     /// What may be known of its keys, if its calls are signed and encrypted.
     pub api_security: Option<ApiSecurityState>,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+/// What may be known of a [`Credential`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialStatus {
+    /// The app's own AppSecret.
+    AppSecret(SecretStatus),
+    /// A third-party platform that the app authorised.
+    Component(ComponentStatus),
+}
+
+impl CredentialStatus {
+    /// Whether WeChat ever accepted it. An app comes under a platform only by WeChat's word.
+    pub fn is_proved(&self) -> bool {
+        self.secret().is_none_or(SecretStatus::is_proved)
+    }
+
+    /// What may be known of the AppSecret, if that is what the app has.
+    pub fn secret(&self) -> Option<&SecretStatus> {
+        match self {
+            Self::AppSecret(secret) => Some(secret),
+            Self::Component(_) => None,
+        }
+    }
+
+    /// How the app stands with its platform, if it has one.
+    pub fn component(&self) -> Option<&ComponentStatus> {
+        match self {
+            Self::AppSecret(_) => None,
+            Self::Component(component) => Some(component),
+        }
+    }
+}
+
+/// How an app stands with the third-party platform that acts for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentStatus {
+    /// WeChat's id of the platform.
+    pub platform: WechatAppid,
+    /// Since when the app does not authorise it any more: nobody logs in until it does again.
+    pub withdrawn_at: Option<Timestamp>,
 }
 
 /// What may be known of an AppSecret: that it was proved, when it changed, and whether it is the same as another.
@@ -214,24 +255,36 @@ pub enum MalformedSecret {
 }
 
 /// What proves to WeChat that we act for an app.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum Credential {
-    /// The app's own AppSecret. While it is being rotated there are two: the new one is tried first.
-    AppSecret {
-        /// The one to use.
-        current: AppSecret,
-        /// The one before, used once more when WeChat does not know the current one yet (errcode 40125).
-        previous: Option<AppSecret>,
+    /// The app's own AppSecret.
+    AppSecret(AppSecrets),
+    /// A third-party platform that the app authorised: it has the tokens, and nobody needs an AppSecret.
+    Component {
+        /// WeChat's id of the platform.
+        platform: WechatAppid,
     },
 }
 
-impl fmt::Debug for Credential {
+/// The AppSecret of an app. While it is being rotated there are two: the new one is tried first.
+#[derive(Clone)]
+pub struct AppSecrets {
+    /// The one to use.
+    pub current: AppSecret,
+    /// The one before, used once more when WeChat does not know the current one yet (errcode 40125).
+    pub previous: Option<AppSecret>,
+}
+
+impl AppSecrets {
+    /// One secret, and none before it.
+    pub fn only(current: AppSecret) -> Self {
+        Self { current, previous: None }
+    }
+}
+
+impl fmt::Debug for AppSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AppSecret { previous, .. } => {
-                write!(f, "AppSecret({})", if previous.is_some() { "two slots" } else { "one slot" })
-            }
-        }
+        write!(f, "AppSecrets({})", if self.previous.is_some() { "two slots" } else { "one slot" })
     }
 }
 

@@ -76,6 +76,8 @@ uuid_id! {
     JobId,
     /// A process that serves, from its start to its end.
     NodeId,
+    /// A third-party platform as we know it. Not WeChat's appid of it.
+    PlatformId,
     /// The merge of two users, by which it is undone.
     MergeId,
     /// That two users may be one person.

@@ -15,6 +15,7 @@ pub mod key_rotation;
 pub mod merge;
 pub mod network;
 pub mod phone;
+pub mod platform;
 pub mod policy;
 pub mod push;
 pub mod refresh;
@@ -30,7 +31,10 @@ pub mod webhook;
 
 pub use admin_key::{AdminKey, AdminKeySecret, AdminScope, AdminScopes};
 pub use api_security::{ApiSecuritySet, ApiSecurityState, ApiSecurityStatus, KeySerial, KnownKey};
-pub use app::{App, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState, SecretStatus};
+pub use app::{
+    App, AppSecret, AppSecrets, AppStatus, ComponentStatus, Credential, CredentialStatus, SecretFingerprint,
+    SecretState, SecretStatus,
+};
 pub use audience::{Audience, Scope};
 pub use client_profile::ClientProfile;
 pub use data_key::DataKeyPurpose;
@@ -38,8 +42,8 @@ pub use event::{EraseCause, Event, EventKind, EventKinds};
 pub use forward_auth::{ForwardAuthPolicy, PolicyName};
 pub use identity::WechatIdentity;
 pub use ids::{
-    AdminKeyId, AppId, EventId, ExternalId, JobId, LoginCode, MergeCandidateId, MergeId, NodeId, OpenId, SessionId,
-    Slug, TenantId, UnionGroupId, UnionId, UserId, WebhookId, WechatAppid,
+    AdminKeyId, AppId, EventId, ExternalId, JobId, LoginCode, MergeCandidateId, MergeId, NodeId, OpenId, PlatformId,
+    SessionId, Slug, TenantId, UnionGroupId, UnionId, UserId, WebhookId, WechatAppid,
 };
 pub use ids::{MalformedId, ServiceClientId};
 pub use job::{Job, JobState, Task};
@@ -47,6 +51,7 @@ pub use key_rotation::{KeyMoveError, KeyStep, RingKey};
 pub use merge::{CandidateCause, CandidateState, MergeCause, MergeGrant, MergePolicy, MergeToken};
 pub use network::Network;
 pub use phone::{E164, MalformedPhone, Phone, PhoneNumber};
+pub use platform::{Platform, PlatformApp, PlatformAppState};
 pub use policy::{AppPolicy, MalformedPolicy, TenantPolicy, TokenSource};
 pub use push::{PushMode, PushSettings, PushStatus, UnknownPushMode, WeakPushToken, Withdrawn, strong_push_token};
 pub use refresh::RefreshToken;

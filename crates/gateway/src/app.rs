@@ -37,6 +37,7 @@ use crate::service::merge_tokens::MergeTokens;
 use crate::service::meters::Meters;
 use crate::service::oauth::OAuth;
 use crate::service::phone::{PhoneParts, Phones};
+use crate::service::platforms::Platforms;
 use crate::service::push::Pushes;
 use crate::service::refresh::Refreshes;
 use crate::service::revocations::{Revocations, Waiting};
@@ -62,6 +63,7 @@ pub(crate) struct Gateway {
     pub(crate) refreshes: Refreshes,
     pub(crate) accounts: Accounts,
     pub(crate) access_tokens: AccessTokens,
+    pub(crate) platforms: Platforms,
     pub(crate) broker: Broker,
     pub(crate) verified: Verified,
     pub(crate) forward_auth: ForwardAuth,
@@ -82,6 +84,7 @@ impl Gateway {
         tokio::spawn(self.readiness.clone().watch(storage.clone()));
         tokio::spawn(forget_full_buckets(self.limits.clone()));
         tokio::spawn(self.access_tokens.clone().keep(self.readiness.stopping()));
+        tokio::spawn(self.platforms.clone().keep(self.readiness.stopping()));
         tokio::spawn(keep_signing_keys(self.desk.serve(Caller::system()).signing_keys()));
     }
 }
@@ -147,7 +150,9 @@ impl App {
         let tasks = TaskTracker::new();
         let meters = Meters::new(clock.now());
         let wechat = wechat(&config.wechat, meters.observer(metrics.clone()))?;
-        let desk = desk(config, (clock.clone(), random.clone()), storage.clone(), wechat.clone(), meters);
+        let parts = (clock.clone(), random.clone());
+        let desk = desk(config, parts, storage.clone(), wechat.clone(), meters, tasks.clone());
+        let platforms = desk.platforms.clone();
         let tokens = Tokens { storage: storage.clone(), random: random.clone() };
         let refreshes = Refreshes {
             clock: clock.clone(),
@@ -158,7 +163,8 @@ impl App {
         };
         let rows = (storage.clone(), directory.clone());
         let time = (clock.clone(), random.clone());
-        let access_tokens = AccessTokens::new(time, rows, wechat.clone(), metrics.clone(), tasks.clone());
+        let asked = (wechat.clone(), platforms.clone());
+        let access_tokens = AccessTokens::new(time, rows, asked, metrics.clone(), tasks.clone());
         let user_data = UserData { clock: clock.clone(), storage: storage.clone(), metrics: metrics.clone() };
         let phones = PhoneParts {
             wechat: wechat.clone(),
@@ -170,6 +176,7 @@ impl App {
             clock: clock.clone(),
             storage: storage.clone(),
             wechat,
+            platforms: platforms.clone(),
             codes: Codes::new(CODES, &random),
             limits: limits.clone(),
             tokens: tokens.clone(),
@@ -218,6 +225,7 @@ impl App {
             refreshes,
             accounts,
             access_tokens,
+            platforms,
             broker,
             verified,
             forward_auth,
@@ -354,10 +362,12 @@ pub(crate) fn desk(
     storage: Storage,
     wechat: Client,
     meters: Arc<Meters>,
+    tasks: TaskTracker,
 ) -> Desk {
+    let platforms = Platforms::new((clock.clone(), random.clone()), storage.clone(), wechat.clone(), tasks);
     let (public_url, refusals) = (config.public_url.as_str().into(), Arc::default());
     let master_keys = config.database.master_keys.clone();
-    Desk { storage, clock, random, wechat, master_keys, public_url, refusals, meters }
+    Desk { storage, clock, random, wechat, platforms, master_keys, public_url, refusals, meters }
 }
 
 /// The client of WeChat's API.

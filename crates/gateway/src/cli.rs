@@ -18,6 +18,7 @@ mod job;
 mod master_key;
 mod merge;
 mod migrate;
+mod platform;
 mod policy;
 mod print;
 mod progress;
@@ -56,6 +57,7 @@ enum Command {
     Backup(backup::BackupCommand),
     Tenant(tenant::TenantCommand),
     App(app::AppCommand),
+    Platform(platform::PlatformCommand),
     UnionGroup(union_group::UnionGroupCommand),
     Audience(audience::AudienceCommand),
     Policy(policy::PolicyCommand),
@@ -99,6 +101,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Backup(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
             Command::App(command) => command.run().await,
+            Command::Platform(command) => command.run().await,
             Command::UnionGroup(command) => command.run().await,
             Command::Audience(command) => command.run().await,
             Command::Policy(command) => command.run().await,

@@ -24,6 +24,7 @@ mod metrics;
 pub(crate) mod oauth;
 mod openapi;
 mod phone;
+mod platform;
 mod push;
 mod refresh;
 mod revocations;

@@ -14,6 +14,7 @@ pub(crate) mod doctor;
 pub(crate) mod jobs;
 pub(crate) mod master_keys;
 pub(crate) mod merges;
+pub(crate) mod platforms;
 pub(crate) mod policies;
 pub(crate) mod secret_text;
 pub(crate) mod service_clients;
@@ -131,6 +132,7 @@ pub(crate) fn all(visitor: &mut impl Visitor) {
     doctor::all(visitor);
     jobs::all(visitor);
     master_keys::all(visitor);
+    platforms::all(visitor);
     merges::all(visitor);
     policies::all(visitor);
     service_clients::all(visitor);

@@ -18,6 +18,7 @@ pub(crate) mod merge_tokens;
 pub(crate) mod meters;
 pub(crate) mod oauth;
 pub(crate) mod phone;
+pub(crate) mod platforms;
 pub(crate) mod push;
 pub(crate) mod refresh;
 pub(crate) mod revocations;

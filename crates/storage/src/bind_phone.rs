@@ -230,7 +230,7 @@ impl<'a> TxPhones<'a> {
         keys: &TenantKeys,
     ) -> Result<(), StorageError> {
         let Some(own) = own.filter(|_| new.is_verified) else { return Ok(()) };
-        let (key_number, digested) = self.newest(new.number, keys)?;
+        let (key_number, digested) = newest(new.number, keys)?;
         if own.leaves_at.is_none() && own.digest_key == Some(key_number) {
             return Ok(());
         }
@@ -264,7 +264,7 @@ impl<'a> TxPhones<'a> {
         let Tx { core, tx, .. } = self.tx;
         let row = core.random.uuid_v7(now.millis());
         let sealed = keys.seal.seal(&place(self.tenant, &row), to_text(new.number).expose().as_bytes(), &core.random);
-        let found_by = new.is_verified.then(|| self.newest(new.number, keys)).transpose()?;
+        let found_by = new.is_verified.then(|| newest(new.number, keys)).transpose()?;
         let (digest_key, digest) = found_by.unzip();
         let row = phone::ActiveModel {
             id: Set(row),
@@ -279,13 +279,12 @@ impl<'a> TxPhones<'a> {
         phone::Entity::insert(row).exec_without_returning(tx).await.map_err(overtaken)?;
         Ok(())
     }
+}
 
-    /// The number of the newest key, and the digest that it makes.
-    fn newest(&self, number: &PhoneNumber, keys: &TenantKeys) -> Result<(i32, Vec<u8>), StorageError> {
-        let (key_number, key) =
-            keys.digests.first().ok_or_else(|| StorageError::inconsistent("data_key", "purpose"))?;
-        Ok((key_number.cast_signed(), digest(key, &number.e164()).as_bytes().to_vec()))
-    }
+/// The number of the newest key, and the digest that it makes.
+fn newest(number: &PhoneNumber, keys: &TenantKeys) -> Result<(i32, Vec<u8>), StorageError> {
+    let (key_number, key) = keys.digests.first().ok_or_else(|| StorageError::inconsistent("data_key", "purpose"))?;
+    Ok((key_number.cast_signed(), digest(key, &number.e164()).as_bytes().to_vec()))
 }
 
 /// Somebody else bound the number, or the user another one, between our look and our write.

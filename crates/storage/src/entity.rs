@@ -18,6 +18,9 @@ pub(crate) mod outbox;
 pub(crate) mod phone;
 pub(crate) mod phone_budget;
 pub(crate) mod phone_code;
+pub(crate) mod platform;
+pub(crate) mod platform_app;
+pub(crate) mod platform_request;
 pub(crate) mod push_mark;
 pub(crate) mod push_setting;
 pub(crate) mod retired_slug;
@@ -234,6 +237,8 @@ pub(crate) mod app {
         pub(crate) created_at: i64,
         pub(crate) secret_state: String,
         pub(crate) secret_changed_at: Option<i64>,
+        pub(crate) platform_appid: Option<Vec<u8>>,
+        pub(crate) withdrawn_at: Option<i64>,
         pub(crate) api_security: Option<Vec<u8>>,
         pub(crate) previous_api_security: Option<Vec<u8>>,
         pub(crate) api_security_changed_at: Option<i64>,

@@ -67,6 +67,10 @@ pub use repo::merges::{Merge, TenantMerges};
 pub use repo::nodes::{Node, Nodes};
 pub use repo::phone_codes::{PhoneCodeClaim, PhoneCodeResult, PhoneCodeTicket, SentPhoneCode, TxPhoneCodes};
 pub use repo::phones::TenantPhones;
+pub use repo::platforms::{
+    AllPlatforms, AuthorizationRequest, BroughtBy, Grant, LeasedToken, NewAuthorization, NewAuthorizationRequest,
+    NewPlatform, NextToken, PendingCode, StoredToken, TenantPlatforms,
+};
 pub use repo::push_marks::{Arrival, Arrived, TxPushMarks};
 pub use repo::push_settings::{AllPushSettings, PushChange, TenantPushSettings, TxPushSettings};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};

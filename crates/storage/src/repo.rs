@@ -18,6 +18,7 @@ pub(crate) mod merges;
 pub(crate) mod nodes;
 pub(crate) mod phone_codes;
 pub(crate) mod phones;
+pub(crate) mod platforms;
 pub(crate) mod push_marks;
 pub(crate) mod push_settings;
 pub(crate) mod revocations;

@@ -6,9 +6,9 @@ use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
     access_token, app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge,
-    merge_candidate, merge_token, outbox, phone, phone_budget, phone_code, push_mark, push_setting, released_appid,
-    revocation, revocation_counter, service_client, signing_key, tombstone, union_group, union_member, user, webhook,
-    webhook_turn,
+    merge_candidate, merge_token, outbox, phone, phone_budget, phone_code, platform, platform_app, platform_request,
+    push_mark, push_setting, released_appid, revocation, revocation_counter, service_client, signing_key, tombstone,
+    union_group, union_member, user, webhook, webhook_turn,
 };
 use crate::error::StorageError;
 use crate::repo::access_tokens::TenantAccessTokens;
@@ -20,6 +20,7 @@ use crate::repo::identities::TenantUsers;
 use crate::repo::merge_candidates::TenantMergeCandidates;
 use crate::repo::merges::TenantMerges;
 use crate::repo::phones::TenantPhones;
+use crate::repo::platforms::TenantPlatforms;
 use crate::repo::push_settings::TenantPushSettings;
 use crate::repo::revocations::TenantRevocations;
 use crate::repo::service_clients::TenantServiceClients;
@@ -51,6 +52,9 @@ tenant_owned!(
     delivery,
     forward_auth_policy,
     identity,
+    platform,
+    platform_app,
+    platform_request,
     merge,
     merge_candidate,
     merge_token,
@@ -136,6 +140,11 @@ impl TenantScope {
     /// The tenant's forward-auth policies.
     pub fn forward_auth_policies(&self) -> TenantForwardAuthPolicies {
         TenantForwardAuthPolicies::new(self.storage.clone(), self.tenant)
+    }
+
+    /// The tenant's third-party platforms.
+    pub fn platforms(&self) -> TenantPlatforms {
+        TenantPlatforms::new(self.storage.clone(), self.tenant)
     }
 
     /// How the tenant's apps take pushes.

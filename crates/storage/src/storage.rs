@@ -29,6 +29,7 @@ use crate::repo::idempotency::Creations;
 use crate::repo::jobs::Jobs;
 use crate::repo::master_keys::MasterKeys;
 use crate::repo::nodes::Nodes;
+use crate::repo::platforms::AllPlatforms;
 use crate::repo::push_settings::AllPushSettings;
 use crate::repo::service_clients::AllServiceClients;
 use crate::repo::signing_keys::AllSigningKeys;
@@ -416,6 +417,11 @@ impl Storage {
     /// The audiences of all tenants, by name.
     pub fn audiences(&self) -> AllAudiences {
         AllAudiences::new(self.clone())
+    }
+
+    /// The third-party platforms of all tenants, by WeChat's appid of them.
+    pub fn platforms(&self) -> AllPlatforms {
+        AllPlatforms::new(self.clone())
     }
 
     /// The signing keys of all tenants, as rotation sees them.

@@ -25,7 +25,7 @@ use crate::bind_phone;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
 use crate::repo::{
-    access_tokens, apps, data_keys, idempotency, jobs, merge_tokens, merges, nodes, phone_codes, push_marks,
+    access_tokens, apps, data_keys, idempotency, jobs, merge_tokens, merges, nodes, phone_codes, platforms, push_marks,
     revocations, tenants,
 };
 use crate::storage::Core;
@@ -83,6 +83,7 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     bind_phone::release_due(core, now, PIECE).await?;
     jobs::purge(core, now.minus(JOBS)).await?;
     nodes::purge(core).await?;
+    platforms::purge(core, now).await?;
     merge_tokens::purge(core, now, PIECE).await?;
     merges::forget_moved(core, now, PIECE).await?;
     audit_entries(core, now).await?;

@@ -24,6 +24,7 @@ use crate::repo::master_keys::TxMasterKeys;
 use crate::repo::merge_candidates::TxMergeCandidates;
 use crate::repo::merge_tokens::TxMergeTokens;
 use crate::repo::phone_codes::TxPhoneCodes;
+use crate::repo::platforms::TxPlatforms;
 use crate::repo::push_marks::TxPushMarks;
 use crate::repo::push_settings::TxPushSettings;
 use crate::repo::revocations::TxRevocations;
@@ -209,6 +210,11 @@ impl<'a> TxScope<'a> {
     /// The tenant's forward-auth policies.
     pub fn forward_auth_policies(&self) -> TxForwardAuthPolicies<'a> {
         TxForwardAuthPolicies::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's third-party platforms.
+    pub fn platforms(&self) -> TxPlatforms<'a> {
+        TxPlatforms::new(self.tx, self.tenant)
     }
 
     /// How the tenant's apps take pushes.

@@ -29,6 +29,8 @@ mod jobs;
 mod keys;
 #[path = "conformance/migrations.rs"]
 mod migrations;
+#[path = "conformance/platforms.rs"]
+mod platforms;
 #[path = "conformance/policies.rs"]
 mod policies;
 #[path = "conformance/pushes.rs"]
@@ -109,6 +111,12 @@ support::on_every_engine!(
     crate::migrations::nodes_that_migrate_at_once_do_not_collide,
     crate::migrations::an_old_schema_is_refused_with_the_remedy,
     crate::migrations::a_newer_schema_is_refused,
+    crate::platforms::the_newest_ticket_stays,
+    crate::platforms::one_fetches_a_token_at_a_time,
+    crate::platforms::an_older_event_changes_nothing,
+    crate::platforms::a_request_counts_once,
+    crate::platforms::an_app_changes_sides,
+    crate::platforms::a_platform_is_one_tenants,
     crate::policies::a_policy_is_changed_as_a_whole_or_not_at_all,
     crate::policies::two_changes_of_one_policy_are_both_kept,
     crate::pushes::settings_are_made_once_changed_and_removed,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use wxgate_crypto::{Digest, Secret};
-use wxgate_domain::{AppSecret, Credential, WechatAppid};
+use wxgate_domain::{AppSecret, AppSecrets, WechatAppid};
 
 use crate::answer::take_text;
 use crate::call::{fields, json};
@@ -110,10 +110,10 @@ impl Client {
     pub async fn stable_token(
         &self,
         appid: &WechatAppid,
-        credential: &Credential,
+        secrets: &AppSecrets,
         mode: TokenMode,
     ) -> Result<IssuedToken, CallError> {
-        self.token(Interface::Stable(mode), appid, credential).await
+        self.token(Interface::Stable(mode), appid, secrets).await
     }
 
     /// Fetches a token from the older interface. This ends the token before, for everybody, within five minutes: only
@@ -122,19 +122,19 @@ impl Client {
     /// # Errors
     /// See [`CallError`]. After [`CallError::Timeout`] and [`CallError::BadResponse`] there may be a new token that
     /// nobody has: fetch again.
-    pub async fn legacy_token(&self, appid: &WechatAppid, credential: &Credential) -> Result<IssuedToken, CallError> {
-        self.token(Interface::Legacy, appid, credential).await
+    pub async fn legacy_token(&self, appid: &WechatAppid, secrets: &AppSecrets) -> Result<IssuedToken, CallError> {
+        self.token(Interface::Legacy, appid, secrets).await
     }
 
     async fn token(
         &self,
         interface: Interface,
         appid: &WechatAppid,
-        credential: &Credential,
+        secrets: &AppSecrets,
     ) -> Result<IssuedToken, CallError> {
         let mut budget = self.0.budget();
         let deadline = budget.deadline();
-        let fetch = self.0.token(interface, appid, credential, &mut budget);
+        let fetch = self.0.token(interface, appid, secrets, &mut budget);
         self.call(interface.route(), appid, deadline, fetch).await
     }
 }
@@ -144,10 +144,10 @@ impl Inner {
         &self,
         interface: Interface,
         appid: &WechatAppid,
-        credential: &Credential,
+        secrets: &AppSecrets,
         budget: &mut Budget,
     ) -> Result<IssuedToken, CallError> {
-        let Credential::AppSecret { current, previous } = credential;
+        let AppSecrets { current, previous } = secrets;
         let (token, slot) = match (self.token_for(interface, appid, current, budget).await, previous) {
             (Err(CallError::Refused(refused)), Some(previous)) if refused.errcode == errcode::WRONG_SECRET => {
                 (self.token_for(interface, appid, previous, budget).await, SecretSlot::Previous)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wxgate_crypto::Random;
-use wxgate_domain::{AppSecret, Credential, LoginCode, WechatAppid, WechatIdentity};
+use wxgate_domain::{AppSecret, AppSecrets, LoginCode, WechatAppid, WechatIdentity};
 
 use crate::base_url::BaseUrl;
 use crate::code2session;
@@ -146,13 +146,13 @@ impl Client {
     pub async fn code_to_session(
         &self,
         appid: &WechatAppid,
-        credential: &Credential,
+        secrets: &AppSecrets,
         code: &LoginCode,
     ) -> Result<Exchanged, ExchangeError> {
         let started = Instant::now();
         let mut budget = self.0.budget();
         let deadline = budget.deadline();
-        let exchange = self.0.exchange(appid, credential, code, &mut budget);
+        let exchange = self.0.exchange(appid, secrets, code, &mut budget);
         let result = self.0.in_lane(&self.0.logins, appid, deadline, exchange).await;
         log(appid, &result, started.elapsed());
         let class = result.as_ref().map_or_else(ExchangeError::errcode_class, Exchanged::errcode_class);
@@ -166,8 +166,8 @@ impl Client {
     /// It takes a place among the app's exchanges and as much time as one of them.
     pub async fn check_secret(&self, appid: &WechatAppid, secret: &AppSecret) -> SecretCheck {
         let Ok(nobodys) = NOBODYS_CODE.parse() else { return SecretCheck::Unknown };
-        let credential = Credential::AppSecret { current: secret.clone(), previous: None };
-        SecretCheck::of(&self.code_to_session(appid, &credential, &nobodys).await)
+        let secrets = AppSecrets::only(secret.clone());
+        SecretCheck::of(&self.code_to_session(appid, &secrets, &nobodys).await)
     }
 }
 
@@ -175,11 +175,11 @@ impl Inner {
     async fn exchange(
         &self,
         appid: &WechatAppid,
-        credential: &Credential,
+        secrets: &AppSecrets,
         code: &LoginCode,
         budget: &mut Budget,
     ) -> Result<Exchanged, ExchangeError> {
-        let Credential::AppSecret { current, previous } = credential;
+        let AppSecrets { current, previous } = secrets;
         match (self.exchange_with(appid, current, code, budget).await, previous) {
             (Err(ExchangeError::Rejected(rejected)), Some(previous)) if rejected.errcode == errcode::WRONG_SECRET => {
                 let identity = self.exchange_with(appid, previous, code, budget).await?;

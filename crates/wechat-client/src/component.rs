@@ -15,6 +15,7 @@ use crate::call::{fields, json as to_json};
 use crate::client::{Client, Inner};
 use crate::code2session;
 use crate::error::{BadResponse, ExchangeError, Rejected};
+use crate::observer::CallReport;
 use crate::refusal::{CallError, Proof};
 use crate::transport::{Budget, Lost, body};
 
@@ -23,6 +24,7 @@ const START_TICKETS: &str = "/cgi-bin/component/api_start_push_ticket";
 const PRE_AUTH_CODE: &str = "/cgi-bin/component/api_create_preauthcode";
 const QUERY_AUTH: &str = "/cgi-bin/component/api_query_auth";
 const AUTHORIZER_TOKEN: &str = "/cgi-bin/component/api_authorizer_token";
+const AUTHORIZER_LIST: &str = "/cgi-bin/component/api_get_authorizer_list";
 const LOGIN: &str = "/sns/component/jscode2session";
 
 /// A third-party platform with its token.
@@ -177,6 +179,32 @@ impl Client {
         Ok((token, RefreshToken::take(&mut answer)?))
     }
 
+    /// One page of the apps that authorised the platform, each with its refresh token: the way back to one that was lost.
+    /// How many apps there are in all comes with it. At most 500 are asked for at once.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn authorizer_list(
+        &self,
+        component: &Component<'_>,
+        offset: u32,
+        count: u32,
+    ) -> Result<(Vec<(WechatAppid, RefreshToken)>, u64), CallError> {
+        let parameters = json!({ "component_appid": component.appid.as_str(), "offset": offset, "count": count });
+        let mut answer =
+            self.component_post(AUTHORIZER_LIST, component.appid, Some(component.token), &parameters).await?;
+        let total = answer.get("total_count").and_then(Value::as_u64).ok_or(BadResponse::Field("total_count"))?;
+        let list = answer.get_mut("list").and_then(Value::as_array_mut).ok_or(BadResponse::Field("list"))?;
+        // What one entry lacks is not missed for another one's sake.
+        let read = |entry: &mut Value| {
+            let entry = entry.as_object_mut()?;
+            let token = take_text(entry, "refresh_token").map(Secret::new)?;
+            let appid = entry.get("authorizer_appid")?.as_str()?.parse().ok()?;
+            Some((appid, RefreshToken::parse(token.expose())?))
+        };
+        Ok((list.iter_mut().filter_map(read).collect(), total))
+    }
+
     /// Exchanges a login code of an app that authorised the platform. No AppSecret is needed.
     ///
     /// # Errors
@@ -204,12 +232,9 @@ impl Client {
             code2session::read(&body(response).await?)
         };
         let result = self.0.in_lane(&self.0.logins, appid, deadline, exchange).await;
-        tracing::debug!(
-            wechat.route = LOGIN,
-            wechat.appid = appid.as_str(),
-            wechat.class = result.as_ref().map_or_else(ExchangeError::errcode_class, |_| "ok"),
-            "called WeChat"
-        );
+        let class = result.as_ref().map_or_else(ExchangeError::errcode_class, |_| "ok");
+        self.0.observer.tell(&CallReport { appid, route: LOGIN, class });
+        tracing::debug!(wechat.route = LOGIN, wechat.appid = appid.as_str(), wechat.class = class, "called WeChat");
         result.map_err(ComponentLoginError::of)
     }
 

@@ -58,6 +58,8 @@ pub enum PlatformEvent {
         appid: WechatAppid,
         /// For [`Client::query_auth`](crate::Client::query_auth).
         code: Secret<String>,
+        /// What the authorisation was started with, if it was started by the platform.
+        pre_auth_code: Option<Secret<String>>,
     },
     /// An app withdrew its authorisation.
     Unauthorized {
@@ -77,6 +79,7 @@ impl PushedMessage {
             Some("authorized" | "updateauthorized") => PushedEvent::Platform(PlatformEvent::Authorized {
                 appid: fields.text("AuthorizerAppid")?.parse().ok()?,
                 code: fields.secret("AuthorizationCode")?,
+                pre_auth_code: fields.secret("PreAuthCode"),
             }),
             Some("unauthorized") => PushedEvent::Platform(PlatformEvent::Unauthorized {
                 appid: fields.text("AuthorizerAppid")?.parse().ok()?,

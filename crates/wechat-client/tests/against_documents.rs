@@ -7,7 +7,7 @@ mod upstream;
 use std::time::{Duration, Instant};
 
 use upstream::{Answer, Upstream, http, wechat};
-use wxgate_domain::{Credential, WechatAppid};
+use wxgate_domain::{AppSecrets, WechatAppid};
 use wxgate_wechat_client::{
     BadResponse, BaseUrl, Client, ClientConfig, ConfigError, ExchangeError, Exchanged, Rejected, RejectedClass,
     SecretSlot,
@@ -25,12 +25,12 @@ fn app(number: u8) -> WechatAppid {
     format!("wx00000000000000{number:02}").parse().unwrap()
 }
 
-fn one_slot() -> Credential {
-    Credential::AppSecret { current: "newsecret".parse().unwrap(), previous: None }
+fn one_slot() -> AppSecrets {
+    AppSecrets::only("newsecret".parse().unwrap())
 }
 
-fn two_slots() -> Credential {
-    Credential::AppSecret { current: "newsecret".parse().unwrap(), previous: Some("oldsecret".parse().unwrap()) }
+fn two_slots() -> AppSecrets {
+    AppSecrets { current: "newsecret".parse().unwrap(), previous: Some("oldsecret".parse().unwrap()) }
 }
 
 /// Time enough for a busy machine, for tests that are not about time.

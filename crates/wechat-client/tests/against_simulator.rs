@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wxgate_domain::Credential;
+use wxgate_domain::AppSecrets;
 use wxgate_wechat_client::{
     BadResponse, BaseUrl, Client, ClientConfig, ExchangeError, Exchanged, RejectedClass, SecretSlot,
 };
@@ -72,7 +72,7 @@ impl World {
     }
 
     async fn exchange_with(&self, appid: &str, secrets: &[&str], code: &str) -> Result<Exchanged, ExchangeError> {
-        let credential = Credential::AppSecret {
+        let credential = AppSecrets {
             current: secrets[0].parse().unwrap(),
             previous: secrets.get(1).map(|previous| previous.parse().unwrap()),
         };

@@ -11,7 +11,7 @@ use upstream::{Answer, Upstream, http, wechat};
 use wxgate_crypto::Secret;
 use wxgate_crypto::encoding::{to_base64, to_hex};
 use wxgate_crypto::user_data::{EncryptedUserData, SessionKey};
-use wxgate_domain::{Credential, OpenId, PhoneNumber, WechatAppid};
+use wxgate_domain::{AppSecrets, OpenId, PhoneNumber, WechatAppid};
 use wxgate_wechat_client::{
     Access, AccessToken, BadResponse, BaseUrl, CallError, Client, ClientConfig, IssuedToken, PhoneCode, Refused,
     RefusedClass, SecretSlot, TokenMode,
@@ -39,8 +39,8 @@ fn phone_code() -> PhoneCode {
     PhoneCode::parse(&"0a".repeat(32)).unwrap()
 }
 
-fn credential() -> Credential {
-    Credential::AppSecret { current: "newsecret".parse().unwrap(), previous: Some("oldsecret".parse().unwrap()) }
+fn credential() -> AppSecrets {
+    AppSecrets { current: "newsecret".parse().unwrap(), previous: Some("oldsecret".parse().unwrap()) }
 }
 
 fn refusal(errcode: i64) -> Answer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wxgate_crypto::user_data::{EncryptedUserData, SessionKey};
-use wxgate_domain::{Credential, OpenId, PhoneNumber, WechatAppid};
+use wxgate_domain::{AppSecrets, OpenId, PhoneNumber, WechatAppid};
 use wxgate_wechat_client::{
     Access, AccessToken, BaseUrl, CallError, Client, ClientConfig, IssuedToken, PhoneCode, Refused, RefusedClass,
     TokenMode,
@@ -21,7 +21,7 @@ struct World {
     steering: reqwest::Client,
     appid: WechatAppid,
     openid: OpenId,
-    credential: Credential,
+    credential: AppSecrets,
 }
 
 impl World {
@@ -38,7 +38,7 @@ impl World {
         })
         .unwrap();
         let steering = reqwest::Client::builder().no_proxy().build().unwrap();
-        let credential = Credential::AppSecret { current: SECRET.parse().unwrap(), previous: None };
+        let credential = AppSecrets::only(SECRET.parse().unwrap());
         let (appid, openid) = (APPID.parse().unwrap(), "oAlice".parse().unwrap());
         Self { simulator, client, steering, appid, openid, credential }
     }
@@ -137,7 +137,7 @@ async fn an_older_token_ends_with_the_next_but_one() {
 #[tokio::test]
 async fn a_wrong_secret_and_a_refused_address_are_told_apart() {
     let world = World::start().await;
-    let wrong = Credential::AppSecret { current: "wrong".parse().unwrap(), previous: None };
+    let wrong = AppSecrets::only("wrong".parse().unwrap());
     let refusal = refused(world.client.stable_token(&world.appid, &wrong, TokenMode::Normal).await);
     assert_eq!((refusal.errcode, refusal.class), (40125, RefusedClass::Misconfigured));
     let fault = json!({ "route": "stable_token", "kind": "ip_whitelist" });
@@ -147,7 +147,7 @@ async fn a_wrong_secret_and_a_refused_address_are_told_apart() {
     assert!(refusal.rid.is_some());
     world.steer("faults", json!({ "route": "stable_token", "kind": "ip_whitelist", "errcode": 89_506 })).await;
     assert_eq!(refused(world.stable(TokenMode::Normal).await).back_off(), Some(Duration::from_hours(24)));
-    let slots = Credential::AppSecret { current: "wrong".parse().unwrap(), previous: Some(SECRET.parse().unwrap()) };
+    let slots = AppSecrets { current: "wrong".parse().unwrap(), previous: Some(SECRET.parse().unwrap()) };
     assert!(world.client.stable_token(&world.appid, &slots, TokenMode::Normal).await.is_ok());
 }
 

@@ -14,7 +14,7 @@ use tracing_subscriber::filter::LevelFilter;
 use upstream::{Answer, Upstream, wechat};
 use wxgate_crypto::Secret;
 use wxgate_crypto::user_data::SessionKey;
-use wxgate_domain::Credential;
+use wxgate_domain::AppSecrets;
 use wxgate_wechat_client::{Access, AccessToken, BaseUrl, CallError, Client, ClientConfig, PhoneCode, TokenMode};
 
 const SECRET: &str = "canary+secret/0123456789abcdef";
@@ -72,7 +72,7 @@ async fn errors_debug_texts_and_logs_tell_no_secret() {
 
     let appid = "wx0000000000000001".parse().unwrap();
     let openid = "oAlice".parse().unwrap();
-    let credential = Credential::AppSecret { current: SECRET.parse().unwrap(), previous: None };
+    let credential = AppSecrets::only(SECRET.parse().unwrap());
     let token = AccessToken::parse(TOKEN.to_owned()).unwrap();
     let code = PhoneCode::parse(CODE).unwrap();
     let key = SessionKey::parse(Secret::new(SESSION_KEY.to_owned())).unwrap();

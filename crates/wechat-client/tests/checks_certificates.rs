@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use wxgate_domain::Credential;
+use wxgate_domain::AppSecrets;
 use wxgate_wechat_client::{BaseUrl, Client, ClientConfig, ExchangeError};
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_certificate_of_nobody_ends_the_handshake() {
         ..ClientConfig::default()
     })
     .unwrap();
-    let credential = Credential::AppSecret { current: "secret".parse().unwrap(), previous: None };
+    let credential = AppSecrets::only("secret".parse().unwrap());
     let result = client.code_to_session(&"wx1".parse().unwrap(), &credential, &"0a1b2c".parse().unwrap()).await;
     assert_eq!(result.unwrap_err(), ExchangeError::Unavailable);
     for _ in 0..2 {

@@ -97,6 +97,10 @@ async fn a_platform_goes_from_its_ticket_to_a_login() {
     let refreshed = client.authorizer_token(&component, &appid, &authorization.refresh_token).await.unwrap();
     assert_eq!(refreshed.1.expose(), authorization.refresh_token.expose());
     assert_ne!(refreshed.0.token, authorization.token.token);
+    let (listed, total) = client.authorizer_list(&component, 0, 500).await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|(appid, token)| (appid.as_str(), token.expose())).collect();
+    assert_eq!((listed, total), (vec![(APPID, authorization.refresh_token.expose())], 1));
+    assert!(client.authorizer_list(&component, 1, 500).await.unwrap().0.is_empty());
     let other = RefreshToken::parse("refreshtoken@@@other").unwrap();
     assert_eq!(class(client.authorizer_token(&component, &appid, &other).await), RefusedClass::NotAuthorized);
     let shown = format!("{component:?} {authorization:?} {refreshed:?}", authorization = authorization.refresh_token);

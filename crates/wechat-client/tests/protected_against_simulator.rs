@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use wxgate_crypto::Secret;
 use wxgate_crypto::api_security::{ApiSecurity, ApiSecurityFailure, PlatformKey, RequestKey, SymmetricKey};
-use wxgate_domain::{Credential, Timestamp, WechatAppid};
+use wxgate_domain::{AppSecrets, Timestamp, WechatAppid};
 use wxgate_wechat_client::{
     Access, AccessToken, BadResponse, BaseUrl, CallError, Client, ClientConfig, DailyQuota, PhoneCode, Security,
     TokenMode,
@@ -39,7 +39,7 @@ impl World {
             ..ClientConfig::default()
         })
         .unwrap();
-        let credential = Credential::AppSecret { current: SECRET.parse().unwrap(), previous: None };
+        let credential = AppSecrets::only(SECRET.parse().unwrap());
         let appid: WechatAppid = APPID.parse().unwrap();
         let token = client.stable_token(&appid, &credential, TokenMode::Normal).await.unwrap().token;
         let steering = reqwest::Client::builder().no_proxy().build().unwrap();

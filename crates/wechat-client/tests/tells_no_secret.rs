@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
 use upstream::{Answer, Upstream, wechat};
-use wxgate_domain::Credential;
+use wxgate_domain::AppSecrets;
 use wxgate_wechat_client::{BaseUrl, Client, ClientConfig, ExchangeError, Exchanged, Rejected, RejectedClass};
 
 const CURRENT: &str = "canary+current/0123456789abcdef";
@@ -64,8 +64,7 @@ async fn errors_debug_texts_and_logs_tell_no_secret() {
     let writer = log.clone();
     tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(move || writer.clone()).init();
 
-    let credential =
-        Credential::AppSecret { current: CURRENT.parse().unwrap(), previous: Some(PREVIOUS.parse().unwrap()) };
+    let credential = AppSecrets { current: CURRENT.parse().unwrap(), previous: Some(PREVIOUS.parse().unwrap()) };
     let (appid, code) = ("wx0000000000000001".parse().unwrap(), CODE.parse().unwrap());
     let upstream = Upstream::answering(answers()).await;
     let refused = Upstream::slamming().await.url().replace("http:", "https:");

@@ -62,6 +62,7 @@ pub(crate) const APIS: &[&Api] = &[
     &component::PRE_AUTH_CODE,
     &component::QUERY_AUTH,
     &component::AUTHORIZER_TOKEN,
+    &component::AUTHORIZER_LIST,
     &component::LOGIN,
 ];
 
@@ -105,6 +106,11 @@ impl Asked {
     /// A truth value of the body; false if it is absent.
     pub(crate) fn flag(&self, name: &str) -> bool {
         self.body.as_ref().is_ok_and(|body| body.get(name).and_then(Value::as_bool).unwrap_or_default())
+    }
+
+    /// A whole number of the body.
+    pub(crate) fn number(&self, name: &str) -> Option<usize> {
+        self.body.as_ref().ok()?.get(name)?.as_u64().and_then(|number| number.try_into().ok())
     }
 
     /// The token in the query.

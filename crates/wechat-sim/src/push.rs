@@ -113,6 +113,15 @@ fn once() -> u8 {
     1
 }
 
+/// Where a third-party platform takes its events, and under which keys.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Receiver {
+    pub(crate) url: String,
+    token: String,
+    encoding_aes_key: String,
+}
+
 /// A push, ready to be sent.
 #[derive(Clone, Serialize)]
 pub(crate) struct Push {
@@ -133,6 +142,24 @@ struct Envelope {
 }
 
 impl PushBody {
+    /// An event of a third-party platform: XML in safe mode, as all of them are.
+    pub(crate) fn of_component(appid: &str, receiver: &Receiver, message: Value) -> Self {
+        Self {
+            url: None,
+            appid: appid.to_owned(),
+            token: receiver.token.clone(),
+            encoding_aes_key: Some(receiver.encoding_aes_key.clone()),
+            mode: Mode::Safe,
+            format: Format::Xml,
+            message: if let Value::Object(fields) = message { fields } else { Map::new() },
+            timestamp: None,
+            nonce: None,
+            flaw: None,
+            times: 1,
+            until_answered: true,
+        }
+    }
+
     /// Writes the push.
     pub(crate) fn write(&self, now_ms: u64, chance: &mut Chance) -> Result<Push, BadKey> {
         let timestamp = self.timestamp.unwrap_or(now_ms / 1000).to_string();

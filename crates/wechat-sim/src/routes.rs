@@ -14,7 +14,7 @@ use crate::faults::{FaultKind, JSCODE2SESSION, Stage};
 use crate::hang_up::hang_up;
 use crate::journal::{Call, Journal};
 use crate::state::{Exchange, Outcome, World};
-use crate::steering;
+use crate::steering::{self, platforms::push_ticket};
 
 /// What all workers share. Locks are held for a few map look-ups, never while an answer waits.
 pub(crate) struct Shared {
@@ -79,10 +79,17 @@ async fn interface(
     let call =
         Call::arrived(shared.clock.now_ms(), api.path, caller.as_deref(), asked.text("code"), asked.text("secret"))
             .with_token(asked.token());
-    serve(&request, &shared, api.path, caller.as_deref(), call, |world, now_ms| {
+    let response = serve(&request, &shared, api.path, caller.as_deref(), call, |world, now_ms| {
         world.answer(api, request.method(), &asked, now_ms)
     })
-    .await
+    .await;
+    let asked_for = std::mem::take(&mut shared.world().tickets_asked_for);
+    for appid in asked_for {
+        let shared = shared.clone();
+        // WeChat pushes soon, and tells nobody here how it went.
+        actix_web::rt::spawn(async move { push_ticket(&shared, &appid).await.map(drop) });
+    }
+    response
 }
 
 /// Answers a call of WeChat's, or what stands between the caller and WeChat does, and writes the journal.

@@ -38,6 +38,8 @@ pub(crate) enum SteeringError {
     BadSecret,
     #[error("phone must be 4 to 15 digits")]
     BadPhone,
+    #[error("WeChat gave no such pre_auth_code, or it was used, or is over")]
+    UnknownPreAuthCode,
     #[error("10,000 apps are known already")]
     TooManyApps,
 }
@@ -143,6 +145,8 @@ pub(crate) struct World {
     pub(crate) codes: Codes,
     pub(crate) tokens: Tokens,
     pub(crate) components: HashMap<String, Component>,
+    /// Platforms that asked for tickets and got none yet.
+    pub(crate) tickets_asked_for: HashSet<String>,
     pub(crate) genuine: Genuine,
     pub(crate) faults: Faults,
     pub(crate) chance: Chance,
@@ -159,6 +163,7 @@ impl World {
             codes: Codes::new(MAX_CODES),
             tokens: Tokens::default(),
             components: HashMap::new(),
+            tickets_asked_for: HashSet::new(),
             genuine: Genuine::default(),
             faults: Faults::default(),
             chance: Chance::from_system()?,
@@ -277,9 +282,9 @@ impl World {
         Some(Arc::clone(person.session_key.insert(self.chance.session_key().into())))
     }
 
-    /// Ends all tokens of an app at once, as another server's forced refreshes do, and returns how many there were.
+    /// Ends all tokens of an app or of a third-party platform at once, as another server's forced refreshes do, and returns how many there were.
     pub(crate) fn end_tokens(&mut self, appid: &str, now_ms: u64) -> Result<usize, SteeringError> {
-        if !self.apps.contains_key(appid) {
+        if !self.apps.contains_key(appid) && !self.components.contains_key(appid) {
             return Err(SteeringError::UnknownApp);
         }
         Ok(self.tokens.end_all(appid, now_ms))

@@ -1,7 +1,7 @@
 //! The routes under `/sim`.
 
 mod api_security;
-mod platforms;
+pub(crate) mod platforms;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};

@@ -46,8 +46,14 @@ impl Simulator {
         self.client.base()
     }
 
+    /// A steering request.
     pub(crate) async fn steer(&self, path: &str, body: &Value) -> Value {
         self.client.post(path, body).await.ok()
+    }
+
+    /// The same to take something back.
+    pub(crate) async fn take_back(&self, path: &str, body: &Value) -> Value {
+        self.client.send(self.client.request(Method::DELETE, path).json(body)).await.ok()
     }
 
     /// `wx.login` of a new person.

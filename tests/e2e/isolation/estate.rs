@@ -17,10 +17,13 @@ pub(super) struct Estate {
     app_id: String,
     group_id: String,
     pub(super) audience: String,
+    pub(super) platform: String,
     pub(super) policy: String,
     pub(super) client: ServiceClient,
     pub(super) admin_key: String,
     pub(super) kid: String,
+    /// The address, token and key of its app's pushes.
+    pub(super) push: Value,
     pub(super) login: Value,
 }
 
@@ -30,6 +33,7 @@ struct Called {
     name: &'static str,
     group: &'static str,
     appid: &'static str,
+    platform: &'static str,
     audience: &'static str,
     policy: &'static str,
 }
@@ -42,6 +46,7 @@ impl Estate {
             name: "Acme Ltd.",
             group: "kangaroos",
             appid: "wxmineaaaaaa0001",
+            platform: "wxquokka0000cccc",
             audience: "wombat-api",
             policy: "koala",
         };
@@ -55,6 +60,7 @@ impl Estate {
             name: "Porpoise Ltd.",
             group: "narwhals",
             appid: "wxtheirsaaaa0001",
+            platform: "wxwalrus0000cccc",
             audience: "orca-api",
             policy: "beluga",
         };
@@ -62,17 +68,20 @@ impl Estate {
     }
 
     async fn furnished(gateway: &Gateway, called: Called) -> Self {
-        let Called { slug, name, group, appid, audience, policy } = called;
+        let Called { slug, name, group, appid, platform, audience, policy } = called;
         let made = gateway.command(["tenant", "add", slug, "--name", name, "--json"]).run().await.json();
         gateway.command(["union-group", "add", "--tenant", slug, group]).run().await.ok();
         gateway.add_app(slug, appid, Some(group)).await;
         let app = gateway.operator().get(&format!("/apps/{appid}")).await.ok();
         gateway.command(["audience", "add", "--tenant", slug, audience]).run().await.ok();
         gateway.command(["policy", "add", "--tenant", slug, policy, "--audience", appid]).run().await.ok();
+        let made_platform = json!({"tenant": slug, "appid": platform, "secret": format!("5ec2e7a17{slug}")});
+        gateway.operator().post("/platforms", &made_platform).await.status_is(201);
         let options = ["--audience", audience, "--exchange-to", audience, "--introspect", "--feed"];
         let client = service_client(gateway, slug, "follower", &options).await;
         let key = json!({"name": "of the house", "tenant": slug});
         let key = gateway.operator().post("/admin-keys", &key).await.json();
+        let push = gateway.operator().put(&format!("/apps/{appid}/push"), &json!({"mode": "safe"})).await.ok();
         let issued = gateway.simulator().code(appid).await;
         let login = gateway.client().login_with(appid, &issued.code).await.ok();
         let keys = gateway.client().get(&format!("/t/{slug}/jwks.json")).await.ok();
@@ -90,10 +99,12 @@ impl Estate {
             app_id: text(&app["id"]),
             group_id: text(&app["union_group_id"]),
             audience: audience.to_owned(),
+            platform: platform.to_owned(),
             policy: policy.to_owned(),
             client,
             admin_key: text(&key["id"]),
             kid: text(&keys["keys"][0]["kid"]),
+            push,
             login,
         }
     }
@@ -124,6 +135,7 @@ impl Estate {
             ("app", self.app_id.clone()),
             ("audience", self.audience.clone()),
             ("policy", self.policy.clone()),
+            ("platform", self.platform.clone()),
             ("service client", self.client.id.clone()),
             ("admin key", self.admin_key.clone()),
             ("signing key", self.kid.clone()),

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::estate::Estate;
 
 /// Fields of bodies and queries in which any text may stand: it names nothing that is there.
-pub(super) const FREE: &[&str] = &["name", "secret", "scopes", "appid", "phone"];
+pub(super) const FREE: &[&str] =
+    &["name", "secret", "scopes", "appid", "phone", "token", "push_token", "encoding_aes_key"];
 
 /// A job that never was.
 const NO_JOB: &str = "01a20d09-11be-76ee-83ba-4cbff4047d03";
@@ -88,6 +89,18 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
         known("removePush", json!({"app": of.appid}), 204),
         known("disableApp", json!({"app": of.appid}), 200),
         known("enableApp", json!({"app": of.appid}), 200),
+        known("listPlatforms", json!({"tenant": of.slug}), 200),
+        known("addPlatform", json!({"tenant": of.slug, "appid": "wxanotherplatform", "secret": "another"}), 201),
+        known("showPlatform", json!({"platform": of.platform}), 200),
+        known("setPlatformSecret", json!({"platform": of.platform, "secret": "another"}), 200),
+        known("rotatePlatformKey", json!({"platform": of.platform}), 200),
+        // The simulated WeChat does not know it, so it pushed no ticket.
+        known("startTickets", json!({"platform": of.platform}), 422),
+        known("startAuthorization", json!({"platform": of.platform}), 409),
+        known("finishAuthorization", json!({"platform": of.platform, "state": "another", "auth_code": "another"}), 403),
+        known("listPlatformApps", json!({"platform": of.platform}), 200),
+        known("attachPlatformApp", json!({"platform": of.platform, "app": of.appid}), 403),
+        known("removePlatform", json!({"platform": of.platform}), 204),
         known("listAudiences", json!({"tenant": of.slug}), 200),
         known("addAudience", json!({"tenant": of.slug, "name": "another"}), 403),
         known("removeAudience", json!({"name": of.audience}), 403),

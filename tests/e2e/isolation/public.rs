@@ -42,6 +42,8 @@ pub(super) const KNOWN: &[&str] = &[
     "forwardAuth",
     "verifyPush",
     "receivePush",
+    "receivePlatformPush",
+    "finishPlatformAuthorization",
     "live",
     "ready",
 ];
@@ -162,25 +164,13 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
             let ask = ask.basic_auth(&mine.client.id, Some(&mine.client.secret));
             replies.push(sent(gateway, ask, 401).await);
         }
-        // The address names the app, and what it names is checked with its own token.
-        "verifyPush" => {
-            let query = "timestamp=1700000000&nonce=1&signature=00&echostr=1";
-            for appid in [&mine.appid, &theirs.appid] {
-                let ask = client.request(Method::GET, &format!("/wechat/push/{appid}?{query}"));
-                replies.push(sent(gateway, ask, 404).await);
-            }
+        "receivePlatformPush" => try_platform_pushes(gateway, mine, theirs).await,
+        "finishPlatformAuthorization" => {
+            let path = format!("/wechat/platform/{}/authorized?auth_code=any&state=any", theirs.platform);
+            replies.push(sent(gateway, mine_asks(Method::GET, &path), 403).await);
         }
-        "receivePush" => {
-            let set =
-                gateway.operator().put(&format!("/apps/{}/push", mine.appid), &json!({"mode": "plain"})).await.ok();
-            let push = json!({
-                "url": format!("{}/wechat/push/{}", client.base(), mine.appid), "appid": mine.appid, "mode": "safe",
-                "format": "json", "token": set["token"], "encoding_aes_key": set["encoding_aes_key"],
-                "message": {"Event": "user_authorization_cancellation", "OpenID": theirs.login["user"]["openid"]},
-            });
-            let told = gateway.simulator().push(&push).await;
-            assert_eq!(told["deliveries"][0]["status"], 200, "{told}");
-        }
+        "verifyPush" => try_verification(gateway, mine, theirs).await,
+        "receivePush" => try_pushes(gateway, mine, theirs).await,
         "forwardAuth" => {
             replies.push(sent(gateway, mine_asks(Method::GET, &format!("/forward-auth/{}", theirs.policy)), 401).await);
             // Neither query nor header chooses whose policy counts.
@@ -190,6 +180,35 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
         _ => {}
     }
     replies
+}
+
+/// The address names the app, and what comes there counts by its own token alone.
+async fn try_verification(gateway: &Gateway, mine: &Estate, theirs: &Estate) {
+    let verify = json!({"url": push_url(gateway, theirs), "token": mine.push["token"]});
+    let told = gateway.simulator().verify_push(&verify).await;
+    assert_eq!(told["answer"], json!({"status": 403, "body": "Forbidden"}), "{told}");
+}
+
+/// The same with its key, and with what it may say of whom.
+async fn try_pushes(gateway: &Gateway, mine: &Estate, theirs: &Estate) {
+    let push = async |to: &Estate, appid: &str| {
+        let push = json!({
+            "url": push_url(gateway, to), "appid": appid, "mode": "safe", "format": "json",
+            "token": mine.push["token"], "encoding_aes_key": mine.push["encoding_aes_key"],
+            "message": {"Event": "user_authorization_cancellation", "OpenID": theirs.login["user"]["openid"]},
+        });
+        gateway.simulator().push(&push).await["deliveries"][0].clone()
+    };
+    // Another app has no such user.
+    assert_eq!(push(mine, &mine.appid).await, json!({"status": 200, "body": "success"}));
+    for (to, appid) in [(theirs, &theirs.appid), (theirs, &mine.appid), (mine, &theirs.appid)] {
+        assert_eq!(push(to, appid).await, json!({"status": 403, "body": "Forbidden"}));
+    }
+}
+
+/// Where an app takes its pushes.
+fn push_url(gateway: &Gateway, of: &Estate) -> String {
+    format!("{}/wechat/push/{}", gateway.client().base(), of.appid)
 }
 
 /// Another tenant's mini-program is none, whoever proves what.
@@ -247,4 +266,17 @@ async fn sent(gateway: &Gateway, request: RequestBuilder, status: u16) -> Reply 
 fn refused(reply: Reply, status: u16) -> Reply {
     assert_eq!(reply.status, status, "{}", reply.text);
     reply
+}
+
+/// What the keys of one platform sign counts at no other one.
+async fn try_platform_pushes(gateway: &Gateway, mine: &Estate, theirs: &Estate) {
+    let path = format!("/platforms/{}/encoding-aes-key", mine.platform);
+    let keys = gateway.operator().post(&path, &json!({})).await.ok()["secret"].clone();
+    let push = json!({
+        "url": format!("{}/wechat/platform/{}", gateway.client().base(), theirs.platform), "appid": theirs.platform,
+        "mode": "safe", "format": "xml", "token": keys["push_token"], "encoding_aes_key": keys["encoding_aes_key"],
+        "message": {"InfoType": "component_verify_ticket", "ComponentVerifyTicket": "ticket@@@mine"},
+    });
+    let told = gateway.simulator().push(&push).await;
+    assert_eq!(told["deliveries"][0]["status"], 403, "{told}");
 }

@@ -98,6 +98,13 @@ impl<'a> Person<'a> {
         self.gateway.client().send(request.bearer_auth(&self.token)).await.ok();
     }
 
+    /// Binds a phone number.
+    pub(super) async fn bind(&self, number: &str) {
+        let code = self.gateway.simulator().phone_code_of(APP, &self.openid, number).await;
+        let request = self.gateway.client().request(Method::POST, "/v1/me/phone").json(&json!({ "phoneCode": code }));
+        self.gateway.client().send(request.bearer_auth(&self.token)).await.ok();
+    }
+
     /// How the gateway answers them.
     pub(super) async fn me(&self) -> Reply {
         let request = self.gateway.client().request(Method::GET, "/v1/me");
@@ -105,12 +112,9 @@ impl<'a> Person<'a> {
     }
 
     /// Whether nickname and avatar are there.
-    #[track_caller]
-    pub(super) fn has(&self) -> impl Future<Output = (bool, bool)> {
-        async {
-            let me = self.me().await.ok();
-            (me["nickname"] == "Ada", me["avatar_url"] == "https://example.com/ada.png")
-        }
+    pub(super) async fn has(&self) -> (bool, bool) {
+        let me = self.me().await.ok();
+        (me["nickname"] == "Ada", me["avatar_url"] == "https://example.com/ada.png")
     }
 
     /// An event about them.

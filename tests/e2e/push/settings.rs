@@ -86,3 +86,19 @@ async fn an_app_that_serves_nobody_still_forgets() {
     assert_eq!(removed, 204);
     channel.refused(json!({ "message": { "Event": "debug_demo" } }), 404, "Not Found").await;
 }
+
+#[tokio::test]
+async fn the_doctor_advises_against_plaintext_and_unfinished_changes() {
+    let gateway = Gateway::dev().await;
+    let channel = Channel::open(&gateway, "plain").await;
+    let advice = async || {
+        let findings = gateway.operator().post("/doctor", &json!({})).await.ok();
+        let about = |finding: &&Value| finding["what"].as_str().unwrap().contains("push");
+        findings["findings"].as_array().unwrap().iter().find(about).unwrap()["what"].clone()
+    };
+    assert_eq!(advice().await, "takes pushes in plaintext");
+    channel.mode("safe").await;
+    assert_eq!(advice().await, "takes encrypted pushes");
+    gateway.operator().post(&format!("/apps/{APP}/push/rotate"), &json!({})).await.ok();
+    assert_eq!(advice().await, "has two EncodingAESKeys for its pushes");
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use tokio_util::task::TaskTracker;
 use wxgate_crypto::{Random, Secret};
 use wxgate_domain::{AppSecret, Clock};
 use wxgate_storage::{BatchObserver, ErasureJournal, InstanceKind, Storage, StorageConfig};
@@ -52,7 +53,8 @@ impl AdminArgs {
         let storage = connect(&config, InstanceKind::Live, random.clone(), BatchObserver::silent()).await?;
         storage.check().await?;
         let wechat = app::wechat(&config.wechat, CallObserver::default())?;
-        let desk = app::desk(&config, (Clock::System, random), storage, wechat, Meters::new(Clock::System.now()));
+        let (time, meters) = ((Clock::System, random), Meters::new(Clock::System.now()));
+        let desk = app::desk(&config, time, storage, wechat, meters, TaskTracker::new());
         Ok(desk.serve(Caller::console()))
     }
 

@@ -140,8 +140,7 @@ impl AppCommand {
 
 impl AdminArgs {
     pub(super) fn tell_app(&self, app: &AppReply, what: &str) {
-        let state = app.secret.state.as_str();
-        self.tell(app, || format!("app {} of tenant {}: {what}; AppSecret {state}", app.appid, app.tenant));
+        self.tell(app, || format!("app {} of tenant {}: {what}; {}", app.appid, app.tenant, credential(app)));
     }
 
     fn tell_app_policy(&self, app: &AppReply) {
@@ -156,9 +155,14 @@ impl AdminArgs {
 fn show_app(app: &AppReply) {
     print::line(format!("app {} of tenant {}: {} ({})", app.appid, app.tenant, app.name, app.status.as_str()));
     print::line(format!("id {}, union group {}", app.id, app.union_group_id.as_deref().unwrap_or("none")));
-    let before = app.secret.previous_fingerprint.as_deref();
-    let before = before.map(|fingerprint| format!("; the one before is {fingerprint}")).unwrap_or_default();
-    print::line(format!("AppSecret {} {}{before}", app.secret.fingerprint, app.secret.state.as_str()));
+    match &app.secret {
+        Some(secret) => {
+            let before = secret.previous_fingerprint.as_deref();
+            let before = before.map(|fingerprint| format!("; the one before is {fingerprint}")).unwrap_or_default();
+            print::line(format!("AppSecret {} {}{before}", secret.fingerprint, secret.state.as_str()));
+        }
+        None => print::line(credential(app)),
+    }
     for (which, keys) in app.api_security.iter().flat_map(|keys| {
         std::iter::once(("signs and encrypts", &keys.current))
             .chain(keys.previous.as_ref().map(|keys| ("before that", keys)))
@@ -169,6 +173,18 @@ fn show_app(app: &AppReply) {
         print::line(format!("{which}: symmetric key {symmetric}, private key {private}, certificate {certificate}"));
     }
     print::fields(&app.policy);
+}
+
+/// How WeChat knows that we act for the app, in few words.
+fn credential(app: &AppReply) -> String {
+    match (&app.secret, &app.platform) {
+        (Some(secret), _) => format!("AppSecret {}", secret.state.as_str()),
+        (None, Some(platform)) if platform.withdrawn_at.is_some() => {
+            format!("withdrawn from platform {}", platform.appid)
+        }
+        (None, Some(platform)) => format!("platform {}", platform.appid),
+        (None, None) => String::new(),
+    }
 }
 
 fn show_calls(app: &AppCallsReply) {
@@ -194,7 +210,7 @@ fn cells(app: &AppReply) -> [String; 6] {
         app.tenant.to_string(),
         app.name.clone(),
         app.status.as_str().to_owned(),
-        app.secret.state.as_str().to_owned(),
+        app.secret.as_ref().map_or_else(|| credential(app), |secret| secret.state.as_str().to_owned()),
         app.union_group_id.clone().unwrap_or_default(),
     ]
 }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use tokio_util::task::TaskTracker;
 use wxgate_crypto::{Random, Secret};
 use wxgate_domain::Clock;
 use wxgate_storage::InstanceKind;
@@ -79,13 +80,8 @@ impl Dev {
         storage.migrate().await?;
         storage.start().await?;
         let wechat = app::wechat(&config.wechat, CallObserver::default())?;
-        let desk = app::desk(
-            &config,
-            (Clock::System, random.clone()),
-            storage.clone(),
-            wechat,
-            Meters::new(Clock::System.now()),
-        );
+        let (time, meters) = ((Clock::System, random.clone()), Meters::new(Clock::System.now()));
+        let desk = app::desk(&config, time, storage.clone(), wechat, meters, TaskTracker::new());
         let admin = desk.serve(Caller::system());
         let admin_key = folder.admin_key(&admin).await?;
         let appids = seed::apps(&admin, self.apps, simulator.is_some(), &random).await?;

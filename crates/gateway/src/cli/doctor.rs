@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use tokio_util::task::TaskTracker;
 use wxgate_crypto::Random;
 use wxgate_domain::Clock;
 use wxgate_storage::{BatchObserver, InstanceKind};
@@ -83,7 +84,8 @@ async fn examine(config: &Config, findings: &mut Vec<Finding>) -> Result<(), Sto
     usable.map_err(|error| (error.into(), "nothing else can be looked at before this is mended"))?;
     let wechat = app::wechat(&config.wechat, CallObserver::default())
         .map_err(|error| (error.into(), "see [wechat] in the configuration"))?;
-    let desk = app::desk(config, (Clock::System, random), storage.clone(), wechat, Meters::new(Clock::System.now()));
+    let (time, meters) = ((Clock::System, random), Meters::new(Clock::System.now()));
+    let desk = app::desk(config, time, storage.clone(), wechat, meters, TaskTracker::new());
     let found = desk.serve(Caller::console()).examine().await.map_err(|error| (error.into(), reachable));
     storage.stop().await;
     findings.extend(found?);

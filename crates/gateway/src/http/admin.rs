@@ -137,6 +137,8 @@ impl From<AdminError> for ApiError {
         let code = match &error {
             AdminError::NoTenant(_)
             | AdminError::NoApp(_)
+            | AdminError::NoPlatform(_)
+            | AdminError::NoPlatformApp(..)
             | AdminError::NoServiceClient(_)
             | AdminError::NoUser(..)
             | AdminError::NoSession(..)
@@ -155,16 +157,20 @@ impl From<AdminError> for ApiError {
             | AdminError::Storage(StorageError::NotFound) => Code::NotFound,
             AdminError::TenantTaken(_)
             | AdminError::AppTaken(_)
+            | AdminError::PlatformTaken(_)
             | AdminError::AppReleased(_)
             | AdminError::UnionGroupTaken(..)
             | AdminError::AudienceTaken(_)
             | AdminError::PolicyTaken(_)
             | AdminError::ServiceClientTaken(..) => Code::Taken,
-            AdminError::TooManyServiceClients | AdminError::TooManyAdminKeys => Code::Full,
+            AdminError::TooManyServiceClients | AdminError::TooManyAuthorizations | AdminError::TooManyAdminKeys => {
+                Code::Full
+            }
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
             AdminError::AudienceInUse(..)
             | AdminError::UnionGroupInUse(..)
             | AdminError::TenantDeleting(_)
+            | AdminError::PlatformInUse(..)
             | AdminError::MasterKeyActive(_)
             | AdminError::MasterKeyNeeded(..)
             | AdminError::DataKeyNewest(..)
@@ -172,11 +178,13 @@ impl From<AdminError> for ApiError {
             AdminError::KeyNotYet(..)
             | AdminError::KeyStays(_)
             | AdminError::TenantServed(_)
+            | AdminError::NoTicket(_)
             | AdminError::NoMasterKeyHere(_)
             | AdminError::MasterKeyLacking(..) => Code::NotYet,
+            AdminError::SecretRefused { .. } | AdminError::PlatformRefused { .. } => Code::SecretRefused,
+            AdminError::Authorization(_) => Code::AuthorizationRefused,
             AdminError::NotMerged(_) | AdminError::NotUnmerged(_) => Code::NotMergeable,
-            AdminError::SecretRefused { .. } => Code::SecretRefused,
-            AdminError::WechatSilent(_) => {
+            AdminError::WechatSilent(_) | AdminError::WechatSilentTo(_) => {
                 return Self::from(Code::UpstreamUnavailable).detailed(error.to_string()).retry_after(1);
             }
             AdminError::KeyReused => Code::IdempotencyKeyReused,
@@ -191,6 +199,7 @@ impl From<AdminError> for ApiError {
             | AdminError::KeyShape
             | AdminError::Cursor
             | AdminError::SecretShape
+            | AdminError::NoAppSecret(_)
             | AdminError::PhoneShape
             | AdminError::KeysIncomplete
             | AdminError::KeysRefused

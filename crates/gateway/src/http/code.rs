@@ -80,6 +80,7 @@ codes! {
     StepUpRequired 403 "STEP_UP_REQUIRED" Some(Action::NewCode), "A fresh login code of the same user must come with this.";
     ScopeInsufficient 403 "SCOPE_INSUFFICIENT" Some(Action::Stop), "The access token does not allow this.";
     NotGranted 403 "NOT_GRANTED" None, "The service client or admin key has no grant for this.";
+    AuthorizationRefused 403 "AUTHORIZATION_REFUSED" None, "Nobody waits for this authorisation, or no longer.";
     PolicyUnknown 403 "POLICY_UNKNOWN" None, "No such forward-auth policy.";
     PushRefused 403 "PUSH_REFUSED" None, "The push is not WeChat's, not for this app, or not of now.";
     HostRefused 403 "HOST_REFUSED" None, "This listener answers under its own address only.";

@@ -14,18 +14,18 @@ use super::openapi::about::{self, About};
 use crate::app::Gateway;
 use crate::service::push::{Delivery, PushError};
 
-/// Where it begins.
-const PREFIX: &str = "/wechat/push/";
+/// Where this and the pushes to third-party platforms begin.
+const PREFIXES: [&str; 2] = ["/wechat/push/", "/wechat/platform/"];
 
 /// Largest push, in bytes.
-const MAX_PUSH: usize = 64 * 1024;
+pub(super) const MAX_PUSH: usize = 64 * 1024;
 
 /// Longest value of the query that is read, in bytes.
 const MAX_VALUE: usize = 512;
 
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What of the query is read. Each once: two values have two meanings.
+/// What of the query is read.
 const READ: [&str; 6] = ["signature", "timestamp", "nonce", "echostr", "encrypt_type", "msg_signature"];
 
 pub(super) fn about_verify() -> About {
@@ -56,9 +56,9 @@ fn about(id: &str, summary: &str, fields: &[&str]) -> About {
     fields.fold(about, |about, name| about.query(name, "As WeChat sends it.", about::string()))
 }
 
-/// Whether an address is this route's.
+/// Whether an address is one of WeChat's.
 pub(super) fn is_route(path: &str) -> bool {
-    path.starts_with(PREFIX)
+    PREFIXES.iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// A failure as WeChat's console shows it: the name of a status, and nothing of ours.
@@ -70,7 +70,7 @@ pub(super) fn failure(error: &ApiError) -> HttpResponse {
 /// Answers exactly the echostr. It is plain text in every mode.
 pub(super) async fn verify(request: HttpRequest, gateway: web::Data<Gateway>) -> Result<HttpResponse, ApiError> {
     let appid = appid(&request)?;
-    let query = Query::of(&request)?;
+    let query = Query::of(&request, &READ)?;
     let (timestamp, nonce) = (query.required("timestamp")?, query.required("nonce")?);
     let (signature, echo) = (query.required("signature")?, query.required("echostr")?);
     gateway.pushes.verify(&appid, Stamp { timestamp, nonce }, signature).await?;
@@ -84,7 +84,7 @@ pub(super) async fn receive(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let appid = appid(&request)?;
-    let query = Query::of(&request)?;
+    let query = Query::of(&request, &READ)?;
     let delivery = Delivery {
         timestamp: query.required("timestamp")?.to_owned(),
         nonce: query.required("nonce")?.to_owned(),
@@ -102,13 +102,14 @@ fn appid(request: &HttpRequest) -> Result<WechatAppid, Code> {
 }
 
 /// What WeChat's query says.
-struct Query(Vec<(String, String)>);
+pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    fn of(request: &HttpRequest) -> Result<Self, Code> {
+    /// Reads these, each once: two values have two meanings.
+    pub(super) fn of(request: &HttpRequest, names: &[&str]) -> Result<Self, Code> {
         let mut values: Vec<(String, String)> = Vec::new();
         for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
-            if !READ.contains(&name.as_ref()) {
+            if !names.contains(&name.as_ref()) {
                 continue;
             }
             if value.len() > MAX_VALUE || values.iter().any(|(known, _)| *known == name) {
@@ -123,7 +124,8 @@ impl Query {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    fn required(&self, name: &str) -> Result<&str, Code> {
+    /// One that must be there.
+    pub(super) fn required(&self, name: &str) -> Result<&str, Code> {
         self.get(name).ok_or(Code::RequestInvalid)
     }
 }

@@ -11,7 +11,7 @@ use super::oauth::{introspect, revoke, token};
 use super::openapi::about::About;
 use super::{
     admin, broker, compat, decrypt, discovery, docs, erasure, forward_auth, health, jwks, links, login, logout, me,
-    merge, metrics, openapi, phone, push, refresh, revocations, session_check, sessions, tutorial,
+    merge, metrics, openapi, phone, platform, push, refresh, revocations, session_check, sessions, tutorial,
 };
 use crate::operation::{self, Method, Operation};
 
@@ -47,6 +47,8 @@ pub(super) fn public() -> Vec<Endpoint> {
         at("/.well-known/jwks.json").get(jwks::shared, jwks::about_shared),
         at("/t/{tenant}/oauth/revoke").post(revoke::post, revoke::about),
         at("/t/{tenant}/revocations").get(revocations::get, revocations::about),
+        at("/wechat/platform/{component_appid}").post(platform::receive, platform::about_receive),
+        at("/wechat/platform/{component_appid}/authorized").get(platform::authorized, platform::about_authorized),
         at("/wechat/push/{appid}").get(push::verify, push::about_verify).post(push::receive, push::about_receive),
         at("/livez").get(health::live, health::about_live),
         at("/readyz").get(health::ready, health::about_ready),

@@ -9,7 +9,9 @@ mod secret;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AdminScope, App, AppPolicy, AppStatus, Slug, TenantId, Timestamp, UnionGroupId, WechatAppid};
+use wxgate_domain::{
+    AdminScope, App, AppPolicy, AppStatus, CredentialStatus, Slug, TenantId, Timestamp, UnionGroupId, WechatAppid,
+};
 use wxgate_storage::AppChange;
 
 use super::secret_text::SecretText;
@@ -22,7 +24,7 @@ pub(crate) use api_security::{
 pub(crate) use calls::{AppCallsReply, ShowAppCalls};
 pub(crate) use policy::AppPolicyChange;
 pub(crate) use push::{FinishPush, PushReply, RemovePush, RotatePush, SetPush, ShowPush};
-pub(crate) use secret::{SecretReply, SetAppSecret, VerifyApp};
+pub(crate) use secret::{ActingPlatform, SecretReply, SetAppSecret, VerifyApp};
 
 /// Every operation on mini-programs.
 pub(super) fn all(visitor: &mut impl Visitor) {
@@ -66,8 +68,14 @@ pub(crate) struct AppReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) union_group_id: Option<String>,
-    /// What may be known of its AppSecret.
-    pub(crate) secret: SecretReply,
+    /// What may be known of its AppSecret; absent if a platform acts for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) secret: Option<SecretReply>,
+    /// The third-party platform that acts for it instead of an AppSecret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) platform: Option<ActingPlatform>,
     /// What may be known of the keys with which its calls are signed and encrypted; absent if they go out plain.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -80,6 +88,10 @@ pub(crate) struct AppReply {
 impl AppReply {
     /// What is told of an app.
     pub(crate) fn of(tenant: &Slug, app: App) -> Self {
+        let (secret, platform) = match app.credential {
+            CredentialStatus::AppSecret(secret) => (Some(secret.into()), None),
+            CredentialStatus::Component(component) => (None, Some(component.into())),
+        };
         Self {
             id: app.id.to_string(),
             appid: app.appid,
@@ -87,7 +99,8 @@ impl AppReply {
             name: app.name,
             status: app.status,
             union_group_id: app.union_group.map(|group| group.to_string()),
-            secret: app.secret.into(),
+            secret,
+            platform,
             api_security: app.api_security.map(ApiSecurityReply::from),
             policy: app.policy,
             created_at: app.created_at.seconds(),

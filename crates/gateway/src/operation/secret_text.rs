@@ -25,6 +25,11 @@ impl SecretText {
         self.0.expose()
     }
 
+    /// The text, to be kept from sight.
+    pub(crate) fn secret(&self) -> Secret<String> {
+        self.0.clone()
+    }
+
     /// The AppSecret that it says.
     ///
     /// # Errors

@@ -63,6 +63,10 @@ pub(crate) struct AppState {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Password)]
     pub(crate) secret: Option<SecretText>,
+    /// The appid of the third-party platform that acts for it instead of an AppSecret. Only an authorisation changes this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) platform: Option<WechatAppid>,
     /// Whether it serves nothing. Left out: as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disabled: Option<bool>,

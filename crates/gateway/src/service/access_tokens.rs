@@ -16,13 +16,14 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::{Digest, Random};
-use wxgate_domain::{AppId, Clock, TenantId, Timestamp, TokenSource};
+use wxgate_domain::{AppId, AppSecrets, Clock, Credential, TenantId, Timestamp, TokenSource};
 use wxgate_storage::Storage;
 use wxgate_wechat_client::{Access, CallError, Client, IssuedToken, RefusedClass, SecretSlot, TokenMode};
 
 pub(crate) use self::holder::Probe;
 use self::holder::{Follower, Holder, Lead, Standing};
 use super::directory::{ActiveApp, Directory};
+use super::platforms::Platforms;
 use super::signed_calls;
 use crate::metrics::Metrics;
 
@@ -53,6 +54,8 @@ pub(crate) struct AccessTokens {
     pub(super) clock: Clock,
     random: Random,
     wechat: Client,
+    /// Has the tokens of apps that authorised a third-party platform.
+    platforms: Platforms,
     directory: Directory,
     pub(super) storage: Storage,
     pub(super) metrics: Arc<Metrics>,
@@ -78,12 +81,12 @@ impl AccessTokens {
     pub(crate) fn new(
         (clock, random): (Clock, Random),
         (storage, directory): (Storage, Directory),
-        wechat: Client,
+        (wechat, platforms): (Client, Platforms),
         metrics: Arc<Metrics>,
         tasks: TaskTracker,
     ) -> Self {
         let holders = Cache::builder().max_capacity(HELD).time_to_idle(FORGOTTEN).build();
-        Self { clock, random, wechat, directory, storage, metrics, tasks, holders }
+        Self { clock, random, wechat, platforms, directory, storage, metrics, tasks, holders }
     }
 
     /// Makes a call with the app's token, signed and encrypted if the app has keys for that. If WeChat says that the token is
@@ -124,7 +127,7 @@ impl AccessTokens {
     /// [`TokenCallError::Unavailable`].
     pub(crate) async fn token(&self, app: &Arc<ActiveApp>) -> Result<Arc<Held>, TokenCallError> {
         let holder = self.holder(app);
-        let follower = match holder.claim(&app.app.secret.fingerprint, self.clock.now()) {
+        let follower = match holder.claim(&app.app.credential, self.clock.now()) {
             Standing::Held(held) => return Ok(held),
             Standing::Follow(follower) => follower,
             Standing::Lead(lead, follower) => {
@@ -140,6 +143,7 @@ impl AccessTokens {
     /// any more takes the one that is.
     fn bury(&self, app: &ActiveApp, dead: &Held) -> bool {
         let buried = self.holder(app).bury(&dead.token.digest(), self.clock.now());
+        self.platforms.note_dead(dead.token.digest());
         if buried {
             tracing::info!(wechat.appid = %app.app.appid, "WeChat calls the app's access_token dead; another is fetched");
         }
@@ -173,9 +177,16 @@ impl AccessTokens {
     /// Fetches a token, whoever still waits for it. If this dies, the lead says so.
     async fn fetch(self, app: Arc<ActiveApp>, lead: Lead) {
         let fetched = async {
-            match app.app.policy.access_token {
-                TokenSource::Stable => self.stable(&app).await,
-                TokenSource::Legacy => self.shared(&app, lead.unwanted()).await,
+            match (&app.credential, app.app.policy.access_token) {
+                (Credential::AppSecret(secrets), TokenSource::Stable) => self.stable(&app, secrets).await,
+                (Credential::AppSecret(secrets), TokenSource::Legacy) => {
+                    self.shared(&app, secrets, lead.unwanted()).await
+                }
+                // The platform has it, and shares it between nodes itself.
+                (Credential::Component { platform }, _) => {
+                    let asked_at = self.clock.now();
+                    self.platforms.issued(platform, &app.app.appid).await.map(|issued| self.held(issued, asked_at))
+                }
             }
         };
         let fetched = tokio::time::timeout(BUDGET, fetched).await.unwrap_or(Err(CallError::Timeout));
@@ -184,15 +195,15 @@ impl AccessTokens {
             Ok(held) => lead.settle(&held, now),
             Err(error) => {
                 tell_operator(&app, &error);
-                lead.fail(&error, &app.app.secret.fingerprint, now);
+                lead.fail(&error, &app.app.credential, now);
             }
         }
     }
 
     /// The token that is the same for all who ask. Never forced: that would take it away from them.
-    async fn stable(&self, app: &ActiveApp) -> Result<Arc<Held>, CallError> {
+    async fn stable(&self, app: &ActiveApp, secrets: &AppSecrets) -> Result<Arc<Held>, CallError> {
         let asked_at = self.clock.now();
-        let issued = self.wechat.stable_token(&app.app.appid, &app.credential, TokenMode::Normal).await?;
+        let issued = self.wechat.stable_token(&app.app.appid, secrets, TokenMode::Normal).await?;
         self.note_slot(app, issued.slot);
         Ok(self.held(issued, asked_at))
     }

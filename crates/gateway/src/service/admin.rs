@@ -12,6 +12,7 @@ mod jobs;
 mod master_keys;
 mod merges;
 mod once;
+mod platforms;
 mod restore;
 mod service_clients;
 mod signing_keys;
@@ -39,12 +40,14 @@ pub(crate) use audit::{Event, Refusals};
 pub(crate) use caller::{Actor, Caller, ETag};
 pub(crate) use doctor::{Finding, Level};
 pub(crate) use master_keys::RemovedMasterKey;
+pub(crate) use platforms::PlatformToAdd;
 pub(crate) use restore::Restored;
 pub(crate) use state::{Applied, MadeClient, Planned, StateError, Verb};
 pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 
 use super::meters::Meters;
+use super::platforms::{AuthorizationError, Platforms};
 use super::signing_keys::{SigningKeyError, SigningKeys};
 use crate::master_keys::{FolderError, MasterKeys};
 
@@ -58,6 +61,7 @@ pub(crate) struct Desk {
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) wechat: Client,
+    pub(crate) platforms: Platforms,
     pub(crate) master_keys: MasterKeys,
     /// Begins every issuer.
     pub(crate) public_url: Arc<str>,
@@ -97,6 +101,30 @@ pub(crate) enum AdminError {
     NoTenant(Slug),
     #[error("there is no app {0}; `wxgate app list` shows them")]
     NoApp(WechatAppid),
+    #[error("there is no third-party platform {0}; `wxgate platform list` shows them")]
+    NoPlatform(WechatAppid),
+    #[error(
+        "the third-party platform {0} knows no parked mini-program {1} that granted something; `wxgate platform apps {0}` shows them"
+    )]
+    NoPlatformApp(WechatAppid, WechatAppid),
+    #[error("the third-party platform {0} exists already")]
+    PlatformTaken(WechatAppid),
+    #[error(
+        "the third-party platform {0} acts for mini-programs, such as {1}; remove them, or give them AppSecrets, first"
+    )]
+    PlatformInUse(WechatAppid, String),
+    #[error(
+        "WeChat has pushed no ticket to the third-party platform {0} yet; `wxgate platform start-tickets {0}` asks for them"
+    )]
+    NoTicket(WechatAppid),
+    #[error("WeChat refuses the third-party platform {platform}, errcode {errcode}: {meaning}")]
+    PlatformRefused { platform: WechatAppid, errcode: i64, meaning: &'static str },
+    #[error("WeChat gave no answer about the third-party platform {0}; try again")]
+    WechatSilentTo(WechatAppid),
+    #[error("a thousand authorisations of this platform wait already; they end within an hour")]
+    TooManyAuthorizations,
+    #[error(transparent)]
+    Authorization(AuthorizationError),
     #[error("there is no service client {0}; `wxgate service-client list` shows them")]
     NoServiceClient(ServiceClientId),
     #[error("name the tenant: an operator's key sees all of them")]
@@ -154,6 +182,10 @@ pub(crate) enum AdminError {
     KeyStays(KeyMoveError),
     #[error("the policy or the signing keys of the tenant {0} make no sense to this version")]
     KeysUnreadable(Slug),
+    #[error(
+        "a third-party platform acts for the app {0}: it has no AppSecret; `wxgate app rotate-secret` gives it one"
+    )]
+    NoAppSecret(WechatAppid),
     #[error("some keys of before the restore still sign; run it again: {0}")]
     KeysNotReplaced(#[from] SigningKeyError),
     #[error("an AppSecret is 1 to 128 visible ASCII characters")]
@@ -256,6 +288,7 @@ impl AdminError {
                 | Self::MoreThanOwn(_)
                 | Self::NoTenant(_)
                 | Self::NoApp(_)
+                | Self::NoPlatform(_)
                 | Self::NoServiceClient(_)
                 | Self::NoUser(..)
                 | Self::NoSession(..)

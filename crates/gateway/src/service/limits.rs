@@ -283,7 +283,9 @@ fn positive(number: u32) -> NonZeroU32 {
 #[cfg(test)]
 mod tests {
     use wxgate_crypto::{KeyId, MacKey};
-    use wxgate_domain::{AppPolicy, AppStatus, SecretFingerprint, SecretState, SecretStatus, TenantId, Timestamp};
+    use wxgate_domain::{
+        AppPolicy, AppStatus, CredentialStatus, SecretFingerprint, SecretState, SecretStatus, TenantId, Timestamp,
+    };
 
     use super::*;
 
@@ -310,12 +312,12 @@ mod tests {
             union_group: None,
             policy,
             sessions_epoch: 0,
-            secret: SecretStatus {
+            credential: CredentialStatus::AppSecret(SecretStatus {
                 state: SecretState::Accepted,
                 changed_at: None,
                 fingerprint: SecretFingerprint::of(&"secret".parse().unwrap(), &key),
                 previous: None,
-            },
+            }),
             api_security: None,
             created_at: now,
         }

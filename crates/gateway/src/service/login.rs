@@ -12,7 +12,8 @@ use tokio_util::task::TaskTracker;
 use wxgate_crypto::Digest;
 use wxgate_crypto::user_data::Failure;
 use wxgate_domain::{
-    Clock, LoginCode, MergePolicy, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, UserId, WechatAppid,
+    Clock, Credential, LoginCode, MergePolicy, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, UserId,
+    WechatAppid, WechatIdentity,
 };
 use wxgate_storage::{Storage, StorageError};
 use wxgate_wechat_client::{Client, ExchangeError, PhoneCode, RejectedClass, SecretSlot};
@@ -22,6 +23,7 @@ use super::directory::ActiveApp;
 use super::limits::{Counted, Limits};
 use super::merge;
 use super::phone::{CodeError, Given, PhoneError, Phones, Terms};
+use super::platforms::Platforms;
 use super::tokens::{Issued, Tokens, Turn};
 use super::user_data::{UserData, UserDataRequest};
 use crate::metrics::Metrics;
@@ -37,6 +39,8 @@ pub(crate) struct Logins {
     pub(crate) clock: Clock,
     pub(crate) storage: Storage,
     pub(crate) wechat: Client,
+    /// Logs in the users of apps that authorised a third-party platform.
+    pub(crate) platforms: Platforms,
     pub(crate) codes: Arc<Codes>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) tokens: Tokens,
@@ -166,17 +170,14 @@ impl Logins {
 
     /// The login itself: network first, then one group-committed write.
     async fn open(&self, app: &ActiveApp, attempt: &Attempt) -> Result<OpenedSession, LoginError> {
-        let exchanged = self.wechat.code_to_session(&app.app.appid, &app.credential, &attempt.code).await;
-        let exchanged = exchanged.inspect_err(|error| tell_operator(app, error));
-        let exchanged = exchanged.map_err(|error| LoginError::of_exchange(error, self.clock.now()))?;
-        self.note_secret(app, exchanged.slot);
-        if attempt.only.as_ref().is_some_and(|only| *only != exchanged.identity.openid) {
+        let identity = self.identity(app, &attempt.code).await?;
+        if attempt.only.as_ref().is_some_and(|only| *only != identity.openid) {
             return Err(LoginError::OtherUser);
         }
         self.limits
-            .openid(&app.app, &exchanged.identity.openid)
+            .openid(&app.app, &identity.openid)
             .map_err(|wait| LoginError::TooManySessions { retry_after: wait.0 })?;
-        let mut new = NewSession::of(&app.app, &app.tenant.tenant, exchanged.identity, self.clock.now());
+        let mut new = NewSession::of(&app.app, &app.tenant.tenant, identity, self.clock.now());
         new.link_to = attempt.link_to;
         let opened = self.storage.tenant(app.tenant.id()).open_session(new).await?;
         match opened.candidate {
@@ -186,12 +187,28 @@ impl Logins {
             _ => Ok(opened),
         }
     }
+
+    /// Who owns the code, as WeChat says.
+    async fn identity(&self, app: &ActiveApp, code: &LoginCode) -> Result<WechatIdentity, LoginError> {
+        let identity = match &app.credential {
+            Credential::AppSecret(secrets) => {
+                let exchanged = self.wechat.code_to_session(&app.app.appid, secrets, code).await;
+                exchanged.map(|exchanged| {
+                    self.note_secret(app, exchanged.slot);
+                    exchanged.identity
+                })
+            }
+            Credential::Component { platform } => self.platforms.code_to_session(app, platform, code).await?,
+        };
+        let identity = identity.inspect_err(|error| tell_operator(app, error));
+        identity.map_err(|error| LoginError::of_exchange(error, self.clock.now()))
+    }
 }
 
 impl Logins {
     /// Notes what the exchange says about the app's secret, beside the login and only where it is news.
     fn note_secret(&self, app: &ActiveApp, slot: SecretSlot) {
-        let secret = &app.app.secret;
+        let Some(secret) = app.app.credential.secret() else { return };
         let is_accepted = slot == SecretSlot::Current;
         if !is_accepted {
             self.metrics.previous_secret.inc();

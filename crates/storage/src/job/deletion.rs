@@ -14,7 +14,7 @@ use crate::tx;
 
 /// Every table with rows of tenants, each before those that its rows refer to, and a column by which some of a tenant's
 /// rows can be named. (`change` is not here: others must still hear of what it says.)
-const TABLES: [(&str, &str); 33] = [
+const TABLES: [(&str, &str); 36] = [
     ("delivery", "event_id"),
     ("outbox", "id"),
     ("webhook_turn", "webhook_id"),
@@ -34,6 +34,9 @@ const TABLES: [(&str, &str); 33] = [
     ("push_mark", "mark"),
     ("push_setting", "id"),
     ("app", "id"),
+    ("platform_request", "id"),
+    ("platform_app", "id"),
+    ("platform", "id"),
     ("union_group", "id"),
     ("released_appid", "appid"),
     ("service_client", "id"),

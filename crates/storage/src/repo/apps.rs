@@ -1,6 +1,7 @@
 //! Apps and their secrets.
 
 mod api_security;
+mod platform;
 mod removal;
 mod secrets;
 mod write;
@@ -11,8 +12,9 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 use wxgate_crypto::{Place, Sealed, Secret};
 use wxgate_domain::{
-    ApiSecuritySet, App, AppId, AppPolicy, AppSecret, AppStatus, Credential, SecretFingerprint, SecretState,
-    SecretStatus, Tenant, TenantId, TenantStatus, Timestamp, UnionGroupId, WechatAppid,
+    ApiSecuritySet, App, AppId, AppPolicy, AppSecret, AppSecrets, AppStatus, ComponentStatus, Credential,
+    CredentialStatus, SecretFingerprint, SecretState, SecretStatus, Tenant, TenantId, TenantStatus, Timestamp,
+    UnionGroupId, WechatAppid,
 };
 
 use super::{ascii, tenants, unsigned};
@@ -39,7 +41,7 @@ pub struct StoredApp {
     pub app: App,
     /// Its tenant.
     pub tenant: Tenant,
-    /// Its AppSecret, opened.
+    /// Its AppSecret, opened, or the platform that acts for it.
     pub credential: Credential,
     /// Its keys, if its calls are signed and encrypted: those in use, then those before.
     pub api_security: Vec<ApiSecuritySet>,
@@ -51,13 +53,12 @@ fn place<'a>(tenant: Uuid, column: &'static str, id: &'a Uuid) -> Place<'a> {
 
 fn of_row(row: app::Model, keys: &TenantKeys) -> Result<(App, Credential), StorageError> {
     let credential = credential(&row, keys)?;
-    let Credential::AppSecret { current, previous } = &credential;
-    let state = SecretState::from_word(&row.secret_state);
-    let secret = SecretStatus {
-        state: state.ok_or_else(|| StorageError::inconsistent("app", "secret_state"))?,
-        changed_at: row.secret_changed_at.map(Timestamp::from_millis),
-        fingerprint: SecretFingerprint::of(current, &keys.digest),
-        previous: previous.as_ref().map(|previous| SecretFingerprint::of(previous, &keys.digest)),
+    let status = match &credential {
+        Credential::AppSecret(secrets) => CredentialStatus::AppSecret(secret_status(&row, secrets, keys)?),
+        Credential::Component { platform } => CredentialStatus::Component(ComponentStatus {
+            platform: platform.clone(),
+            withdrawn_at: row.withdrawn_at.map(Timestamp::from_millis),
+        }),
     };
     let api_security = api_security::state(&api_security::sets(&row, keys)?, keys);
     let app = App {
@@ -69,14 +70,28 @@ fn of_row(row: app::Model, keys: &TenantKeys) -> Result<(App, Credential), Stora
         union_group: row.union_group_id.map(UnionGroupId::from),
         policy: AppPolicy::from_json(&row.policy).map_err(|_| StorageError::inconsistent("app", "policy"))?,
         sessions_epoch: unsigned(row.sessions_epoch, "app", "sessions_epoch")?,
-        secret,
+        credential: status,
         api_security,
         created_at: Timestamp::from_millis(row.created_at),
     };
     Ok((app, credential))
 }
 
+fn secret_status(row: &app::Model, secrets: &AppSecrets, keys: &TenantKeys) -> Result<SecretStatus, StorageError> {
+    let fingerprint = |secret: &AppSecret| SecretFingerprint::of(secret, &keys.digest);
+    let state = SecretState::from_word(&row.secret_state);
+    Ok(SecretStatus {
+        state: state.ok_or_else(|| StorageError::inconsistent("app", "secret_state"))?,
+        changed_at: row.secret_changed_at.map(Timestamp::from_millis),
+        fingerprint: fingerprint(&secrets.current),
+        previous: secrets.previous.as_ref().map(fingerprint),
+    })
+}
+
 fn credential(row: &app::Model, keys: &TenantKeys) -> Result<Credential, StorageError> {
+    if let Some(platform) = &row.platform_appid {
+        return Ok(Credential::Component { platform: ascii(platform.clone(), "app", "platform_appid")? });
+    }
     let open = |column, sealed: &Vec<u8>| {
         let opened = keys.open(&place(row.tenant_id, column, &row.id), &Sealed::parse(sealed.clone())?)?;
         let text = String::from_utf8(opened.expose().clone()).map(Secret::new);
@@ -84,7 +99,7 @@ fn credential(row: &app::Model, keys: &TenantKeys) -> Result<Credential, Storage
         secret.ok_or_else(|| StorageError::inconsistent("app", column))
     };
     let previous = row.previous_secret.as_ref().map(|sealed| open(PREVIOUS, sealed)).transpose()?;
-    Ok(Credential::AppSecret { current: open(CURRENT, &row.secret)?, previous })
+    Ok(Credential::AppSecret(AppSecrets { current: open(CURRENT, &row.secret)?, previous }))
 }
 
 /// The apps of all tenants: WeChat's appid is unique among them.

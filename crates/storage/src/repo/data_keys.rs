@@ -34,7 +34,18 @@ impl SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 16] = [
+pub(crate) const SEALED: [SealedColumn; 27] = [
+    SealedColumn { table: "app", column: "secret", row: "id" },
+    SealedColumn { table: "app", column: "previous_secret", row: "id" },
+    SealedColumn { table: "platform", column: "secret", row: "id" },
+    SealedColumn { table: "platform", column: "push_token", row: "id" },
+    SealedColumn { table: "platform", column: "aes_key", row: "id" },
+    SealedColumn { table: "platform", column: "previous_aes_key", row: "id" },
+    SealedColumn { table: "platform", column: "ticket", row: "id" },
+    SealedColumn { table: "platform", column: "access_token", row: "id" },
+    SealedColumn { table: "platform_app", column: "code", row: "id" },
+    SealedColumn { table: "platform_app", column: "refresh_token", row: "id" },
+    SealedColumn { table: "platform_app", column: "access_token", row: "id" },
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "app", column: "api_security", row: "id" },

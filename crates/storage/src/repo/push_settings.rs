@@ -153,13 +153,10 @@ impl<'a> TxPushSettings<'a> {
         let there = of_app(self.tenant, app).lock_exclusive().one(&self.tx.tx).await?;
         let before = there.map(|row| opened(&row, &keys)).transpose()?;
         let is_new = before.is_none();
-        let (mode, before) = match before {
-            Some((mode, keys)) => (mode, keys),
-            None => {
-                let (token, current) = (PushToken::generate(random), EncodingAesKey::generate(random));
-                (PushMode::Safe, PushKeys { token, current, previous: None })
-            }
-        };
+        let (mode, before) = before.unwrap_or_else(|| {
+            let (token, current) = (PushToken::generate(random), EncodingAesKey::generate(random));
+            (PushMode::Safe, PushKeys { token, current, previous: None })
+        });
         let previous = before.previous.filter(|_| change.key.is_none());
         let push = PushKeys {
             token: change.token.unwrap_or(before.token),

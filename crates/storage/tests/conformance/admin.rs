@@ -1,7 +1,8 @@
 //! What administrators write.
 
 use wxgate_domain::{
-    AppPolicy, AppStatus, Credential, Profile, SecretState, SigningKeyState, TenantStatus, UserStatus, WechatAppid,
+    AppPolicy, AppSecrets, AppStatus, Credential, Profile, SecretState, SigningKeyState, TenantStatus, UserStatus,
+    WechatAppid,
 };
 use wxgate_storage::{Storage, StorageError};
 
@@ -35,7 +36,7 @@ pub(crate) async fn what_was_written_comes_back(database: TestDatabase) {
     assert_eq!(stored.app.policy, wanted.policy);
     assert_eq!(stored.tenant.slug, acme.slug);
     assert_eq!(stored.tenant.policy, acme.policy);
-    let Credential::AppSecret { current, previous } = stored.credential;
+    let Credential::AppSecret(AppSecrets { current, previous }) = stored.credential else { panic!("no AppSecret") };
     assert_eq!((current.expose(), previous.is_none()), ("secret-of-wxShop_1-2", true));
 
     let found = storage.tenants().find(&acme.slug).await.unwrap().unwrap();
@@ -91,7 +92,7 @@ pub(crate) async fn slugs_and_group_names_are_taken_once(database: TestDatabase)
 
 async fn secrets(storage: &Storage, appid: &WechatAppid) -> (String, Option<String>) {
     let stored = storage.apps().find(appid).await.unwrap().unwrap();
-    let Credential::AppSecret { current, previous } = stored.credential;
+    let Credential::AppSecret(AppSecrets { current, previous }) = stored.credential else { panic!("no AppSecret") };
     (current.expose().to_owned(), previous.map(|secret| secret.expose().to_owned()))
 }
 
@@ -110,10 +111,11 @@ pub(crate) async fn a_secret_is_rotated_through_two_slots(database: TestDatabase
         let tx = storage.begin().await.unwrap();
         let app = tx.tenant(acme.id).apps().rotate_secret(&appid, &new.parse().unwrap(), is_accepted).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!((app.secret.state, app.secret.changed_at), (state, Some(database.clock.now())));
+        let told = app.credential.secret().unwrap();
+        assert_eq!((told.state, told.changed_at), (state, Some(database.clock.now())));
         assert_eq!(secrets(&storage, &appid).await, (new.to_owned(), Some(expected.to_owned())));
-        let stored = storage.apps().find(&appid).await.unwrap().unwrap().app.secret;
-        assert_eq!(stored, app.secret, "what is told is what is stored");
+        let stored = storage.apps().find(&appid).await.unwrap().unwrap().app.credential;
+        assert_eq!(stored, app.credential, "what is told is what is stored");
     }
     let tx = storage.begin().await.unwrap();
     tx.tenant(acme.id).apps().drop_previous_secret(&appid).await.unwrap();

@@ -56,7 +56,7 @@ pub(crate) async fn a_registration_that_nobody_proved_owns_nothing(database: Tes
     let storage = database.started().await;
     let (acme, umbrella) = (tenant(&storage, "acme").await, tenant(&storage, "umbrella").await);
     let squatted = add(&storage, &umbrella, unproved("wx1")).await.unwrap();
-    assert_eq!(squatted.secret.state, SecretState::Unverified);
+    assert_eq!(squatted.credential.secret().unwrap().state, SecretState::Unverified);
     let named = storage.tenant(umbrella.id).audiences().first_not_owned(&["wx1"]).await.unwrap();
     assert_eq!(named.as_deref(), Some("wx1"));
 
@@ -79,9 +79,10 @@ pub(crate) async fn whoever_served_is_not_displaced(database: TestDatabase) {
     let note = async |seen: &App, is_accepted: bool| {
         let tx = storage.begin().await.unwrap();
         let apps = tx.tenant(umbrella.id).apps();
-        let app = apps.note_secret(&seen.appid, &seen.secret.fingerprint, is_accepted).await.unwrap();
+        let app =
+            apps.note_secret(&seen.appid, &seen.credential.secret().unwrap().fingerprint, is_accepted).await.unwrap();
         tx.commit().await.unwrap();
-        app.secret.state
+        app.credential.secret().unwrap().state
     };
     assert_eq!(note(&served, false).await, SecretState::Unverified);
     assert_eq!(note(&served, true).await, SecretState::Accepted);
@@ -108,7 +109,10 @@ pub(crate) async fn the_sweep_forgets_what_nobody_proved_and_secrets_that_are_ov
         apps.rotate_secret(&app.appid, &"second".parse().unwrap(), is_accepted).await.unwrap();
         tx.commit().await.unwrap();
     }
-    let previous = async |app: &App| storage.apps().of_id(app.id).await.unwrap().unwrap().app.secret.previous;
+    let previous = async |app: &App| {
+        let stored = storage.apps().of_id(app.id).await.unwrap().unwrap().app;
+        stored.credential.secret().unwrap().previous.clone()
+    };
 
     database.clock.advance(Duration::from_mins(59));
     storage.sweep().await.unwrap();

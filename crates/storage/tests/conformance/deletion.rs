@@ -48,6 +48,7 @@ async fn furnish(storage: &Storage, raw: &DatabaseConnection, tenant: &Tenant, n
     let group = union_group(storage, tenant, "main").await;
     let app = app_in_group(storage, tenant, &format!("wx{number}"), Some(group.id)).await;
     audience(storage, tenant, &format!("orders{number}")).await;
+    crate::platforms::furnish(storage, tenant, number).await;
     service_client(storage, tenant, "Orders").await;
     let tx = storage.begin().await.unwrap();
     let policy = NewForwardAuthPolicy {

@@ -138,7 +138,12 @@ pub(crate) async fn another_tenant_moves_nothing(database: TestDatabase) {
         other.apps().retire(&shop.appid).await.map(drop).unwrap_err(),
         other.apps().remove_identities(&shop.appid).await.map(drop).unwrap_err(),
         other.apps().remove(&shop.appid).await.map(drop).unwrap_err(),
-        other.apps().note_secret(&shop.appid, &shop.secret.fingerprint, false).await.map(drop).unwrap_err(),
+        other
+            .apps()
+            .note_secret(&shop.appid, &shop.credential.secret().unwrap().fingerprint, false)
+            .await
+            .map(drop)
+            .unwrap_err(),
         other.union_groups().rename(group.id, renamed).await.map(drop).unwrap_err(),
         other.union_groups().remove(group.id).await.map(drop).unwrap_err(),
         other.audiences().remove(&"orders".parse().unwrap()).await.map(drop).unwrap_err(),
@@ -149,7 +154,7 @@ pub(crate) async fn another_tenant_moves_nothing(database: TestDatabase) {
     tx.commit().await.unwrap();
     assert!(refused.iter().all(|error| *error == StorageError::NotFound), "{refused:?}");
     let stored = storage.apps().find(&shop.appid).await.unwrap().unwrap();
-    assert_eq!((stored.app.status, stored.app.secret), (AppStatus::Enabled, shop.secret));
+    assert_eq!((stored.app.status, stored.app.credential), (AppStatus::Enabled, shop.credential));
     assert_eq!(storage.union_groups().of_id(group.id).await.unwrap(), Some(group));
     assert_eq!(storage.tenant(acme.id).service_clients().list().await.unwrap(), [client]);
     assert_eq!(storage.tenant(acme.id).forward_auth_policies().list().await.unwrap(), [policy]);

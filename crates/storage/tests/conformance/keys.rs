@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use wxgate_crypto::{MasterKey, MasterKeyRing};
 use wxgate_domain::{
-    AppSecret, Credential, DataKeyPurpose, Job, JobId, NewSession, NodeId, Tenant, WechatAppid, WechatIdentity,
+    AppSecret, AppSecrets, Credential, DataKeyPurpose, Job, JobId, NewSession, NodeId, Tenant, WechatAppid,
+    WechatIdentity,
 };
 use wxgate_storage::{MasterKeyUse, Node, Outcome, StartError, Storage, StorageConfig, StorageError, StoredDataKey};
 
@@ -141,7 +142,11 @@ async fn rotate(storage: &Storage, tenant: &Tenant, purpose: DataKeyPurpose) -> 
 }
 
 async fn secrets(storage: &Storage, appid: &WechatAppid) -> (AppSecret, Option<AppSecret>) {
-    let Credential::AppSecret { current, previous } = storage.apps().find(appid).await.unwrap().unwrap().credential;
+    let Credential::AppSecret(AppSecrets { current, previous }) =
+        storage.apps().find(appid).await.unwrap().unwrap().credential
+    else {
+        panic!("no AppSecret")
+    };
     (current, previous)
 }
 

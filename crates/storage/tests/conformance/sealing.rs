@@ -31,6 +31,8 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
     let (_, push) = settings.rotate_key(&shop.appid, None).await.unwrap();
     tx.commit().await.unwrap();
 
+    let of_platform = crate::platforms::furnish(&storage, &acme, 1).await;
+
     let session_key: [u8; 16] = database.random.bytes();
     let ada = WechatIdentity {
         openid: "oAda".parse().unwrap(),
@@ -43,8 +45,13 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
     let phone = NewPhone { number: &number, is_verified: true, may_replace: false, leaves_after: None };
     let tx = storage.begin().await.unwrap();
     tx.tenant(acme.id).phones().bind(opened.user.id, &phone).await.unwrap();
-    let openid = &opened.openid;
-    let sent = SentPhoneCode { app: shop.id, openid, code: "canary-phone-code", most_of_user: 1, most_of_app: 1 };
+    let sent = SentPhoneCode {
+        app: shop.id,
+        openid: &opened.openid,
+        code: "canary-phone-code",
+        most_of_user: 1,
+        most_of_app: 1,
+    };
     let codes = tx.tenant(acme.id).phone_codes();
     let PhoneCodeClaim::Exchange(ticket) = codes.claim(&sent).await.unwrap() else { panic!("a new code") };
     codes.settle(&ticket, PhoneCodeResult::Exchanged(&number)).await.unwrap();
@@ -62,11 +69,18 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
         ("push_setting", "token"),
         ("push_setting", "aes_key"),
         ("push_setting", "previous_aes_key"),
+        ("platform", "secret"),
+        ("platform", "push_token"),
+        ("platform", "aes_key"),
+        ("platform", "previous_aes_key"),
+        ("platform", "ticket"),
+        ("platform", "access_token"),
+        ("platform_app", "refresh_token"),
     ];
     for (table, column) in sealed {
         let query = Query::select().column(column).from(table).to_owned();
         for row in raw.query_all(&query).await.unwrap() {
-            stored.extend(row.try_get::<Vec<u8>>("", column).unwrap());
+            stored.extend(row.try_get::<Option<Vec<u8>>>("", column).unwrap().unwrap_or_default());
         }
     }
     raw.close().await.unwrap();
@@ -78,6 +92,9 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
         stored.extend(std::fs::read(file).unwrap());
         stored.extend(std::fs::read(format!("{}-wal", file.display())).unwrap());
         assert!(contains(&stored, b"wx1"));
+    }
+    for secret in of_platform {
+        assert!(!contains(&stored, secret.as_bytes()), "{secret} lies open");
     }
     let session_text = wxgate_crypto::encoding::to_base64(session_key);
     for secret in [

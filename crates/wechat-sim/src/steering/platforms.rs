@@ -4,10 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, ServiceConfig};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Body, Refused, read, resource};
-use crate::post::{NotSent, get, post};
+use crate::component::{AuthorizationBody, Authorized};
+use crate::post::{Delivery, NotSent, get, post};
 use crate::push::{PushBody, VerifyBody};
 use crate::routes::Shared;
 
@@ -55,17 +56,25 @@ fn not_sent(error: NotSent) -> Refused {
     Refused(StatusCode::BAD_REQUEST, error.to_string())
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ComponentBody {
-    appid: String,
-    secret: String,
+async fn put_component(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
+    shared.world().put_component(read(body)?)?;
+    Ok(HttpResponse::Ok().json(json!({})))
 }
 
-async fn put_component(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
-    let ComponentBody { appid, secret } = read(body)?;
-    shared.world().put_component(appid, secret)?;
-    Ok(HttpResponse::Ok().json(json!({})))
+/// Pushes an event to a platform as WeChat does: until it is answered, three times at most. `null` if it takes none.
+async fn tell(shared: &Shared, appid: &str, event: Value) -> Result<Option<Delivery>, Refused> {
+    let told = shared.world().component_push(appid, event, shared.clock.now_ms())?;
+    let Some((url, push)) = told else { return Ok(None) };
+    let mut last = None;
+    for _ in 0..MOST_DELIVERIES {
+        let sent = post(&url, &push, shared.exposed).await.map_err(not_sent)?;
+        let done = sent.is_answer();
+        last = Some(sent);
+        if done {
+            break;
+        }
+    }
+    Ok(last)
 }
 
 #[derive(Deserialize)]
@@ -76,27 +85,31 @@ struct TicketBody {
 
 async fn issue_ticket(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
     let TicketBody { appid } = read(body)?;
-    let now_ms = shared.clock.now_ms();
-    let ticket = shared.world().issue_ticket(&appid, now_ms)?;
-    Ok(HttpResponse::Ok().json(json!({ "ticket": ticket })))
+    let (ticket, delivery) = push_ticket(&shared, &appid).await?;
+    Ok(HttpResponse::Ok().json(json!({ "ticket": ticket, "delivery": delivery })))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AuthorizationBody {
-    component_appid: String,
-    appid: String,
+/// Pushes a new ticket, if the platform takes pushes.
+pub(crate) async fn push_ticket(shared: &Shared, appid: &str) -> Result<(String, Option<Delivery>), Refused> {
+    let ticket = shared.world().issue_ticket(appid, shared.clock.now_ms())?;
+    let event = json!({ "InfoType": "component_verify_ticket", "ComponentVerifyTicket": ticket });
+    let delivery = tell(shared, appid, event).await?;
+    Ok((ticket, delivery))
 }
 
 async fn authorize(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
-    let AuthorizationBody { component_appid, appid } = read(body)?;
+    let body: AuthorizationBody = read(body)?;
+    let (component, pushed) = (body.component_appid.clone(), body.pushed);
     let now_ms = shared.clock.now_ms();
-    let code = shared.world().authorize(&component_appid, &appid, now_ms)?;
-    Ok(HttpResponse::Ok().json(json!({ "authorization_code": code })))
+    let Authorized { code, redirect, event } = shared.world().authorize(body, now_ms)?;
+    let delivery = if pushed { tell(&shared, &component, event).await? } else { None };
+    Ok(HttpResponse::Ok().json(json!({ "authorization_code": code, "redirect": redirect, "delivery": delivery })))
 }
 
 async fn unauthorize(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
-    let AuthorizationBody { component_appid, appid } = read(body)?;
+    let AuthorizationBody { component_appid, appid, pushed, .. } = read(body)?;
     shared.world().unauthorize(&component_appid, &appid)?;
-    Ok(HttpResponse::Ok().json(json!({})))
+    let event = json!({ "InfoType": "unauthorized", "AuthorizerAppid": appid });
+    let delivery = if pushed { tell(&shared, &component_appid, event).await? } else { None };
+    Ok(HttpResponse::Ok().json(json!({ "delivery": delivery })))
 }

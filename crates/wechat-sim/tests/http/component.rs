@@ -27,6 +27,38 @@ async fn login(sim: &Sim, token: &str, code: &str) -> Value {
     crate::harness::wechat_json(reqwest::get(url).await.unwrap()).await
 }
 
+/// WeChat's documents have each refresh token replace the one before.
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_tokens_turn_where_a_test_wants_it() {
+    let sim = Sim::start().await;
+    let body = json!({"appid": PLATFORM, "secret": "platform-secret", "rotates_refresh_tokens": true});
+    sim.post("/sim/components", body).await;
+    let ticket = sim.post("/sim/components/tickets", json!({"appid": PLATFORM})).await["ticket"].clone();
+    let token = platform_token(&sim, ticket.as_str().unwrap()).await["component_access_token"].clone();
+    let token = token.as_str();
+    let pre = component(&sim, "api_create_preauthcode", token, json!({"component_appid": PLATFORM})).await;
+    let agreed = json!({
+        "component_appid": PLATFORM, "appid": APP, "pre_auth_code": pre["pre_auth_code"],
+        "redirect_uri": "http://127.0.0.1/back?state=one", "permissions": [18],
+    });
+    let grant = sim.post("/sim/authorizations", agreed).await;
+    let redirect = grant["redirect"].as_str().unwrap();
+    assert!(redirect.starts_with("http://127.0.0.1/back?state=one&auth_code=queryauthcode%40%40%40"), "{redirect}");
+    assert!(grant["delivery"].is_null(), "nobody takes its events");
+    let body = json!({"component_appid": PLATFORM, "authorization_code": grant["authorization_code"]});
+    let info = component(&sim, "api_query_auth", token, body).await["authorization_info"].clone();
+    assert_eq!(info["func_info"], json!([{"funcscope_category": {"id": 18}}]));
+    let refresh = async |sent: &Value| {
+        let body = json!({
+            "component_appid": PLATFORM, "authorizer_appid": APP, "authorizer_refresh_token": sent,
+        });
+        component(&sim, "api_authorizer_token", token, body).await
+    };
+    let next = refresh(&info["authorizer_refresh_token"]).await;
+    assert_eq!(refresh(&info["authorizer_refresh_token"]).await["errcode"], 61023);
+    assert!(refresh(&next["authorizer_refresh_token"]).await["authorizer_access_token"].is_string());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_logs_in_for_an_app_that_authorised_it() {
     let sim = Sim::start().await;
@@ -64,6 +96,14 @@ async fn a_platform_logs_in_for_an_app_that_authorised_it() {
     assert_eq!(mixed["errcode"], 61014);
     let path = format!("/wxa/business/checkencryptedmsg?access_token={token}");
     assert_eq!(sim.api(Method::POST, &path, Some(hash)).await["errcode"], 61015);
+
+    let list = component(
+        &sim,
+        "api_get_authorizer_list",
+        Some(&token),
+        json!({"component_appid": PLATFORM, "offset": 0, "count": 500}),
+    );
+    assert_eq!(list.await["list"][0]["refresh_token"], info["authorizer_refresh_token"]);
 
     sim.request(Method::DELETE, "/sim/authorizations", Some(json!({"component_appid": PLATFORM, "appid": APP}))).await;
     let gone = component(&sim, "api_authorizer_token", Some(&token), refresh(&info["authorizer_refresh_token"])).await;

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use tokio::sync::broadcast::error::RecvError;
 use wxgate_crypto::{Random, Secret, encoding};
-use wxgate_domain::{AppPolicy, AppSecret, Credential, Slug, Tenant, TenantPolicy, UnionGroupId, WechatAppid};
+use wxgate_domain::{
+    AppPolicy, AppSecret, AppSecrets, Credential, Slug, Tenant, TenantPolicy, UnionGroupId, WechatAppid,
+};
 use wxgate_storage::{Storage, StoredApp};
 use wxgate_wechat_sim::{SimulatedApp, Simulator};
 
@@ -43,8 +45,11 @@ pub(super) async fn apps(
         match admin.storage.apps().find(&appid).await? {
             None => add(admin, &tenant, &app.appid, secret, proof).await?,
             Some(found) => {
-                let Credential::AppSecret { current, .. } = &found.credential;
-                if current.expose() != secret.expose() {
+                let is_known = match &found.credential {
+                    Credential::AppSecret(AppSecrets { current, .. }) => current.expose() == secret.expose(),
+                    Credential::Component { .. } => false,
+                };
+                if !is_known {
                     admin.rotate_secret(&(found.tenant, found.app), secret, proof).await?;
                 }
             }
@@ -91,8 +96,10 @@ pub(super) async fn introduce(
         let page = storage.apps().page(None, after.as_deref(), PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.app.appid.to_string());
-        for StoredApp { app, credential: Credential::AppSecret { current, .. }, .. } in page {
-            let is_settled = at_start || app.secret.is_proved();
+        for StoredApp { app, credential, .. } in page {
+            // The simulator made the app that a platform acts for known to us, not we to it.
+            let Credential::AppSecret(AppSecrets { current, .. }) = credential else { continue };
+            let is_settled = at_start || app.credential.is_proved();
             if !is_settled || told.insert(app.appid.clone(), app.union_group) == Some(app.union_group) {
                 continue;
             }

@@ -22,8 +22,15 @@ const ALWAYS: &[Code] = &[
 ];
 
 /// Why something may not be made or changed.
-const CHANGING: &[Code] =
-    &[Code::Taken, Code::Full, Code::InUse, Code::NotYet, Code::SecretRefused, Code::UpstreamUnavailable];
+const CHANGING: &[Code] = &[
+    Code::AuthorizationRefused,
+    Code::Taken,
+    Code::Full,
+    Code::InUse,
+    Code::NotYet,
+    Code::SecretRefused,
+    Code::UpstreamUnavailable,
+];
 
 impl About {
     /// The description of an operation.

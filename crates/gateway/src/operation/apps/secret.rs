@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AdminScope, SecretState, SecretStatus, WechatAppid};
+use wxgate_domain::{AdminScope, ComponentStatus, SecretState, SecretStatus, WechatAppid};
 
 use super::{AppReply, seconds};
 use crate::operation::secret_text::SecretText;
@@ -37,6 +37,24 @@ impl From<SecretStatus> for SecretReply {
             changed_at: seconds(secret.changed_at),
             previous_fingerprint: secret.previous.map(|previous| previous.as_str().to_owned()),
         }
+    }
+}
+
+/// The third-party platform that acts for a mini-program.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ActingPlatform {
+    /// WeChat's id of the platform.
+    #[schema(value_type = String)]
+    pub(crate) appid: WechatAppid,
+    /// Since when the mini-program does not authorise it any more, in seconds since 1970: nobody logs in until it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) withdrawn_at: Option<i64>,
+}
+
+impl From<ComponentStatus> for ActingPlatform {
+    fn from(component: ComponentStatus) -> Self {
+        Self { appid: component.platform, withdrawn_at: seconds(component.withdrawn_at) }
     }
 }
 

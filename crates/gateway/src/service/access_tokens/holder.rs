@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use wxgate_crypto::Digest;
-use wxgate_domain::{SecretFingerprint, Timestamp};
+use wxgate_domain::{CredentialStatus, Timestamp};
 use wxgate_wechat_client::{AccessToken, CallError};
 
 use super::pause::Pause;
@@ -87,7 +87,7 @@ pub(super) enum Standing {
 
 impl Holder {
     /// What a caller may do who needs a token now.
-    pub(super) fn claim(self: &Arc<Self>, secret: &SecretFingerprint, now: Timestamp) -> Standing {
+    pub(super) fn claim(self: &Arc<Self>, credential: &CredentialStatus, now: Timestamp) -> Standing {
         let mut state = self.state();
         state.used = true;
         if let Some(held) = state.held.as_ref().filter(|held| now < held.until) {
@@ -96,7 +96,7 @@ impl Holder {
         if let Some(flight) = &state.flight {
             return Standing::Follow(flight.clone());
         }
-        if let Some(left) = state.pause.as_ref().and_then(|pause| pause.left(secret, now)) {
+        if let Some(left) = state.pause.as_ref().and_then(|pause| pause.left(credential, now)) {
             return Standing::Paused(left);
         }
         let lead = self.lead(&mut state);
@@ -181,9 +181,9 @@ impl Lead {
     }
 
     /// There is none, for a reason that says when to ask again. What is held goes on until its end.
-    pub(super) fn fail(mut self, error: &CallError, secret: &SecretFingerprint, now: Timestamp) {
+    pub(super) fn fail(mut self, error: &CallError, credential: &CredentialStatus, now: Timestamp) {
         let before = self.holder.state().pause.clone();
-        let pause = Pause::after(error, before.as_ref(), secret, now);
+        let pause = Pause::after(error, before.as_ref(), credential, now);
         self.end_paused(pause, now);
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wxgate_domain::{SecretFingerprint, Timestamp};
+use wxgate_domain::{CredentialStatus, Timestamp};
 use wxgate_wechat_client::{CallError, RefusedClass};
 
 /// The first pause after a failure that may pass by itself; each one in a row doubles it.
@@ -21,20 +21,25 @@ pub(super) struct Pause {
     until: Timestamp,
     /// Failures in a row.
     failures: u32,
-    /// The AppSecret that was refused. Another one need not wait.
-    secret: Option<SecretFingerprint>,
+    /// The credential that was refused. Another one need not wait.
+    credential: Option<CredentialStatus>,
 }
 
 impl Pause {
     /// The pause after a failure, which follows those before it.
-    pub(super) fn after(error: &CallError, before: Option<&Self>, secret: &SecretFingerprint, now: Timestamp) -> Self {
-        let same = before.filter(|pause| pause.left(secret, pause.until.minus(FIRST)).is_some());
+    pub(super) fn after(
+        error: &CallError,
+        before: Option<&Self>,
+        credential: &CredentialStatus,
+        now: Timestamp,
+    ) -> Self {
+        let same = before.filter(|pause| pause.left(credential, pause.until.minus(FIRST)).is_some());
         let failures = same.map_or(0, |pause| pause.failures).saturating_add(1);
         let doubled = |first: Duration, longest: Duration| {
             let factor = 1_u32.checked_shl(failures - 1).unwrap_or(u32::MAX);
             first.saturating_mul(factor).min(longest)
         };
-        let (wait, of_secret) = match error {
+        let (wait, of_credential) = match error {
             CallError::Refused(refused) => match (refused.back_off(), refused.class) {
                 // An administrator decides about our address, or the minute passes: no secret changes that.
                 (Some(wait), _) => (wait, false),
@@ -45,17 +50,17 @@ impl Pause {
             CallError::Overloaded => (FIRST, false),
             CallError::Timeout | CallError::Unavailable | CallError::BadResponse(_) => (doubled(FIRST, LONGEST), false),
         };
-        Self { until: now.plus(wait), failures, secret: of_secret.then(|| secret.clone()) }
+        Self { until: now.plus(wait), failures, credential: of_credential.then(|| credential.clone()) }
     }
 
     /// A moment's pause after a fetch that ended without saying how.
     pub(super) fn moment(now: Timestamp) -> Self {
-        Self { until: now.plus(FIRST), failures: 1, secret: None }
+        Self { until: now.plus(FIRST), failures: 1, credential: None }
     }
 
-    /// What is left of it for an app with this AppSecret.
-    pub(super) fn left(&self, secret: &SecretFingerprint, now: Timestamp) -> Option<Duration> {
-        let is_other = self.secret.as_ref().is_some_and(|refused| refused != secret);
+    /// What is left of it for an app with this credential.
+    pub(super) fn left(&self, credential: &CredentialStatus, now: Timestamp) -> Option<Duration> {
+        let is_other = self.credential.as_ref().is_some_and(|refused| refused != credential);
         if is_other { None } else { self.left_to_all(now) }
     }
 

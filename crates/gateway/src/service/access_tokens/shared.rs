@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wxgate_crypto::Digest;
+use wxgate_domain::AppSecrets;
 use wxgate_storage::{SharedToken, StorageError, TenantAccessTokens, TokenLease};
 use wxgate_wechat_client::{AccessToken, CallError};
 
@@ -18,7 +19,12 @@ const AGAIN: Duration = Duration::from_millis(200);
 impl AccessTokens {
     /// The token that all nodes share, if it is not the one that must go; else the next one, fetched under a lease here or
     /// on another node.
-    pub(super) async fn shared(&self, app: &ActiveApp, unwanted: Option<Digest>) -> Result<Arc<Held>, CallError> {
+    pub(super) async fn shared(
+        &self,
+        app: &ActiveApp,
+        secrets: &AppSecrets,
+        unwanted: Option<Digest>,
+    ) -> Result<Arc<Held>, CallError> {
         let tokens = self.storage.tenant(app.tenant.id()).access_tokens();
         loop {
             if let Some(held) = self.usable(&tokens, app, unwanted).await? {
@@ -26,7 +32,7 @@ impl AccessTokens {
             }
             match tokens.lease(app.app.id).await.map_err(|error| unreadable(app, &error))? {
                 Some(lease) => {
-                    if let Some(held) = self.next(&tokens, app, (lease, unwanted)).await? {
+                    if let Some(held) = self.next(&tokens, (app, secrets), (lease, unwanted)).await? {
                         return Ok(held);
                     }
                 }
@@ -56,7 +62,7 @@ impl AccessTokens {
     async fn next(
         &self,
         tokens: &TenantAccessTokens,
-        app: &ActiveApp,
+        (app, secrets): (&ActiveApp, &AppSecrets),
         (lease, unwanted): (TokenLease, Option<Digest>),
     ) -> Result<Option<Arc<Held>>, CallError> {
         // Another node may have stored one between our look and our lease.
@@ -65,7 +71,7 @@ impl AccessTokens {
             return Ok(Some(held));
         }
         let fetched_at = self.clock.now();
-        let issued = match self.wechat.legacy_token(&app.app.appid, &app.credential).await {
+        let issued = match self.wechat.legacy_token(&app.app.appid, secrets).await {
             Ok(issued) => issued,
             Err(error) => {
                 give_back(tokens, app, lease).await;

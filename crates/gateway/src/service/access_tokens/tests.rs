@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wxgate_crypto::{KeyId, MacKey, Secret};
-use wxgate_domain::{SecretFingerprint, Timestamp};
+use wxgate_domain::{CredentialStatus, SecretFingerprint, SecretState, SecretStatus, Timestamp};
 use wxgate_wechat_client::{AccessToken, CallError};
 
 use super::*;
@@ -10,8 +10,14 @@ const NOW: Timestamp = Timestamp::from_millis(1_795_305_600_000);
 const LIFE: Duration = Duration::from_hours(2);
 const CALLERS: usize = 1_000;
 
-fn secret(text: &str) -> SecretFingerprint {
-    SecretFingerprint::of(&text.parse().unwrap(), &MacKey::new(KeyId::from(1), Secret::new([7; 32])))
+fn secret(text: &str) -> CredentialStatus {
+    let key = MacKey::new(KeyId::from(1), Secret::new([7; 32]));
+    CredentialStatus::AppSecret(SecretStatus {
+        state: SecretState::Accepted,
+        changed_at: None,
+        fingerprint: SecretFingerprint::of(&text.parse().unwrap(), &key),
+        previous: None,
+    })
 }
 
 fn token(text: &str) -> Arc<Held> {

@@ -59,7 +59,7 @@ impl Admin {
     /// Whether the tenant cannot have the appid: it has it, or another tenant owns it as an app or as an audience.
     async fn is_taken(&self, tenant: &Tenant, appid: &WechatAppid) -> Result<bool, AdminError> {
         if let Some(known) = self.storage.apps().find(appid).await? {
-            return Ok(known.tenant.id == tenant.id || known.app.secret.is_proved());
+            return Ok(known.tenant.id == tenant.id || known.app.credential.is_proved());
         }
         let Ok(name) = appid.as_str().parse::<Audience>() else { return Ok(false) };
         let audience = self.storage.audiences().find(&name).await?;

@@ -2,6 +2,8 @@
 
 mod apps;
 mod installation;
+mod platforms;
+mod push;
 
 use std::time::Duration;
 
@@ -77,6 +79,7 @@ impl Admin {
     pub(crate) async fn examine(&self) -> Result<Vec<Finding>, AdminError> {
         self.caller.must_be_operator()?;
         let mut findings = self.examine_installation().await?;
+        self.examine_platforms(&mut findings).await?;
         let left = findings.len();
         let looked = tokio::time::timeout(PATIENCE, self.examine_apps(&mut findings)).await;
         match looked {

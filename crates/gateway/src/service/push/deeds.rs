@@ -106,6 +106,9 @@ impl Deed<'_> {
                 if self.forget(user, withdrawn.profile).await? {
                     self.tell(&Event::ProfileCleared { user }).await?;
                 }
+                if withdrawn.phone && self.tx.tenant(self.settings.tenant).phones().release(user).await? {
+                    self.tell(&Event::PhoneMoved { from: user, to: None }).await?;
+                }
                 let appid = self.settings.appid.clone();
                 self.tell(&Event::AuthorizationRevoked { user, appid, revoked: revoked.to_vec() }).await?;
                 self.entry(action, Some(user), DONE)

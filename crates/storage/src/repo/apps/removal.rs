@@ -90,6 +90,7 @@ impl TxApps<'_> {
             return Err(StorageError::Busy);
         }
         let Tx { core, tx, .. } = self.tx;
+        self.forget_platforms(appid).await?;
         delete(tx, self.tenant, app.id).await?;
         let released = released_appid::ActiveModel {
             appid: Set(appid.as_str().as_bytes().to_vec()),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use uuid::Uuid;
 use wxgate_domain::{
-    App, AppSecret, Credential, SecretFingerprint, SecretState, SecretStatus, TenantId, Timestamp, WechatAppid,
+    App, AppSecret, AppSecrets, Credential, CredentialStatus, SecretFingerprint, SecretState, SecretStatus, TenantId,
+    Timestamp, WechatAppid,
 };
 
 use super::{CURRENT, PREVIOUS, TxApps, of_row};
@@ -22,7 +23,7 @@ const OVERLAP: Duration = Duration::from_hours(1);
 
 impl TxApps<'_> {
     /// Takes a new AppSecret into the first slot. The second slot gets the one that WeChat accepted last, so that no number
-    /// of wrong secrets loses the one that works.
+    /// of wrong secrets loses the one that works. An app that a platform acts for leaves it with that.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such app.
@@ -34,13 +35,15 @@ impl TxApps<'_> {
     ) -> Result<App, StorageError> {
         let (row, keys) = (self.locked(appid).await?, self.keys().await?);
         let id = row.id;
-        let (app, Credential::AppSecret { current, previous }) = of_row(row, &keys)?;
-        let working = match app.secret.state {
-            SecretState::Accepted => Some(current),
-            SecretState::Pending => previous,
-            SecretState::Unverified => None,
+        let (app, credential) = of_row(row, &keys)?;
+        // What a platform acted for is proved, so its appid stays the tenant's while the new secret waits.
+        let before = app.credential.secret().map_or(SecretState::Accepted, |secret| secret.state);
+        let working = match (credential, before) {
+            (Credential::AppSecret(AppSecrets { current, .. }), SecretState::Accepted) => Some(current),
+            (Credential::AppSecret(AppSecrets { previous, .. }), SecretState::Pending) => previous,
+            (Credential::AppSecret(_), SecretState::Unverified) | (Credential::Component { .. }, _) => None,
         };
-        let state = app.secret.state.replaced(is_accepted);
+        let state = before.replaced(is_accepted);
         let previous = working.filter(|working| working.expose() != new.expose());
         let changed_at = self.tx.core.clock.now();
         let change = app::ActiveModel {
@@ -48,9 +51,12 @@ impl TxApps<'_> {
             previous_secret: Set(previous.as_ref().map(|previous| self.sealed(&keys, PREVIOUS, id, previous))),
             secret_state: Set(state.as_str().to_owned()),
             secret_changed_at: Set(Some(changed_at.millis())),
+            platform_appid: Set(None),
+            withdrawn_at: Set(None),
             ..Default::default()
         };
         self.update(id, change).await?;
+        self.park(appid).await?;
         let fingerprint = |secret: &AppSecret| SecretFingerprint::of(secret, &keys.digest);
         let secret = SecretStatus {
             state,
@@ -58,11 +64,11 @@ impl TxApps<'_> {
             fingerprint: fingerprint(new),
             previous: previous.as_ref().map(fingerprint),
         };
-        Ok(App { secret, ..app })
+        Ok(App { credential: CredentialStatus::AppSecret(secret), ..app })
     }
 
     /// Notes what WeChat said about the secret in the first slot: that it accepts it, or that it still wants the one
-    /// before. Nothing happens if another secret stands there by now.
+    /// before. Nothing happens if another secret stands there by now, or none.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such app.
@@ -73,13 +79,15 @@ impl TxApps<'_> {
         is_accepted: bool,
     ) -> Result<App, StorageError> {
         let app = self.current(appid).await?;
-        let state = app.secret.state.replaced(is_accepted);
-        if app.secret.fingerprint != *seen || app.secret.state == state {
+        let Some(secret) = app.credential.secret().filter(|secret| secret.fingerprint == *seen) else { return Ok(app) };
+        let state = secret.state.replaced(is_accepted);
+        if secret.state == state {
             return Ok(app);
         }
+        let secret = SecretStatus { state, ..secret.clone() };
         let change = app::ActiveModel { secret_state: Set(state.as_str().to_owned()), ..Default::default() };
         self.update(app.id.uuid(), change).await?;
-        Ok(App { secret: SecretStatus { state, ..app.secret }, ..app })
+        Ok(App { credential: CredentialStatus::AppSecret(secret), ..app })
     }
 
     /// Forgets the AppSecret of the second slot: the rotation is over.
@@ -88,11 +96,10 @@ impl TxApps<'_> {
     /// [`StorageError::NotFound`] if the tenant has no such app.
     pub async fn drop_previous_secret(&self, appid: &WechatAppid) -> Result<App, StorageError> {
         let app = self.current(appid).await?;
-        if app.secret.previous.is_none() {
-            return Ok(app);
-        }
+        let Some(secret) = app.credential.secret().filter(|secret| secret.previous.is_some()) else { return Ok(app) };
+        let secret = SecretStatus { previous: None, ..secret.clone() };
         self.update(app.id.uuid(), app::ActiveModel { previous_secret: Set(None), ..Default::default() }).await?;
-        Ok(App { secret: SecretStatus { previous: None, ..app.secret }, ..app })
+        Ok(App { credential: CredentialStatus::AppSecret(secret), ..app })
     }
 }
 

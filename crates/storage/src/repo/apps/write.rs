@@ -3,8 +3,8 @@
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use uuid::Uuid;
 use wxgate_domain::{
-    App, AppId, AppPolicy, AppSecret, AppStatus, RevokedSubject, SecretFingerprint, SecretState, SecretStatus, Task,
-    TenantId, UnionGroupId, WechatAppid,
+    App, AppId, AppPolicy, AppSecret, AppStatus, CredentialStatus, RevokedSubject, SecretFingerprint, SecretState,
+    SecretStatus, Task, TenantId, UnionGroupId, WechatAppid,
 };
 
 use super::{CURRENT, of_appid, of_row, place};
@@ -96,7 +96,12 @@ impl<'a> TxApps<'a> {
             union_group: new.union_group,
             policy: new.policy,
             sessions_epoch: 0,
-            secret: SecretStatus { state, changed_at: None, fingerprint, previous: None },
+            credential: CredentialStatus::AppSecret(SecretStatus {
+                state,
+                changed_at: None,
+                fingerprint,
+                previous: None,
+            }),
             api_security: None,
             created_at: now,
         };
@@ -114,6 +119,8 @@ impl<'a> TxApps<'a> {
             created_at: Set(now.millis()),
             secret_state: Set(state.as_str().to_owned()),
             secret_changed_at: Set(None),
+            platform_appid: Set(None),
+            withdrawn_at: Set(None),
             api_security: Set(None),
             previous_api_security: Set(None),
             api_security_changed_at: Set(None),

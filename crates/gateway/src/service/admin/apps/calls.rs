@@ -1,15 +1,28 @@
 //! What WeChat lets an app call.
 
-use wxgate_domain::WechatAppid;
-use wxgate_wechat_client::{Access, CallError, CgiPath, DailyQuota, TokenMode};
+use wxgate_domain::{Credential, WechatAppid};
+use wxgate_wechat_client::{Access, CallError, CgiPath, DailyQuota, IssuedToken, TokenMode};
 
 use super::super::{Admin, AdminError};
 use crate::service::signed_calls::{self, SignedCalls};
 
 impl Admin {
+    /// A token of the app's to ask something with: the stable one, whatever the app uses otherwise, since to ask for that
+    /// disturbs nobody; or the one that a third-party platform has for it.
+    pub(in crate::service::admin) async fn issued(
+        &self,
+        appid: &WechatAppid,
+        credential: &Credential,
+    ) -> Result<IssuedToken, CallError> {
+        match credential {
+            Credential::AppSecret(secrets) => self.wechat.stable_token(appid, secrets, TokenMode::Normal).await,
+            Credential::Component { platform } => self.platforms.issued(platform, appid).await,
+        }
+    }
+
     /// What is left of an interface's quota today, or why WeChat does not tell.
     ///
-    /// With the app's stable token, whatever it uses otherwise: to ask for that disturbs nobody.
+    /// With [`Admin::issued`].
     pub(crate) async fn daily_quota(
         &self,
         appid: &WechatAppid,
@@ -18,7 +31,7 @@ impl Admin {
         let found = self.storage.apps().find(appid).await?.ok_or_else(|| AdminError::NoApp(appid.clone()))?;
         let signed = SignedCalls::of(&found.api_security).map_err(|_| AdminError::KeysRefused)?;
         let asked = async {
-            let issued = self.wechat.stable_token(appid, &found.credential, TokenMode::Normal).await?;
+            let issued = self.issued(appid, &found.credential).await?;
             let plain = Access::plain(appid, &issued.token);
             let (wechat, path) = (self.wechat.clone(), path.clone());
             let ask = async move |access: Access<'_>| wechat.daily_quota(&access, &path).await;

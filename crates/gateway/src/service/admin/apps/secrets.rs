@@ -57,14 +57,16 @@ impl Admin {
         let (tenant, app) = self.app(named).await?;
         let stored = self.storage.apps().find(&app.appid).await?;
         let stored = stored.ok_or_else(|| AdminError::NoApp(named.clone()))?;
-        let Credential::AppSecret { current, .. } = &stored.credential;
-        if !self.proved(&app.appid, current, Proof::Ask).await? {
+        let (Credential::AppSecret(secrets), Some(asked)) = (&stored.credential, stored.app.credential.secret()) else {
+            return Err(AdminError::NoAppSecret(app.appid));
+        };
+        if !self.proved(&app.appid, &secrets.current, Proof::Ask).await? {
             return Err(AdminError::WechatSilent(app.appid));
         }
         let tx = self.storage.begin().await?;
         let apps = tx.tenant(tenant.id).apps();
-        let mut verified = apps.note_secret(&app.appid, &stored.app.secret.fingerprint, true).await?;
-        if verified.secret.fingerprint == stored.app.secret.fingerprint {
+        let mut verified = apps.note_secret(&app.appid, &asked.fingerprint, true).await?;
+        if verified.credential.secret().is_some_and(|secret| secret.fingerprint == asked.fingerprint) {
             verified = apps.drop_previous_secret(&app.appid).await?;
         }
         self.commit(tx, Event::of(tenant.id, "app.verify-secret", &app.appid)).await?;

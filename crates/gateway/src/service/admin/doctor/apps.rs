@@ -3,12 +3,13 @@
 use futures_util::StreamExt;
 use futures_util::stream;
 use wxgate_crypto::encoding;
-use wxgate_domain::{AppSecret, AppStatus, Credential, LoginCode, WechatAppid};
+use wxgate_domain::{AppSecret, AppSecrets, AppStatus, Credential, LoginCode, WechatAppid};
 use wxgate_wechat_client::{Access, CallError, ExchangeError, RejectedClass, TokenMode};
 
 use super::super::apps::calls::in_words;
 use super::super::{Admin, AdminError};
 use super::Finding;
+use super::platforms::standing;
 use crate::service::signed_calls::SignedCalls;
 
 /// Apps that are looked at beside each other.
@@ -23,7 +24,9 @@ impl Admin {
                 if app.status == AppStatus::Disabled {
                     return Ok(vec![Finding::ok(format!("app {}", app.appid), "is disabled, and not looked at")]);
                 }
-                self.examine_app(&app.appid).await
+                let mut found = self.examine_app(&app.appid).await?;
+                found.extend(self.examine_push(tenant.id, &app).await?);
+                Ok::<_, AdminError>(found)
             });
             let mut looks = stream::iter(looks).buffered(AT_ONCE);
             while let Some(found) = looks.next().await {
@@ -37,9 +40,14 @@ impl Admin {
         // Removed since it was listed.
         let Some(found) = self.storage.apps().find(appid).await? else { return Ok(Vec::new()) };
         let subject = format!("app {appid}");
-        let Credential::AppSecret { current, previous } = &found.credential;
+        let (current, previous) = match (&found.credential, found.app.credential.component()) {
+            (Credential::AppSecret(AppSecrets { current, previous }), _) => (current, previous),
+            (Credential::Component { .. }, component) => {
+                return Ok(component.map(|component| standing(&found.app, component)).into_iter().collect());
+            }
+        };
         let mut findings = vec![self.secret(appid, current, previous.is_some()).await];
-        let alone = Credential::AppSecret { current: current.clone(), previous: None };
+        let alone = AppSecrets::only(current.clone());
         findings.push(match self.wechat.stable_token(appid, &alone, TokenMode::Normal).await {
             Ok(token) => {
                 let minutes = token.expires_in.as_secs() / 60;
@@ -67,7 +75,7 @@ impl Admin {
     async fn signed_calls(&self, appid: &WechatAppid, credential: &Credential, signed: &SignedCalls) -> Finding {
         let subject = format!("app {appid}");
         let asked = async {
-            let issued = self.wechat.stable_token(appid, credential, TokenMode::Normal).await?;
+            let issued = self.issued(appid, credential).await?;
             let path = SIGNED_INTERFACE.parse().map_err(|_| CallError::Unavailable)?;
             let wechat = self.wechat.clone();
             let ask = async move |access: Access<'_>| wechat.daily_quota(&access, &path).await;
@@ -92,7 +100,7 @@ impl Admin {
         let Ok(code) = format!("0{}", encoding::to_base64url(self.random.bytes::<23>())).parse::<LoginCode>() else {
             return Finding::advice(subject, "the secret was not tried", AGAIN);
         };
-        let alone = Credential::AppSecret { current: secret.clone(), previous: None };
+        let alone = AppSecrets::only(secret.clone());
         match self.wechat.code_to_session(appid, &alone, &code).await {
             Ok(_) => Finding::ok(subject, "WeChat accepts the secret"),
             Err(ExchangeError::Rejected(rejected)) => match rejected.class {

@@ -43,6 +43,7 @@ impl Present {
             appid: app.appid,
             name: Some(app.name),
             secret: None,
+            platform: app.credential.component().map(|component| component.platform.clone()),
             disabled: Some(app.status == AppStatus::Disabled),
             union_group: app.union_group.and_then(|id| groups.get(&id).cloned()),
             policy: app.policy,

@@ -24,7 +24,7 @@ impl Plan {
         let mut later = Vec::new();
         for app in wanted {
             let place = format!("apps.{}", app.appid);
-            let AppState { appid, name, secret, disabled, union_group: group, policy } = app;
+            let AppState { appid, name, secret, platform, disabled, union_group: group, policy } = app;
             let name = self.checked(&format!("{place}.name"), checked(name.unwrap_or_else(|| appid.to_string())));
             let policy = self.checked(&format!("{place}.policy"), policy.checked());
             let secret = secret.and_then(|text| self.checked(&format!("{place}.secret"), text.parse()));
@@ -41,6 +41,12 @@ impl Plan {
                 group: group.clone(),
                 policy: policy.clone(),
             };
+            let acting = known.and_then(|known| known.credential.component()).map(|component| &component.platform);
+            if platform.is_some() && (secret.is_some() || acting != platform.as_ref()) {
+                let way = "only an authorisation brings an app under a platform, see `wxgate platform authorize`";
+                self.problem(&format!("{place}.platform"), way);
+                continue;
+            }
             let Some(known) = known else {
                 self.new_app(admin, &place, (appid.clone(), name, policy.clone()), (secret, group)).await?;
                 // The audiences that it names may be those of apps that come after it.
@@ -63,7 +69,8 @@ impl Plan {
             later.extend(status.map(|status| Act::SetAppStatus(appid.clone(), status)));
             if let (Some(secret), Some(present)) = (secret, present) {
                 let apps = admin.storage.tenant(present.tenant.id).apps();
-                if apps.fingerprint(&secret).await? != known.secret.fingerprint {
+                let present = known.credential.secret().map(|secret| &secret.fingerprint);
+                if present != Some(&apps.fingerprint(&secret).await?) {
                     let act = Act::SetSecret { appid: appid.clone(), secret, is_accepted: false };
                     self.step(Verb::Change, "AppSecret", &appid, act);
                 }

@@ -1,0 +1,96 @@
+//! What is pushed to a platform: only WeChat's own, only what is new, and only what is about the platform.
+
+use serde_json::json;
+
+use super::world::{PLATFORM, SHOP, World};
+use crate::harness::{Gateway, PATIENCE, within};
+
+fn taken() -> (u64, String) {
+    (200, "success".to_owned())
+}
+
+#[tokio::test]
+async fn only_a_newer_ticket_takes_the_place_of_another() {
+    let gateway = Gateway::dev().await;
+    let world = World::new(&gateway).await;
+    let now = gateway.simulator().seconds().await;
+    assert_eq!(world.ticket_of(now, "ticket@@@second").await, taken());
+    assert_eq!(world.ticket_of(now - 60, "ticket@@@first").await, taken(), "it is WeChat's, so it is answered");
+    assert_eq!(world.ticket_of(now, "ticket@@@other").await, taken());
+    assert_eq!(world.shown().await["ticket_at"], now);
+    assert_eq!(world.ticket_of(now + 1, "ticket@@@third").await, taken());
+    assert_eq!(world.shown().await["ticket_at"], now + 1);
+    // After one from the far future nothing would be newer.
+    assert_eq!(world.ticket_of(now + 100_000, "ticket@@@never").await.0, 403);
+    assert_eq!(world.shown().await["ticket_at"], now + 1);
+}
+
+#[tokio::test]
+async fn what_is_forged_or_replayed_is_refused() {
+    let gateway = Gateway::dev().await;
+    let world = World::new(&gateway).await;
+    let now = gateway.simulator().seconds().await;
+    let ticket = |text: &str, at: i64| json!({ "InfoType": "component_verify_ticket", "ComponentVerifyTicket": text, "CreateTime": at });
+    for flaw in ["wrong_signature", "other_appid", "wrong_key"] {
+        let pushed = world.push(json!({ "message": ticket("ticket@@@forged", now), "flaw": flaw })).await;
+        assert_eq!(pushed, (403, "Forbidden".to_owned()), "{flaw}");
+    }
+    for (mode, format) in [("plain", "xml"), ("safe", "json")] {
+        let pushed = world.push(json!({ "message": ticket("ticket@@@x", now), "mode": mode, "format": format })).await;
+        assert_eq!(pushed.0, 400, "{mode} {format}");
+    }
+    let late = json!({ "message": ticket("ticket@@@late", now), "timestamp": now - 400 });
+    assert_eq!(world.push(late).await.0, 403);
+    let mut of_another = ticket("ticket@@@x", now);
+    of_another["AppId"] = json!("wx00000000000000dd");
+    assert_eq!(world.push(json!({ "message": of_another })).await.0, 403);
+    assert!(world.shown().await.get("ticket_at").is_none(), "nothing of all that counts");
+
+    // WeChat repeats what it got no answer for, letter by letter. Under other letters it is somebody else.
+    let stamp = json!({ "message": ticket("ticket@@@one", now), "timestamp": now, "nonce": "1234", "times": 2 });
+    assert_eq!(world.push(stamp).await, taken());
+    let stamp = json!({ "message": ticket("ticket@@@two", now + 1), "timestamp": now, "nonce": "1234" });
+    assert_eq!(world.push(stamp).await.0, 403);
+    assert_eq!(world.shown().await["ticket_at"], now);
+    // What else WeChat may tell is answered, or it would stop telling.
+    assert_eq!(world.push(json!({ "message": { "InfoType": "notify_third_fasteregister" } })).await, taken());
+    let nobody =
+        gateway.client().post("/wechat/platform/wxnobody?timestamp=1&nonce=1&msg_signature=1", &json!({})).await;
+    assert_eq!(nobody.status, 404);
+}
+
+#[tokio::test]
+async fn an_authorisation_that_nobody_asked_for_is_parked() {
+    let gateway = Gateway::dev().await;
+    let world = World::with_ticket(&gateway).await;
+    world.agree_unasked(SHOP).await;
+    let known = world.until_known(SHOP, "parked").await;
+    assert_eq!(known["is_granted"], true, "what it granted is not lost");
+    world.log_in(SHOP, "oAda").await.refused(404, "APP_UNKNOWN");
+    let told = gateway.command(["doctor", "--json"]).run().await.stdout;
+    assert!(told.contains("authorised it that nobody asked"), "{told}");
+
+    let path = format!("/platforms/{PLATFORM}/apps/{SHOP}/attach");
+    let admin = gateway.operator().admin_of("demo").await;
+    admin.post(&path, &json!({})).await.refused(403, "NOT_GRANTED");
+    assert_eq!(gateway.operator().post(&path, &json!({})).await.ok()["state"], "attached");
+    gateway.within_two_seconds(SHOP, "CODE_INVALID").await;
+    world.log_in(SHOP, "oAda").await.ok();
+
+    // Changed permissions of an attached app need nobody's leave.
+    let body = json!({ "component_appid": PLATFORM, "appid": SHOP, "permissions": [18, 25], "pushed": false });
+    let told = gateway.simulator().steer("/sim/authorizations", &body).await;
+    let message = json!({
+        "InfoType": "updateauthorized", "AuthorizerAppid": SHOP, "CreateTime": gateway.simulator().seconds().await + 1,
+        "AuthorizationCode": told["authorization_code"], "AuthorizationCodeExpiredTime": 600,
+    });
+    assert_eq!(world.push(json!({ "message": message })).await, taken());
+    within(PATIENCE, "the new permissions are known", async || {
+        (world.known(SHOP).await["permissions"] == json!([18, 25])).then_some(())
+    })
+    .await;
+    // What WeChat wrote before that changes nothing any more.
+    let message = json!({ "InfoType": "unauthorized", "AuthorizerAppid": SHOP, "CreateTime": 1_700_000_000 });
+    assert_eq!(world.push(json!({ "message": message })).await, taken());
+    assert_eq!(world.known(SHOP).await["state"], "attached");
+}
