@@ -9,6 +9,7 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 use uuid::Uuid;
+use wxgate_crypto::Digest;
 use wxgate_domain::{Event, PhoneNumber, TenantId, Timestamp, UserId};
 
 use crate::entity::{phone, user};
@@ -177,6 +178,17 @@ impl<'a> TxPhones<'a> {
         let row = phone::ActiveModel { user_id: Set(to.uuid()), leaves_at: Set(None), ..Default::default() };
         let given = update_of_tenant::<phone::Entity>(self.tenant).filter(of(from)).set(row).exec(tx).await;
         Ok(given.map_err(overtaken)?.rows_affected > 0)
+    }
+
+    /// Whether a user has the number of this digest, inside the transaction.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn has(&self, user: UserId, digest: &Digest) -> Result<bool, StorageError> {
+        let row = of_tenant::<phone::Entity>(self.tenant)
+            .filter(phone::Column::UserId.eq(user.uuid()))
+            .filter(phone::Column::Digest.eq(digest.as_bytes().to_vec()));
+        Ok(row.one(&self.tx.tx).await?.is_some())
     }
 
     async fn lock_user(&self, user: UserId) -> Result<(), StorageError> {
