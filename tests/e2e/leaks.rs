@@ -1,6 +1,7 @@
 //! No secret in any log, metric, reply or file: the other stories once more with everything logged, then every byte
 //! is searched.
 
+mod access_tokens;
 mod canaries;
 mod folder;
 mod phones;
@@ -114,6 +115,9 @@ async fn careless_wechat() -> Wechat {
         let number = Canaries::number_of(&line).unwrap_or_default();
         let key = wxgate_crypto::encoding::to_base64(session_key(number));
         let identity = format!(r#"{{"session_key":"{key}","openid":"oPerson{number}","unionid":"uPerson{number}"}}"#);
+        if let Some(answer) = access_tokens::answer(&line) {
+            return Answer::body(answer);
+        }
         match number {
             20 => Answer::body(format!(r#"{{"errcode":40125,"errmsg":"invalid appsecret {SECRET}, {line}"}}"#)),
             21 => Answer::body(format!(r#"{{"errcode":99999,"errmsg":"{line}","session_key":"{key}"}}"#)),
@@ -144,6 +148,7 @@ async fn every_byte_that_leaves_the_process_is_searched() {
     let mut told = Told::default();
     everything(&gateway, &mut told, &mut canaries).await;
     services::everything(&gateway, &mut told, &mut canaries).await;
+    access_tokens::everything(&gateway, &mut told, &mut canaries).await;
     pushes::everything(&gateway, &mut told, &mut canaries).await;
 
     // The canaries did go through it, and the log does say much.

@@ -104,6 +104,24 @@ async fn exactly_what_is_named_is_forgotten() {
 }
 
 #[tokio::test]
+async fn a_phone_number_goes_when_it_is_named_and_only_then() {
+    let gateway = Gateway::dev().await;
+    let channel = Channel::open(&gateway, "safe").await;
+    let person = Person::new(&gateway).await;
+    person.bind("13800138000").await;
+    let bound = person.me().await.ok();
+    assert!(bound["phone_masked"].is_string(), "{bound}");
+    channel.accepted(json!({ "message": person.revoke("6,19,20") })).await;
+    assert_eq!(person.me().await.ok()["phone_masked"], bound["phone_masked"]);
+    channel.accepted(json!({ "message": person.revoke("8") })).await;
+    assert!(person.me().await.ok().get("phone_masked").is_none());
+    // It is free for somebody else.
+    let other = Person::new(&gateway).await;
+    other.bind("13800138000").await;
+    assert_eq!(other.me().await.ok()["phone_masked"], bound["phone_masked"]);
+}
+
+#[tokio::test]
 async fn whoever_closes_their_account_is_gone_from_the_database() {
     let gateway = Gateway::dev().await;
     let channel = Channel::open(&gateway, "safe").await;

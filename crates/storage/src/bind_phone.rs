@@ -9,6 +9,7 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 use uuid::Uuid;
+use wxgate_crypto::Digest;
 use wxgate_domain::{Event, PhoneNumber, TenantId, Timestamp, UserId};
 
 use crate::entity::{phone, user};
@@ -179,6 +180,17 @@ impl<'a> TxPhones<'a> {
         Ok(given.map_err(overtaken)?.rows_affected > 0)
     }
 
+    /// Whether a user has the number of this digest, inside the transaction.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn has(&self, user: UserId, digest: &Digest) -> Result<bool, StorageError> {
+        let row = of_tenant::<phone::Entity>(self.tenant)
+            .filter(phone::Column::UserId.eq(user.uuid()))
+            .filter(phone::Column::Digest.eq(digest.as_bytes().to_vec()));
+        Ok(row.one(&self.tx.tx).await?.is_some())
+    }
+
     async fn lock_user(&self, user: UserId) -> Result<(), StorageError> {
         let row = of_tenant::<user::Entity>(self.tenant).filter(user::Column::Id.eq(user.uuid())).lock_exclusive();
         row.one(&self.tx.tx).await?.map(drop).ok_or(StorageError::NotFound)
@@ -230,7 +242,7 @@ impl<'a> TxPhones<'a> {
         keys: &TenantKeys,
     ) -> Result<(), StorageError> {
         let Some(own) = own.filter(|_| new.is_verified) else { return Ok(()) };
-        let (key_number, digested) = self.newest(new.number, keys)?;
+        let (key_number, digested) = newest(new.number, keys)?;
         if own.leaves_at.is_none() && own.digest_key == Some(key_number) {
             return Ok(());
         }
@@ -264,7 +276,7 @@ impl<'a> TxPhones<'a> {
         let Tx { core, tx, .. } = self.tx;
         let row = core.random.uuid_v7(now.millis());
         let sealed = keys.seal.seal(&place(self.tenant, &row), to_text(new.number).expose().as_bytes(), &core.random);
-        let found_by = new.is_verified.then(|| self.newest(new.number, keys)).transpose()?;
+        let found_by = new.is_verified.then(|| newest(new.number, keys)).transpose()?;
         let (digest_key, digest) = found_by.unzip();
         let row = phone::ActiveModel {
             id: Set(row),
@@ -279,13 +291,12 @@ impl<'a> TxPhones<'a> {
         phone::Entity::insert(row).exec_without_returning(tx).await.map_err(overtaken)?;
         Ok(())
     }
+}
 
-    /// The number of the newest key, and the digest that it makes.
-    fn newest(&self, number: &PhoneNumber, keys: &TenantKeys) -> Result<(i32, Vec<u8>), StorageError> {
-        let (key_number, key) =
-            keys.digests.first().ok_or_else(|| StorageError::inconsistent("data_key", "purpose"))?;
-        Ok((key_number.cast_signed(), digest(key, &number.e164()).as_bytes().to_vec()))
-    }
+/// The number of the newest key, and the digest that it makes.
+fn newest(number: &PhoneNumber, keys: &TenantKeys) -> Result<(i32, Vec<u8>), StorageError> {
+    let (key_number, key) = keys.digests.first().ok_or_else(|| StorageError::inconsistent("data_key", "purpose"))?;
+    Ok((key_number.cast_signed(), digest(key, &number.e164()).as_bytes().to_vec()))
 }
 
 /// Somebody else bound the number, or the user another one, between our look and our write.

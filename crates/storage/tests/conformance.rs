@@ -7,6 +7,8 @@ mod access_tokens;
 mod acting;
 #[path = "conformance/admin.rs"]
 mod admin;
+#[path = "conformance/api_security.rs"]
+mod api_security;
 #[path = "conformance/apps.rs"]
 mod apps;
 #[path = "conformance/audiences.rs"]
@@ -66,6 +68,7 @@ support::on_every_engine!(
     crate::admin::what_is_not_committed_never_was,
     crate::admin::a_profile_is_laid_over_what_is_stored,
     crate::admin::blocking_ends_sessions_for_good,
+    crate::api_security::keys_for_signed_calls_rotate_beside_those_before,
     crate::apps::a_registration_that_nobody_proved_owns_nothing,
     crate::apps::whoever_served_is_not_displaced,
     crate::apps::the_sweep_forgets_what_nobody_proved_and_secrets_that_are_over,

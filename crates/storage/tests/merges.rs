@@ -38,6 +38,7 @@ support::on_every_engine!(
     crate::joining::everything_moves_and_sessions_go_on,
     crate::joining::sessions_that_were_over_stay_over,
     crate::joining::what_the_survivor_has_stays_and_what_they_lack_is_filled_in,
+    crate::joining::a_phone_number_goes_along_unless_the_survivor_has_one,
     crate::joining::who_is_known_as_two_stays_two,
     crate::joining::another_tenant_merges_and_undoes_nothing,
     crate::model::any_order_of_moves_leaves_each_account_with_its_user,

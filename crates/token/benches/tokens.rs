@@ -28,8 +28,16 @@ fn tokens(criterion: &mut Criterion, algorithm: SigningAlgorithm) {
     let (tenant, app): (Slug, _) = ("acme".parse().unwrap(), APPID.parse().unwrap());
     let issuer = Issuer::new("https://auth.example.com", &tenant);
     let (user, session) = (UserId::new(now, &random), SessionId::new(now, &random));
-    let subject =
-        Subject::User { user, session, app: &app, audiences: &[], openid: None, unionid: None, external_id: None };
+    let subject = Subject::User {
+        user,
+        session,
+        app: &app,
+        audiences: &[],
+        openid: None,
+        unionid: None,
+        external_id: None,
+        phone: None,
+    };
     let grant = Grant { tenant: &tenant, subject, scope: "user", life: Duration::from_mins(15) };
     criterion.bench_function(&format!("sign/{algorithm}"), |bencher| {
         bencher.iter(|| issue(&ring, &issuer, black_box(&grant), now, &random).unwrap());

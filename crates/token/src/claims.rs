@@ -244,6 +244,7 @@ impl Reader {
 }
 
 /// A phone number is told in a token, and nowhere by accident.
+#[expect(clippy::ref_option, reason = "serde passes the field")]
 fn told<S: Serializer>(number: &Option<E164>, serializer: S) -> Result<S::Ok, S::Error> {
     number.as_ref().map(E164::expose).serialize(serializer)
 }

@@ -98,6 +98,13 @@ impl<'a> Person<'a> {
         self.gateway.client().send(request.bearer_auth(&self.token)).await.ok();
     }
 
+    /// Binds a phone number.
+    pub(super) async fn bind(&self, number: &str) {
+        let code = self.gateway.simulator().phone_code_of(APP, &self.openid, number).await;
+        let request = self.gateway.client().request(Method::POST, "/v1/me/phone").json(&json!({ "phoneCode": code }));
+        self.gateway.client().send(request.bearer_auth(&self.token)).await.ok();
+    }
+
     /// How the gateway answers them.
     pub(super) async fn me(&self) -> Reply {
         let request = self.gateway.client().request(Method::GET, "/v1/me");

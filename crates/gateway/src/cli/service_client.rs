@@ -107,8 +107,13 @@ impl AdminArgs {
 }
 
 fn cells(client: &ServiceClientReply) -> [String; 5] {
-    let ServiceClientPolicy { audiences, exchange_to, introspect, feed, .. } = &client.policy;
-    let may = [("introspect", *introspect), ("feed", *feed), ("exchange", !exchange_to.is_empty())];
+    let ServiceClientPolicy { audiences, exchange_to, introspect, feed, access_tokens, .. } = &client.policy;
+    let may = [
+        ("introspect", *introspect),
+        ("feed", *feed),
+        ("exchange", !exchange_to.is_empty()),
+        ("access-token", !access_tokens.is_empty()),
+    ];
     let may: Vec<_> = may.iter().filter(|(_, granted)| *granted).map(|(grant, _)| *grant).collect();
     let audiences: Vec<_> = audiences.iter().map(Audience::as_str).collect();
     [client.id.to_string(), client.tenant.to_string(), client.name.clone(), audiences.join(" "), may.join(" ")]

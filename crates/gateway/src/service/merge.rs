@@ -85,6 +85,12 @@ impl Accounts {
         if grant.other != other.id {
             return Err(MergeError::OtherSide);
         }
+        if let Some(digest) = &grant.phone
+            && !tx.tenant(tenant).phones().has(other.id, digest).await.map_err(AccountError::from)?
+        {
+            // What the token was about is over: the number has left them.
+            return Err(MergeError::Token);
+        }
         let merge = tx.tenant(tenant).users().merge(&oldest(MergeCause::Proof, [own, other])).await;
         let merge = merge.map_err(MergeError::Stays)?;
         tx.commit().await.map_err(|error| MergeError::Stays(error.into()))?;

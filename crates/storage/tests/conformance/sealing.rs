@@ -45,8 +45,13 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
     let phone = NewPhone { number: &number, is_verified: true, may_replace: false, leaves_after: None };
     let tx = storage.begin().await.unwrap();
     tx.tenant(acme.id).phones().bind(opened.user.id, &phone).await.unwrap();
-    let openid = &opened.openid;
-    let sent = SentPhoneCode { app: shop.id, openid, code: "canary-phone-code", most_of_user: 1, most_of_app: 1 };
+    let sent = SentPhoneCode {
+        app: shop.id,
+        openid: &opened.openid,
+        code: "canary-phone-code",
+        most_of_user: 1,
+        most_of_app: 1,
+    };
     let codes = tx.tenant(acme.id).phone_codes();
     let PhoneCodeClaim::Exchange(ticket) = codes.claim(&sent).await.unwrap() else { panic!("a new code") };
     codes.settle(&ticket, PhoneCodeResult::Exchanged(&number)).await.unwrap();

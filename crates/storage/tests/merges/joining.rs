@@ -1,7 +1,7 @@
 //! What moves, what stays, and who stays two.
 
-use wxgate_domain::{MergeCause, Profile, UserStatus};
-use wxgate_storage::{NewMerge, NewUser, NotMerged, Storage, StorageError};
+use wxgate_domain::{MergeCause, PhoneNumber, Profile, UserId, UserStatus};
+use wxgate_storage::{Binding, NewMerge, NewPhone, NewUser, NotMerged, Storage, StorageError};
 
 use crate::couple::{House, couple, house};
 use crate::logins::{count, orphans};
@@ -87,6 +87,45 @@ pub(crate) async fn what_the_survivor_has_stays_and_what_they_lack_is_filled_in(
     assert_eq!((user.profile, user.external_id), (Profile::shown(Some("Ada King"), None), None));
     assert_eq!(back.profile, Profile::shown(Some("Countess"), avatar));
     assert_eq!((back.external_id, back.created_at), (Some("42".parse().unwrap()), other.user.created_at));
+    storage.stop().await;
+}
+
+/// Gives a user a phone number that WeChat vouches for.
+async fn bind(storage: &Storage, house: &House, user: UserId, national: &str) -> Binding {
+    let number = PhoneNumber::new("86", national).unwrap();
+    let tx = storage.begin().await.unwrap();
+    let new = NewPhone { number: &number, is_verified: true, may_replace: false, leaves_after: None };
+    let bound = tx.tenant(house.shop.tenant.id).phones().bind(user, &new).await.unwrap();
+    tx.commit().await.unwrap();
+    bound
+}
+
+pub(crate) async fn a_phone_number_goes_along_unless_the_survivor_has_one(database: TestDatabase) {
+    let storage = database.started().await;
+    let house = house(&storage, "acme").await;
+    let (one, other) = couple(&storage, &house).await;
+    let (one, other) = (one.user.id, other.user.id);
+    let scope = storage.tenant(house.shop.tenant.id);
+    let number = async |user| scope.phones().of(user).await.unwrap().map(|phone| phone.number.national().to_owned());
+    bind(&storage, &house, one, "13800138000").await;
+    let merge = house.merge(&storage, one, other).await.unwrap();
+    assert_eq!(number(other).await.as_deref(), Some("13800138000"));
+    house.undo(&storage, &merge, None).await.unwrap();
+    assert_eq!((number(one).await.as_deref(), number(other).await), (Some("13800138000"), None));
+
+    bind(&storage, &house, other, "13900139000").await;
+    let third = house.alone.login(&storage, "oThird", None).await.user.id;
+    for is_taken in [false, true] {
+        let merge = house.merge(&storage, one, other).await.unwrap();
+        assert_eq!(number(other).await.as_deref(), Some("13900139000"));
+        if is_taken {
+            assert_eq!(bind(&storage, &house, third, "13800138000").await, Binding::Bound { moved_from: None });
+        }
+        house.undo(&storage, &merge, None).await.unwrap();
+        let back = number(one).await;
+        assert_eq!(back.as_deref(), (!is_taken).then_some("13800138000"), "unless it is somebody else's by now");
+        assert_eq!(number(other).await.as_deref(), Some("13900139000"));
+    }
     storage.stop().await;
 }
 

@@ -1,3 +1,5 @@
+mod with_wechat;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wxgate_crypto::{KeyId, MacKey, Secret};

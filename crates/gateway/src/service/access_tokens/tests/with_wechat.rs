@@ -1,0 +1,128 @@
+//! The whole of it against a simulated WeChat, with a clock that is set by hand.
+
+use serde_json::{Value, json};
+use wxgate_domain::{AppPolicy, WechatAppid};
+use wxgate_storage::NewApp;
+use wxgate_wechat_client::{BaseUrl, ClientConfig};
+use wxgate_wechat_sim::{SimulatedApp, Simulator, SimulatorConfig};
+
+use super::super::*;
+use crate::service::testing::{House, PUBLIC_URL};
+
+const SECRET: &str = "5ec2e7000000000000000000000000a1";
+
+struct World {
+    house: House,
+    simulator: Simulator,
+    http: reqwest::Client,
+    tokens: AccessTokens,
+    app: Arc<ActiveApp>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let house = House::new().await;
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let apps = vec![SimulatedApp { appid: house.app.to_string(), secret: SECRET.into(), union_group: None }];
+        let simulator = Simulator::start(SimulatorConfig { listen, apps, expose: false, adopts: false }).await.unwrap();
+        add_app(&house).await;
+        let wechat = ClientConfig {
+            base_url: BaseUrl::parse(&simulator.url(), true).unwrap(),
+            connect_timeout: Duration::from_secs(10),
+            total_timeout: Duration::from_secs(30),
+            ..ClientConfig::default()
+        };
+        let directory = Directory::new(house.storage.clone(), PUBLIC_URL, &[]);
+        let app = directory.active_app(&house.app).await.unwrap();
+        let (time, tasks) = ((house.clock.clone(), house.random.clone()), TaskTracker::new());
+        let wechat = Client::new(wechat).unwrap();
+        let platforms = Platforms::new(time.clone(), house.storage.clone(), wechat.clone(), tasks.clone());
+        let rows = (house.storage.clone(), directory);
+        let tokens = AccessTokens::new(time, rows, (wechat, platforms), Metrics::new(), tasks);
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { house, simulator, http, tokens, app }
+    }
+
+    async fn token(&self) -> String {
+        self.tokens.token(&self.app).await.unwrap().token.expose().to_owned()
+    }
+
+    /// Lets time pass here and at WeChat.
+    async fn pass(&self, time: Duration) {
+        self.house.clock.advance(time);
+        let url = format!("{}/sim/clock", self.simulator.url());
+        let body = json!({ "advance_ms": u64::try_from(time.as_millis()).unwrap() });
+        assert!(self.http.post(url).json(&body).send().await.unwrap().status().is_success());
+    }
+
+    /// How often WeChat was asked for a token.
+    async fn fetches(&self) -> usize {
+        let url = format!("{}/sim/journal", self.simulator.url());
+        let journal: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        let calls = journal["calls"].as_array().unwrap().iter();
+        calls.filter(|call| call["route"] == "/cgi-bin/stable_token").count()
+    }
+
+    /// Looks for tokens that are due, and waits until that is done.
+    async fn look(&self) {
+        self.tokens.refresh_due();
+        self.tokens.tasks.close();
+        self.tokens.tasks.wait().await;
+        self.tokens.tasks.reopen();
+    }
+}
+
+async fn add_app(house: &House) {
+    let appid: WechatAppid = house.app.clone();
+    let new = NewApp {
+        name: appid.to_string(),
+        appid,
+        secret: SECRET.parse().unwrap(),
+        is_accepted: true,
+        union_group: None,
+        policy: AppPolicy::default(),
+        may_move: false,
+    };
+    let tx = house.storage.begin().await.unwrap();
+    tx.tenant(house.tenant.id).apps().add(new).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_in_use_is_replaced_in_the_background_and_one_that_nobody_uses_is_not() {
+    let world = World::new().await;
+    let first = world.token().await;
+    world.pass(Duration::from_secs(5_000)).await;
+    assert_eq!((world.token().await, world.fetches().await), (first.clone(), 1));
+    world.look().await;
+    assert_eq!(world.fetches().await, 1, "it is not due yet");
+
+    // WeChat gives the same one, with what is left of its life: that is due again before its end.
+    world.pass(Duration::from_secs(1_400)).await;
+    world.look().await;
+    assert_eq!((world.token().await, world.fetches().await), (first.clone(), 2));
+    world.pass(Duration::from_secs(700)).await;
+    world.look().await;
+    let second = world.token().await;
+    assert!(second != first && world.fetches().await == 3);
+
+    world.pass(Duration::from_secs(7_000)).await;
+    world.look().await;
+    assert_eq!(world.fetches().await, 4, "it was used since");
+    world.pass(Duration::from_secs(7_000)).await;
+    world.look().await;
+    assert_eq!(world.fetches().await, 4, "nobody used that one");
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_takes_nothing_from_those_who_stay() {
+    let world = World::new().await;
+    for _ in 0..100 {
+        let (tokens, app) = (world.tokens.clone(), world.app.clone());
+        let caller = tokio::spawn(async move { tokens.token(&app).await.map(drop) });
+        tokio::task::yield_now().await;
+        caller.abort();
+    }
+    world.token().await;
+    assert_eq!(world.fetches().await, 1);
+}
