@@ -11,6 +11,7 @@ pub(crate) mod operator;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
+pub(crate) mod receiver;
 pub(crate) mod simulator;
 pub(crate) mod wechat;
 
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::gateway::Gateway;
 pub(crate) use self::operator::Operator;
+pub(crate) use self::receiver::Receiver;
 
 /// The two mini-programs that every gateway of these stories serves unless it is told otherwise: tenant `demo`, union
 /// group `demo`.

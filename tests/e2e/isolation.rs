@@ -128,7 +128,11 @@ async fn no_token_and_no_client_of_one_tenant_counts_at_another() {
 /// Whatever clients an app has, and however a request presents a token: it must be the app's own.
 #[tokio::test]
 async fn no_token_of_one_tenant_counts_at_another_whatever_clients_it_has() {
-    let gateway = Gateway::dev().await;
+    // Everything that is tried comes from one address.
+    let gateway = Gateway::dev()
+        .env("WXGATE__LIMITS__ADDRESS_PER_SECOND", "100000")
+        .env("WXGATE__LIMITS__ADDRESS_BURST", "100000")
+        .await;
     let document = Document::of(&gateway).await;
     let (mine, theirs) = (Estate::mine(&gateway).await, Estate::theirs(&gateway).await);
     let operations = document.compatibility();

@@ -48,4 +48,5 @@ mod signing_keys;
 mod state;
 mod tenant_removal;
 mod tutorial_client;
+mod webhooks;
 mod wechat_faults;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::identity::WechatIdentity;
-use crate::ids::{AppId, ExternalId, OpenId, SessionId, UnionGroupId, UnionId, UserId};
+use crate::ids::{AppId, ExternalId, OpenId, SessionId, UnionGroupId, UnionId, UserId, WechatAppid};
 use crate::phone::Phone;
 use crate::policy::TenantPolicy;
 use crate::tenant::Tenant;
@@ -16,6 +16,8 @@ use crate::user::User;
 pub struct NewSession {
     /// The app that the code was for.
     pub app: AppId,
+    /// What WeChat calls it.
+    pub appid: WechatAppid,
     /// The app's Open Platform account, which gives the unionid its meaning.
     pub union_group: Option<UnionGroupId>,
     /// Who logs in.
@@ -39,6 +41,7 @@ impl NewSession {
     pub fn of(app: &App, tenant: &Tenant, identity: WechatIdentity, now: Timestamp) -> Self {
         Self {
             app: app.id,
+            appid: app.appid.clone(),
             union_group: app.union_group,
             identity,
             tenant_epoch: tenant.sessions_epoch,

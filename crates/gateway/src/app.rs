@@ -45,6 +45,7 @@ use crate::service::revoked::Revoked;
 use crate::service::tokens::Tokens;
 use crate::service::user_data::UserData;
 use crate::service::verified::Verified;
+use crate::service::webhooks::{Reach, Webhooks};
 
 /// Login codes that are remembered at once.
 const CODES: usize = 131_072;
@@ -240,7 +241,12 @@ impl App {
         gateway.run_beside(&storage);
         let checkpoints = Checkpoints::new(storage.clone(), config.checkpoint_file.clone());
         tokio::spawn(checkpoints.clone().keep());
+        let reach =
+            Reach::new(&config.webhooks.allow_networks, &[sockets.public.local_addr()?, sockets.admin.local_addr()?]);
+        let telling = (gateway.clock.clone(), gateway.metrics.clone());
+        let webhooks = Webhooks::new(&storage, telling, node.id, &config.webhooks, reach);
         let beside = live_and_work(&storage, (node, config.database.master_keys.clone()), &readiness);
+        beside.spawn(webhooks.keep(readiness.stopping()));
         let servers = listen_on_both(config, gateway, sockets)?;
         Ok(Self { servers, readiness, drain: config.http.drain, tasks, checkpoints, beside, storage })
     }

@@ -30,6 +30,7 @@ mod state;
 mod tenant;
 mod union_group;
 mod user;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -72,6 +73,7 @@ enum Command {
     Apply(state::Apply),
     Export(state::Export),
     Job(job::JobCommand),
+    Webhook(webhook::WebhookCommand),
 }
 
 /// An error for the person at the keyboard.
@@ -115,6 +117,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Apply(command) => command.run().await,
             Command::Export(command) => command.run().await,
             Command::Job(command) => command.run().await,
+            Command::Webhook(command) => command.run().await,
         }
         .map(|()| ExitCode::SUCCESS)
     });

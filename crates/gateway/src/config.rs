@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use wxgate_crypto::{MasterKey, Secret};
-use wxgate_domain::Slug;
+use wxgate_domain::{Network, Slug};
 use wxgate_storage::DatabaseUrl;
 use wxgate_wechat_client::BaseUrl;
 
@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     pub(crate) wechat: Wechat,
     pub(crate) limits: Limits,
+    pub(crate) webhooks: Webhooks,
     pub(crate) jwks_tenants: Vec<Slug>,
     /// Where checkpoints of the audit logs are kept, beside the log.
     pub(crate) checkpoint_file: Option<PathBuf>,
@@ -71,6 +72,20 @@ pub(crate) struct Limits {
     pub(crate) address_burst: u32,
     /// Percent of an app's limit that suspect addresses share.
     pub(crate) suspect_percent: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Webhooks {
+    /// What may be called beside the public internet.
+    pub(crate) allow_networks: Vec<Network>,
+    /// The shortest pause after a failure.
+    pub(crate) first_retry: Duration,
+    /// For one attempt.
+    pub(crate) timeout: Duration,
+    /// Webhooks that are told of something at once.
+    pub(crate) in_flight: usize,
+    /// Events under way to one webhook at once.
+    pub(crate) in_flight_per_webhook: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +149,7 @@ impl Reader<'_> {
         let database = self.database();
         let wechat = self.wechat();
         let limits = self.limits();
+        let webhooks = self.webhooks();
         let jwks_tenants = self.jwks_tenants();
         let log = self.log();
         let checkpoint_file = self.checkpoint_file();
@@ -152,6 +168,7 @@ impl Reader<'_> {
             database: database?,
             wechat: wechat?,
             limits,
+            webhooks,
             jwks_tenants,
             checkpoint_file,
             log: log?,
@@ -278,6 +295,23 @@ impl Reader<'_> {
             address_per_second: self.0.number("limits.address_per_second", 1, 1_000_000),
             address_burst: self.0.number("limits.address_burst", 1, 1_000_000),
             suspect_percent: self.0.number("limits.suspect_percent", 1, 100),
+        }
+    }
+
+    fn webhooks(&mut self) -> Webhooks {
+        let mut allow_networks = Vec::new();
+        for text in self.0.list("webhooks.allow_networks") {
+            match text.parse() {
+                Ok(network) => allow_networks.push(network),
+                Err(_) => self.0.reject("webhooks.allow_networks", format!("{text:?} is no address or network")),
+            }
+        }
+        Webhooks {
+            allow_networks,
+            first_retry: Duration::from_millis(self.0.number("webhooks.first_retry_ms", 10, 60_000)),
+            timeout: Duration::from_millis(self.0.number("webhooks.timeout_ms", 100, 30_000)),
+            in_flight: self.0.number("webhooks.in_flight", 1, 1_000),
+            in_flight_per_webhook: self.0.number("webhooks.in_flight_per_webhook", 1, 16),
         }
     }
 

@@ -8,6 +8,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use wxgate_storage::{BatchObserver, BatchOutcome, BatchReport};
@@ -71,6 +72,10 @@ pub(crate) struct Metrics {
     decrypt_failures: Family<CauseLabels, Counter>,
     strangers: Family<StrangerLabels, Counter>,
     pushes: Family<OutcomeLabels, Counter>,
+    webhook_attempts: Family<OutcomeLabels, Counter>,
+    pub(crate) webhook_delivered: Counter,
+    pub(crate) webhook_failed: Counter,
+    pub(crate) webhook_waiting: Gauge,
     pub(crate) client_failures: Counter,
     pub(crate) previous_secret: Counter,
     pub(crate) admin_key_failures: Counter,
@@ -109,6 +114,10 @@ impl Metrics {
             decrypt_failures: Family::default(),
             strangers: Family::default(),
             pushes: Family::default(),
+            webhook_attempts: Family::default(),
+            webhook_delivered: Counter::default(),
+            webhook_failed: Counter::default(),
+            webhook_waiting: Gauge::default(),
             client_failures: Counter::default(),
             previous_secret: Counter::default(),
             admin_key_failures: Counter::default(),
@@ -116,6 +125,7 @@ impl Metrics {
             untrusted_forwarded: Counter::default(),
         };
         metrics.register();
+        metrics.register_webhooks();
         Arc::new(metrics)
     }
 
@@ -171,6 +181,27 @@ impl Metrics {
             "Requests with X-Forwarded-For from a peer that is no trusted proxy",
             self.untrusted_forwarded.clone(),
         );
+    }
+
+    fn register_webhooks(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "webhook_attempts",
+            "Attempts to tell a webhook of an event, by what the receiver said",
+            self.webhook_attempts.clone(),
+        );
+        r.register("webhook_deliveries", "Events that webhooks took", self.webhook_delivered.clone());
+        r.register("webhook_failures", "Events that were given up after a day", self.webhook_failed.clone());
+        r.register(
+            "webhook_waiting",
+            "Events that wait for webhooks, of all tenants and nodes",
+            self.webhook_waiting.clone(),
+        );
+    }
+
+    /// Counts an attempt to tell a webhook of an event.
+    pub(crate) fn webhook_attempt(&self, outcome: &'static str) {
+        self.webhook_attempts.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     /// Counts a request.

@@ -25,6 +25,7 @@ pub(crate) mod tenants;
 pub(crate) mod union_groups;
 pub(crate) mod user_import;
 pub(crate) mod users;
+pub(crate) mod webhooks;
 
 use std::future::Future;
 
@@ -143,6 +144,7 @@ pub(crate) fn all(visitor: &mut impl Visitor) {
     union_groups::all(visitor);
     user_import::all(visitor);
     users::all(visitor);
+    webhooks::all(visitor);
 }
 
 /// A part of a list, and how to go on.

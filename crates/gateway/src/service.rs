@@ -31,3 +31,4 @@ pub(crate) mod testing;
 pub(crate) mod tokens;
 pub(crate) mod user_data;
 pub(crate) mod verified;
+pub(crate) mod webhooks;

@@ -228,14 +228,11 @@ async fn page<C: ConnectionTrait>(db: &C, after: i64) -> Result<Vec<change::Mode
 }
 
 async fn tell(core: &Core, change: Change) {
-    if change.kind == ChangeKind::DataKey {
+    if matches!(change.kind, ChangeKind::DataKey | ChangeKind::Webhook) {
         match change.tenant {
             Some(tenant) => core.keys.forget(tenant).await,
             None => core.keys.forget_all(),
         }
-    }
-    if change.kind == ChangeKind::Webhook {
-        core.wanted.forget(change.tenant).await;
     }
     // Nobody listening is no error.
     let _ = core.changes.send(change);

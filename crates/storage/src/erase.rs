@@ -5,7 +5,9 @@
 
 use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
 use wxgate_crypto::MacKey;
-use wxgate_domain::{OpenId, RevocationEffect, RevokedSubject, UnionId, UserId, UserStatus};
+use wxgate_domain::{
+    EndReason, EraseCause, Event, OpenId, RevocationEffect, RevokedSubject, UnionId, UserId, UserStatus,
+};
 
 use crate::changes::ChangeKind;
 use crate::entity::{identity, merge, union_member, user};
@@ -16,7 +18,7 @@ use crate::merge_users::NotUnmerged;
 use crate::repo::revocations::NewRevocation;
 use crate::repo::tombstones::{self, Buried, Called, Mark};
 use crate::repo::users::TxUsers;
-use crate::repo::{ascii, merge_candidates, merges, sessions, users};
+use crate::repo::{ascii, events, merge_candidates, merges, sessions, users};
 use crate::scope::{delete_of_tenant, of_tenant};
 use crate::tx::Tx;
 
@@ -31,17 +33,17 @@ pub struct Erased {
 
 impl TxUsers<'_> {
     /// Erases a user: ends all sessions and tells the feed, removes identities, unionids and whatever is known of the person,
-    /// and puts up tombstones. Whoever is gone into them goes too, and the id of such a one means them. [`Tx::commit`]
-    /// writes it into the erasure journal first.
+    /// also what was still to be told of them, puts up tombstones and tells the tenant's services. Whoever is gone into them
+    /// goes too, and the id of such a one means them. [`Tx::commit`] writes it into the erasure journal first.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such user; [`StorageError::Busy`] if a login was in the way.
-    pub async fn erase(&self, id: UserId) -> Result<Erased, StorageError> {
-        let mut found = self.remove(id).await?;
+    pub async fn erase(&self, id: UserId, cause: EraseCause) -> Result<Erased, StorageError> {
+        let mut found = self.remove(id, cause).await?;
         if found.is_none()
             && let Some(heir) = merges::heir(&self.tx.tx, self.tenant, id).await?
         {
-            found = self.remove(heir).await?;
+            found = self.remove(heir, cause).await?;
         }
         let found = found.ok_or(StorageError::NotFound)?;
         self.tx.journal(Entry::of_user(&found.buried, &found.marks));
@@ -53,7 +55,7 @@ impl TxUsers<'_> {
     }
 
     /// Removes a user, if there is one.
-    pub(crate) async fn remove(&self, id: UserId) -> Result<Option<Removed>, StorageError> {
+    pub(crate) async fn remove(&self, id: UserId, cause: EraseCause) -> Result<Option<Removed>, StorageError> {
         let (Tx { core, tx, .. }, tenant) = (self.tx, self.tenant);
         // Locked in the order of all writers; read again once the user is locked and nobody can add to them.
         self.members_of(&[id]).await?;
@@ -82,12 +84,16 @@ impl TxUsers<'_> {
         let marks = marks(*number, key, &identities, &members)?;
         let buried = Buried { tenant, user: id, status: stored.status, at: now };
         tombstones::put(tx, &buried, &marks).await?;
-        for id in aliases.iter().chain([&id]) {
+        let mut told = live.events(id, EndReason::Erased);
+        for id in aliases.iter().copied().chain([id]) {
             self.tx.audit(Some(tenant)).forget_personal(&id.to_string()).await?;
+            events::forget_user(tx, tenant, id).await?;
+            told.push(Event::UserErased { user: id, cause });
         }
+        self.tx.tenant(tenant).events().tell_all(&told).await?;
         self.tx.tenant(tenant).revocations().record(&live.news).await?;
         self.tx.record(ChangeKind::User, tenant, Some(id.uuid())).await?;
-        let erased = Erased { identities: identities.len(), sessions: live.sessions };
+        let erased = Erased { identities: identities.len(), sessions: live.sessions.len() };
         Ok(Some(Removed { erased, buried, marks, aliases }))
     }
 
@@ -101,7 +107,7 @@ impl TxUsers<'_> {
                 Err(NotUnmerged::Storage(error)) => return Err(error),
             }
         }
-        self.remove(id).await
+        self.remove(id, EraseCause::Restore).await
     }
 
     /// Forgets who is gone into a user, who may be them, and what could make it so.

@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder, Set};
 use uuid::Uuid;
 use wxgate_crypto::{KeyId, MacKey, MasterKey, MasterKeyRing, Place, Random, SealKey, Sealed, Secret};
 pub(crate) use wxgate_domain::DataKeyPurpose as Purpose;
-use wxgate_domain::{TenantId, Timestamp};
+use wxgate_domain::{EventKinds, TenantId, Timestamp};
 
 use crate::entity::data_key;
 use crate::error::StorageError;
@@ -29,6 +29,8 @@ pub(crate) struct TenantKeys {
     pub(crate) digest: MacKey,
     /// Those that digest, newest first: what an earlier one digested is still to be found.
     pub(crate) digests: Arc<[(u32, MacKey)]>,
+    /// What its services want to be told of: whoever writes what they are told needs both.
+    pub(crate) wanted: EventKinds,
     /// Raised when a backup was restored; part of every refresh token's MAC.
     pub(crate) restore_epoch: u32,
     /// When they were read.
@@ -69,6 +71,7 @@ impl TenantKeys {
             older_macs: macs.collect(),
             digest: digests.first().map(|(_, key)| key.clone()).ok_or(StorageError::NotFound)?,
             digests: digests.into(),
+            wanted: repo::webhooks::wanted(db, tenant).await?,
             restore_epoch: repo::instance::restore_epoch(db).await?,
             since: Instant::now(),
         })

@@ -53,6 +53,7 @@ pub use repo::admin_keys::{AdminKeys, NewAdminKey, TxAdminKeys};
 pub use repo::apps::{AllApps, AppChange, NewApp, StoredApp, TenantApps};
 pub use repo::audiences::{AllAudiences, AudienceUse, OwnedAudience, TenantAudiences};
 pub use repo::data_keys::{StoredDataKey, TenantDataKeys, TxDataKeys};
+pub use repo::deliveries::{Deliveries, Pace, Turn, Waiting};
 pub use repo::events::TxEvents;
 pub use repo::forward_auth_policies::{
     AllForwardAuthPolicies, NewForwardAuthPolicy, StoredForwardAuthPolicy, TenantForwardAuthPolicies,
@@ -73,12 +74,14 @@ pub use repo::platforms::{
 };
 pub use repo::push_marks::{Arrival, Arrived, TxPushMarks};
 pub use repo::push_settings::{AllPushSettings, PushChange, TenantPushSettings, TxPushSettings};
+pub use repo::receipts::{DeliveryCounts, TenantReceipts, TxReceipts};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
 pub use repo::service_clients::{AllServiceClients, TenantServiceClients};
 pub use repo::sessions::{ActingSession, LiveSession};
 pub use repo::signing_keys::{AllSigningKeys, Rings, TenantRing, TxSigningKeys};
 pub use repo::tenants::{NewTenant, Tenants};
 pub use repo::union_groups::{AllUnionGroups, GroupMembers, TenantUnionGroups, UnionGroup};
+pub use repo::webhooks::{AllWebhooks, NewWebhook, TxWebhooks};
 pub use scope::TenantScope;
 pub use storage::{BatchObserver, BatchOutcome, BatchReport, InstanceKind, Storage, StorageConfig};
 pub use tx::Tx;

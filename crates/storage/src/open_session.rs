@@ -14,11 +14,13 @@ use std::sync::Arc;
 use wxgate_crypto::{Digest, MacKey, Place, Sealed};
 use wxgate_domain::{
     AppId, NewSession, OpenId, OpenedSession, SessionId, TenantId, Timestamp, UnionGroupId, UnionId, UserId,
+    WechatAppid,
 };
 
 use crate::error::StorageError;
 use crate::group_commit::NotWritten;
 use crate::keys::TenantKeys;
+use crate::listeners::Listener;
 use crate::repo::tombstones::Called;
 use crate::scope::TenantScope;
 use crate::sessions::{Answer, Job};
@@ -74,9 +76,22 @@ pub(crate) struct OpenJob {
     link_to: Option<UserId>,
     /// The keys that may have made the tombstone of whoever logs in.
     digest_keys: Arc<[(u32, MacKey)]>,
+    listener: Option<Listener>,
+    /// What WeChat calls the app; only where somebody listens.
+    appid: Option<WechatAppid>,
 }
 
 impl OpenJob {
+    /// The tenant.
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// The same, if its services want to be told of something.
+    pub(crate) fn listener(&self) -> Option<&Listener> {
+        self.listener.as_ref()
+    }
+
     fn identity_key(&self) -> plan::IdentityKey {
         (self.tenant, self.app, self.openid.clone())
     }
@@ -129,7 +144,8 @@ impl TenantScope {
         }
     }
 
-    fn job(&self, new: &NewSession, keys: &TenantKeys) -> OpenJob {
+    fn job(&self, new: &NewSession, keys: &Arc<TenantKeys>) -> OpenJob {
+        let listener = Listener::with(keys);
         let core = &self.storage.core;
         let session = SessionId::new(new.now, &core.random);
         let uuid = session.uuid();
@@ -151,6 +167,8 @@ impl TenantScope {
             max_sessions: new.max_sessions,
             link_to: new.link_to,
             digest_keys: keys.digests.clone(),
+            appid: listener.is_some().then(|| new.appid.clone()),
+            listener,
         }
     }
 }

@@ -15,6 +15,7 @@ use wxgate_domain::{
 
 use crate::error::StorageError;
 use crate::group_commit::NotWritten;
+use crate::listeners::Listener;
 use crate::scope::TenantScope;
 use crate::sessions::{Answer, Job};
 
@@ -89,12 +90,23 @@ pub(crate) struct RefreshJob {
     policy: TenantPolicy,
     /// The time where no database server tells it.
     now: Timestamp,
+    listener: Option<Listener>,
 }
 
 impl RefreshJob {
     /// The session that it is about.
     pub(crate) fn session(&self) -> SessionId {
         self.session
+    }
+
+    /// Whose it must be.
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// The tenant, if its services want to be told of something.
+    pub(crate) fn listener(&self) -> Option<&Listener> {
+        self.listener.as_ref()
     }
 }
 
@@ -124,6 +136,7 @@ impl TenantScope {
             mac_key: keys.refresh_mac.0,
             policy: request.policy.clone(),
             now: core.clock.now(),
+            listener: Listener::with(&keys),
         };
         let batcher = self.storage.sessions().ok_or(RefreshSessionError::Overloaded)?;
         match batcher.submit(self.tenant, job.session, Job::Refresh(job)).await? {

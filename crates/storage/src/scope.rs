@@ -22,6 +22,7 @@ use crate::repo::merges::TenantMerges;
 use crate::repo::phones::TenantPhones;
 use crate::repo::platforms::TenantPlatforms;
 use crate::repo::push_settings::TenantPushSettings;
+use crate::repo::receipts::TenantReceipts;
 use crate::repo::revocations::TenantRevocations;
 use crate::repo::service_clients::TenantServiceClients;
 use crate::repo::union_groups::TenantUnionGroups;
@@ -155,6 +156,11 @@ impl TenantScope {
     /// The tenant's users, by what WeChat calls them.
     pub fn users(&self) -> TenantUsers {
         TenantUsers::new(self.storage.clone(), self.tenant)
+    }
+
+    /// What became of what the tenant's webhooks were to be told.
+    pub fn receipts(&self) -> TenantReceipts {
+        TenantReceipts::new(self.storage.clone(), self.tenant)
     }
 
     /// Who of the tenant became whom.

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 use tokio::time::timeout;
-use wxgate_domain::TenantId;
+use wxgate_domain::{Event, TenantId};
 
 use crate::end_sessions::EndJob;
 use crate::error::StorageError;
 use crate::group_commit::{BatchWriter, Batcher, Failure};
+use crate::listeners::Listener;
 use crate::open_session::{OpenJob, Opened, Openings, UserBlocked};
 use crate::refresh_session::{NotRefreshed, RefreshJob, Turned, Turns};
+use crate::repo::events;
 use crate::repo::revocations::{self, NewRevocation};
 use crate::sql;
 use crate::storage::Core;
@@ -25,8 +27,65 @@ use crate::tx;
 /// waited for less long.
 const LONGEST_STEP: Duration = Duration::from_secs(10);
 
-/// What to tell the tenants' feeds, in the order in which their counters are locked.
-pub(crate) type News = BTreeMap<TenantId, Vec<NewRevocation>>;
+/// What a batch tells, by tenant: in the order in which rows are locked.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    feeds: BTreeMap<TenantId, Vec<NewRevocation>>,
+    /// Those whose services want to be told of something.
+    listeners: BTreeMap<TenantId, Listener>,
+    events: BTreeMap<TenantId, Vec<Event>>,
+}
+
+impl News {
+    /// Nothing yet. Where nobody listens it costs nothing.
+    fn of(jobs: &[Job]) -> Self {
+        let listeners = jobs.iter().filter_map(|job| {
+            let (tenant, listener) = job.listener();
+            Some((tenant, listener.cloned()?))
+        });
+        Self { listeners: listeners.collect(), ..Self::default() }
+    }
+
+    /// For the tenant's feed.
+    pub(crate) fn feed(&mut self, tenant: TenantId, news: impl IntoIterator<Item = NewRevocation>) {
+        self.feeds.entry(tenant).or_default().extend(news);
+    }
+
+    /// For the tenant's services, if they want to hear of it.
+    pub(crate) fn tell(&mut self, tenant: TenantId, event: impl FnOnce() -> Event) {
+        if let Some(listener) = self.listeners.get(&tenant) {
+            let event = event();
+            if listener.wants(&event) {
+                self.events.entry(tenant).or_default().push(event);
+            }
+        }
+    }
+
+    /// Writes the events, and then the feeds, whose counters are locked last.
+    async fn write(mut self, tx: &DatabaseTransaction, core: &Core) -> Result<Written, StorageError> {
+        let mut written = Written::default();
+        for (tenant, events) in &self.events {
+            if let Some(listener) = self.listeners.get(tenant) {
+                written.told |= events::tell(tx, core, listener.keys(), *tenant, events).await?;
+            }
+        }
+        self.feeds.retain(|_, news| !news.is_empty());
+        for (tenant, news) in &self.feeds {
+            revocations::record(tx, *tenant, news, core.clock.now()).await?;
+            written.fed = true;
+        }
+        Ok(written)
+    }
+}
+
+/// Who is to be woken after the commit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    /// There is news in feeds.
+    fed: bool,
+    /// There is something to tell services of.
+    told: bool,
+}
 
 /// The batcher of everything that happens to sessions.
 pub(crate) type SessionBatcher = Batcher<SessionWriter>;
@@ -65,12 +124,12 @@ impl SessionWriter {
     }
 
     /// Everything between BEGIN and COMMIT. Locks and rows follow the one order of all writers: union member, user,
-    /// identity, session, tenant and app (shared), revocation counter, change counter; each by key. (A new user is inserted
+    /// identity, session, tenant and app (shared), webhook (shared), revocation counter, change counter; each by key. (A new user is inserted
     /// before its membership, which refers to it; nobody else can know or lock it yet.)
     ///
-    /// Beside the answers: whether there is news in the feeds.
-    async fn write_rows(&self, tx: &DatabaseTransaction, jobs: &[Job]) -> Result<(Vec<Answer>, bool), StorageError> {
-        let mut news = News::new();
+    /// Beside the answers: who is to be woken.
+    async fn write_rows(&self, tx: &DatabaseTransaction, jobs: &[Job]) -> Result<(Vec<Answer>, Written), StorageError> {
+        let mut news = News::of(jobs);
         let mut answers: Vec<Option<Answer>> = jobs.iter().map(|_| None).collect();
         let mut answer = |index: usize, told: Answer| {
             if let Some(slot) = answers.get_mut(index) {
@@ -91,13 +150,10 @@ impl SessionWriter {
                 answer(index, told);
             }
         }
-        news.retain(|_, news| !news.is_empty());
-        for (tenant, news) in &news {
-            revocations::record(tx, *tenant, news, self.core.clock.now()).await?;
-        }
+        let written = news.write(tx, &self.core).await?;
         let all: Option<Vec<_>> = answers.into_iter().collect();
         let all = all.ok_or_else(|| StorageError::inconsistent("session", "id"))?;
-        Ok((all, !news.is_empty()))
+        Ok((all, written))
     }
 }
 
@@ -106,6 +162,15 @@ impl Job {
         match self {
             Self::Open(job) => Some(job),
             _ => None,
+        }
+    }
+
+    /// The tenant, and whether its services want to be told of something.
+    fn listener(&self) -> (TenantId, Option<&Listener>) {
+        match self {
+            Self::Open(job) => (job.tenant(), job.listener()),
+            Self::Refresh(job) => (job.tenant(), job.listener()),
+            Self::End(job) => (job.tenant, job.listener.as_ref()),
         }
     }
 }
@@ -137,11 +202,14 @@ impl BatchWriter for SessionWriter {
     async fn write(&self, jobs: &[Job]) -> Result<Vec<Answer>, Failure<Answer>> {
         // An error drops the transaction, which rolls it back.
         let tx = in_time(tx::begin(&self.core)).await.map_err(before_commit)?;
-        let (answers, news) = in_time(self.write_rows(&tx, jobs)).await.map_err(before_commit)?;
+        let (answers, written) = in_time(self.write_rows(&tx, jobs)).await.map_err(before_commit)?;
         match in_time(async { Ok(tx.commit().await?) }).await {
             Ok(()) => {
-                if news {
+                if written.fed {
                     self.core.news.notify_one();
+                }
+                if written.told {
+                    self.core.told.notify_one();
                 }
                 Ok(answers)
             }

@@ -18,11 +18,11 @@ use crate::connect::{self, DatabaseUrl, Engine};
 use crate::erasure_journal::ErasureJournal;
 use crate::error::{StartError, StorageError};
 use crate::keys::KeyCache;
-use crate::listeners::Wanted;
 use crate::repo::admin_keys::AdminKeys;
 use crate::repo::apps::AllApps;
 use crate::repo::audiences::AllAudiences;
 use crate::repo::data_keys::Unneeded;
+use crate::repo::deliveries::Deliveries;
 use crate::repo::events::EventIds;
 use crate::repo::forward_auth_policies::AllForwardAuthPolicies;
 use crate::repo::idempotency::Creations;
@@ -35,6 +35,7 @@ use crate::repo::service_clients::AllServiceClients;
 use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
 use crate::repo::union_groups::AllUnionGroups;
+use crate::repo::webhooks::AllWebhooks;
 use crate::repo::{instance, revocations};
 use crate::scope::TenantScope;
 use crate::sessions::{SessionBatcher, SessionWriter};
@@ -155,7 +156,6 @@ pub(crate) struct Core {
     pub(crate) random: Random,
     pub(crate) observer: BatchObserver,
     pub(crate) keys: KeyCache,
-    pub(crate) wanted: Wanted,
     pub(crate) event_ids: EventIds,
     /// Data keys that may go soon.
     pub(crate) unneeded: Unneeded,
@@ -228,7 +228,6 @@ impl Storage {
             random: config.random,
             observer: config.observer,
             keys: KeyCache::new(),
-            wanted: Wanted::new(),
             event_ids: EventIds::default(),
             unneeded: Unneeded::default(),
             changes: broadcast::Sender::new(changes::BACKLOG),
@@ -412,6 +411,16 @@ impl Storage {
     /// The union groups of all tenants, by id.
     pub fn union_groups(&self) -> AllUnionGroups {
         AllUnionGroups::new(self.clone())
+    }
+
+    /// The webhooks of all tenants, by id.
+    pub fn webhooks(&self) -> AllWebhooks {
+        AllWebhooks::new(self.clone())
+    }
+
+    /// What is still to be told to the webhooks of all tenants.
+    pub fn deliveries(&self) -> Deliveries {
+        Deliveries::new(self.clone())
     }
 
     /// The audiences of all tenants, by name.

@@ -1,7 +1,7 @@
 //! What is forgotten in time: session keys that were replaced, sessions that are over, apps that nobody proved, AppSecrets
 //! that were rotated, access_tokens that ended, revocations that no token outlives, phone codes that are over, numbers that
 //! leave their users, merge tokens that nobody used, what moved in merges that can no longer be undone, pushes that nobody
-//! repeats any more, and the log of changes.
+//! repeats any more, events that services were told of, and the log of changes.
 //!
 //! Work is done in small pieces, so that no login waits for it. Nodes share a cursor; two that sweep at once do some
 //! work twice and no harm.
@@ -26,7 +26,7 @@ use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
 use crate::repo::{
     access_tokens, apps, data_keys, idempotency, jobs, merge_tokens, merges, nodes, phone_codes, platforms, push_marks,
-    revocations, tenants,
+    receipts, revocations, tenants,
 };
 use crate::storage::Core;
 
@@ -83,6 +83,7 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     bind_phone::release_due(core, now, PIECE).await?;
     jobs::purge(core, now.minus(JOBS)).await?;
     nodes::purge(core).await?;
+    receipts::sweep(core, now, PIECE).await?;
     platforms::purge(core, now).await?;
     merge_tokens::purge(core, now, PIECE).await?;
     merges::forget_moved(core, now, PIECE).await?;

@@ -27,12 +27,14 @@ use crate::repo::phone_codes::TxPhoneCodes;
 use crate::repo::platforms::TxPlatforms;
 use crate::repo::push_marks::TxPushMarks;
 use crate::repo::push_settings::TxPushSettings;
+use crate::repo::receipts::TxReceipts;
 use crate::repo::revocations::TxRevocations;
 use crate::repo::service_clients::TxServiceClients;
 use crate::repo::signing_keys::TxSigningKeys;
 use crate::repo::tenants::TxTenants;
 use crate::repo::union_groups::TxUnionGroups;
 use crate::repo::users::TxUsers;
+use crate::repo::webhooks::TxWebhooks;
 use crate::storage::Core;
 
 /// A server that restarted leaves every pooled connection broken; each attempt weeds out one of them.
@@ -210,6 +212,16 @@ impl<'a> TxScope<'a> {
     /// The tenant's forward-auth policies.
     pub fn forward_auth_policies(&self) -> TxForwardAuthPolicies<'a> {
         TxForwardAuthPolicies::new(self.tx, self.tenant)
+    }
+
+    /// The tenant's webhooks.
+    pub fn webhooks(&self) -> TxWebhooks<'a> {
+        TxWebhooks::new(self.tx, self.tenant)
+    }
+
+    /// What became of what the tenant's webhooks were to be told.
+    pub fn receipts(&self) -> TxReceipts<'a> {
+        TxReceipts::new(self.tx, self.tenant)
     }
 
     /// The tenant's third-party platforms.

@@ -121,6 +121,21 @@ async fn yudao() {
         let path = format!("{base}/member/auth/weixin-mini-app-login");
         assert_eq!(phone.post(&path, &tenant, &body).await.ok()["code"], 0);
     }
+    // With the phone button's code; one that is no good does not stop the login.
+    let person = phone.person().await;
+    let asked = json!({ "appid": APP, "openid": person.openid });
+    let given = phone.gateway.simulator().steer("/sim/phone-codes", &asked).await;
+    let body_with =
+        |code: &str, phone_code: &Value| json!({"loginCode": code, "phoneCode": phone_code, "state": "default"});
+    let path = "/app-api/member/auth/weixin-mini-app-login";
+    let with_phone = phone.post(path, &tenant, &body_with(&person.code, &given["code"])).await.ok();
+    assert!(with_phone["code"] == 0 && with_phone["data"]["phoneError"].is_null(), "{with_phone}");
+    let bearer = format!("Bearer {}", text(&with_phone["data"]["accessToken"]));
+    let me = phone.get("/app-api/member/user/get", &[("Authorization", &bearer)]).await.ok();
+    assert!(text(&me["data"]["mobile"]).contains('*'), "{me}");
+    let without = phone.post(path, &tenant, &body_with(&phone.code().await, &json!("nobody-gave-me-this"))).await.ok();
+    assert!(without["code"] == 0 && without["data"]["phoneError"]["code"].is_string(), "{without}");
+
     let reply = phone.post("/app-api/member/auth/social-login", &tenant, &body).await.ok();
     assert_eq!((&reply["code"], &reply["msg"]), (&json!(0), &json!("")));
     let first = &reply["data"];

@@ -21,6 +21,7 @@ pub(super) struct Estate {
     pub(super) policy: String,
     pub(super) client: ServiceClient,
     pub(super) admin_key: String,
+    pub(super) webhook: String,
     pub(super) kid: String,
     /// The address, token and key of its app's pushes.
     pub(super) push: Value,
@@ -81,6 +82,8 @@ impl Estate {
         let client = service_client(gateway, slug, "follower", &options).await;
         let key = json!({"name": "of the house", "tenant": slug});
         let key = gateway.operator().post("/admin-keys", &key).await.json();
+        let webhook = json!({"name": "told", "tenant": slug, "url": format!("https://{slug}.invalid/")});
+        let webhook = gateway.operator().post("/webhooks", &webhook).await.json();
         let push = gateway.operator().put(&format!("/apps/{appid}/push"), &json!({"mode": "safe"})).await.ok();
         let issued = gateway.simulator().code(appid).await;
         let login = gateway.client().login_with(appid, &issued.code).await.ok();
@@ -103,6 +106,7 @@ impl Estate {
             policy: policy.to_owned(),
             client,
             admin_key: text(&key["id"]),
+            webhook: text(&webhook["id"]),
             kid: text(&keys["keys"][0]["kid"]),
             push,
             login,
@@ -138,6 +142,7 @@ impl Estate {
             ("platform", self.platform.clone()),
             ("service client", self.client.id.clone()),
             ("admin key", self.admin_key.clone()),
+            ("webhook", self.webhook.clone()),
             ("signing key", self.kid.clone()),
             ("user", text(&self.login["user"]["id"])),
             ("openid", text(&self.login["user"]["openid"])),

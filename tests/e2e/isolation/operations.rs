@@ -6,7 +6,7 @@ use super::estate::Estate;
 
 /// Fields of bodies and queries in which any text may stand: it names nothing that is there.
 pub(super) const FREE: &[&str] =
-    &["name", "secret", "scopes", "appid", "phone", "token", "push_token", "encoding_aes_key"];
+    &["name", "secret", "scopes", "appid", "phone", "token", "push_token", "encoding_aes_key", "url"];
 
 /// A job that never was.
 const NO_JOB: &str = "01a20d09-11be-76ee-83ba-4cbff4047d03";
@@ -117,12 +117,20 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
             200,
         ),
         known("rotateServiceClient", json!({"id": of.client.id}), 201),
+        known("listWebhooks", json!({"tenant": of.slug}), 200),
+        known("showWebhook", json!({"id": of.webhook}), 200),
+        known("addWebhook", json!({"tenant": of.slug, "name": "another", "url": "https://hooks.example/"}), 201),
+        known("changeWebhook", json!({"id": of.webhook, "name": "renamed"}), 200),
+        known("rotateWebhook", json!({"id": of.webhook}), 201),
+        known("listDeliveries", json!({"id": of.webhook}), 200),
+        known("replayDeliveries", json!({"id": of.webhook}), 200),
         known("listSigningKeys", json!({"tenant": of.slug}), 200),
         known("rotateSigningKey", json!({"tenant": of.slug}), 409),
         known("retireSigningKey", json!({"tenant": of.slug, "kid": of.kid}), 200),
         known("exportState", json!({"tenant": of.slug}), 200),
         known("applyState", json!({"tenants": [{"slug": of.slug}]}), 403),
         known("removeServiceClient", json!({"id": of.client.id}), 204),
+        known("removeWebhook", json!({"id": of.webhook}), 204),
         known("removePolicy", json!({"name": of.policy}), 204),
         known("removeApp", json!({"app": of.appid}), 204),
         known("renameUnionGroup", json!({"tenant": of.slug, "group": of.group, "name": "renamed"}), 200),

@@ -160,7 +160,7 @@ impl<'a> World<'a> {
     /// Calls of one interface of WeChat's, by their errcodes.
     pub(super) async fn calls(&self, path: &str) -> Vec<i64> {
         let journal = self.gateway.simulator().journal().await;
-        let of_path = journal.iter().filter(|call| call["path"].as_str().is_some_and(|found| found.ends_with(path)));
+        let of_path = journal.iter().filter(|call| call["route"] == path);
         of_path.map(|call| call["errcode"].as_i64().unwrap_or(-2)).collect()
     }
 

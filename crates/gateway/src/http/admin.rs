@@ -140,6 +140,8 @@ impl From<AdminError> for ApiError {
             | AdminError::NoPlatform(_)
             | AdminError::NoPlatformApp(..)
             | AdminError::NoServiceClient(_)
+            | AdminError::NoWebhook(_)
+            | AdminError::NoDelivery(_)
             | AdminError::NoUser(..)
             | AdminError::NoSession(..)
             | AdminError::NoMerge(..)
@@ -162,10 +164,12 @@ impl From<AdminError> for ApiError {
             | AdminError::UnionGroupTaken(..)
             | AdminError::AudienceTaken(_)
             | AdminError::PolicyTaken(_)
-            | AdminError::ServiceClientTaken(..) => Code::Taken,
-            AdminError::TooManyServiceClients | AdminError::TooManyAuthorizations | AdminError::TooManyAdminKeys => {
-                Code::Full
-            }
+            | AdminError::ServiceClientTaken(..)
+            | AdminError::WebhookTaken(..) => Code::Taken,
+            AdminError::TooManyServiceClients
+            | AdminError::TooManyWebhooks
+            | AdminError::TooManyAuthorizations
+            | AdminError::TooManyAdminKeys => Code::Full,
             AdminError::Scope(_) | AdminError::OperatorsOnly | AdminError::MoreThanOwn(_) => Code::NotGranted,
             AdminError::AudienceInUse(..)
             | AdminError::UnionGroupInUse(..)
@@ -206,6 +210,8 @@ impl From<AdminError> for ApiError {
             | AdminError::PushToken(_)
             | AdminError::AesKeyShape
             | AdminError::Overlap(_)
+            | AdminError::NoEvents
+            | AdminError::EventKind
             | AdminError::Policy(MalformedPolicy::Text | MalformedPolicy::Bounds { .. } | MalformedPolicy::List(_)) => {
                 Code::RequestInvalid
             }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::Value;
+use serde_json::{Value, json};
 use wxgate_domain::{ClientProfile, Profile};
 
 use self::convention::{Convention, Method, Route, Template, Verb};
@@ -137,12 +137,15 @@ impl Asked<'_> {
         let data = data.map_err(|error| ApiError::caused(Code::RequestInvalid, error))?;
         let (nickname, avatar_url) = fields.profile()?;
         let attempt = login::attempt(self.request, self.client, &code, fields.digest)?;
-        let Login { session, tokens, user_data, .. } = self.gateway.logins.login(self.app, attempt, data).await?;
+        let phone_code = fields.phone_code()?;
+        let login = self.gateway.logins.login_with_phone(self.app, attempt, data, phone_code.as_deref()).await?;
+        let Login { session, tokens, user_data, phone } = login;
+        let phone_error = phone.and_then(Result::err).map(|error| json!(login::tell_part(error.into())));
 
         let mut who = SignedIn { app: self.app.clone(), session: Arc::unwrap_or_clone(session) };
         let said = Profile::shown(nickname.as_deref(), avatar_url.as_deref());
         who.session.user.profile = self.gateway.accounts.fill_in(&who, &said).await?;
-        let facts = Facts { tokens: Some(&tokens), user_data: user_data.as_ref(), ..self.facts(&who) };
+        let facts = Facts { tokens: Some(&tokens), user_data: user_data.as_ref(), phone_error, ..self.facts(&who) };
         Ok(facts.tell(reply))
     }
 
@@ -152,8 +155,14 @@ impl Asked<'_> {
         let next = self.gateway.refreshes.refresh(&token, by, Some(self.app.app.id)).await?;
         let Refreshed { session, tokens } = &next;
         let now = self.gateway.clock.now();
-        let facts =
-            Facts { now, appid: &self.app.app.appid, who: session.into(), tokens: Some(tokens), user_data: None };
+        let facts = Facts {
+            now,
+            appid: &self.app.app.appid,
+            who: session.into(),
+            tokens: Some(tokens),
+            user_data: None,
+            phone_error: None,
+        };
         Ok(facts.tell(reply))
     }
 
@@ -180,7 +189,7 @@ impl Asked<'_> {
 
     fn facts<'a>(&self, who: &'a SignedIn) -> Facts<'a> {
         let (now, appid) = (self.gateway.clock.now(), &who.app.app.appid);
-        Facts { now, appid, who: (&who.session).into(), tokens: None, user_data: None }
+        Facts { now, appid, who: (&who.session).into(), tokens: None, user_data: None, phone_error: None }
     }
 
     /// The user whose token the request has. It must be of this app: the app was found by what anybody can say.

@@ -182,7 +182,7 @@ impl<'a> LoginReply<'a> {
 }
 
 /// The error of a part, which the operator hears of here: the request itself succeeded.
-fn tell_part(error: ApiError) -> PartError {
+pub(super) fn tell_part(error: ApiError) -> PartError {
     let cause = error.source.as_ref().map(tracing::field::display);
     tracing::info!(error.code = error.code.name(), error.source = cause, "a login gave no phone number");
     error.into()

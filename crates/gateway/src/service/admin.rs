@@ -21,6 +21,7 @@ mod tenants;
 mod union_groups;
 mod user_import;
 mod users;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,8 +29,8 @@ use std::sync::atomic::AtomicBool;
 
 use wxgate_crypto::{KeyId, Random};
 use wxgate_domain::{
-    AdminKeyId, AdminScope, Clock, DataKeyPurpose, JobId, KeyMoveError, MalformedPolicy, MergeCandidateId, MergeId,
-    PolicyName, ServiceClientId, SessionId, Slug, TenantId, UserId, WeakPushToken, WechatAppid,
+    AdminKeyId, AdminScope, Clock, DataKeyPurpose, EventId, JobId, KeyMoveError, MalformedPolicy, MergeCandidateId,
+    MergeId, PolicyName, ServiceClientId, SessionId, Slug, TenantId, UserId, WeakPushToken, WebhookId, WechatAppid,
 };
 use wxgate_storage::{AudienceUse, GroupMembers, NotMerged, NotUnmerged, Storage, StorageError};
 use wxgate_token::{Issuer, KeyError};
@@ -220,6 +221,18 @@ pub(crate) enum AdminError {
     ServiceClientTaken(Slug, String),
     #[error("a tenant has at most a thousand service clients")]
     TooManyServiceClients,
+    #[error("there is no webhook {0}; `wxgate webhook list` shows them")]
+    NoWebhook(WebhookId),
+    #[error("the tenant {0} has a webhook {1:?} already")]
+    WebhookTaken(Slug, String),
+    #[error("a tenant has at most twenty webhooks")]
+    TooManyWebhooks,
+    #[error("a webhook is told of one kind of event at least")]
+    NoEvents,
+    #[error("an event is one of {list}, or * for all", list = wxgate_domain::EventKind::ALL.map(wxgate_domain::EventKind::as_str).join(", "))]
+    EventKind,
+    #[error("the webhook was never to be told of the event {0}, or nobody knows any more what it said")]
+    NoDelivery(EventId),
     #[error("there is no admin key {0}; `wxgate admin-key list` shows them")]
     NoAdminKey(AdminKeyId),
     #[error("there is no job {0}; `wxgate job list` shows them")]
@@ -290,6 +303,7 @@ impl AdminError {
                 | Self::NoApp(_)
                 | Self::NoPlatform(_)
                 | Self::NoServiceClient(_)
+                | Self::NoWebhook(_)
                 | Self::NoUser(..)
                 | Self::NoSession(..)
                 | Self::NoMerge(..)

@@ -1,6 +1,6 @@
 //! Users who are to be forgotten, because they or WeChat say so.
 
-use wxgate_domain::{TenantId, UserId};
+use wxgate_domain::{EraseCause, TenantId, UserId};
 use wxgate_storage::{NewAuditEntry, StorageError};
 
 use super::account::{AccountError, Accounts, SignedIn};
@@ -27,7 +27,7 @@ impl Accounts {
 
     async fn try_to_erase(&self, tenant: TenantId, user: UserId) -> Result<(), StorageError> {
         let tx = self.storage.begin().await?;
-        tx.tenant(tenant).users().erase(user).await?;
+        tx.tenant(tenant).users().erase(user, EraseCause::User).await?;
         tx.audit(Some(tenant)).record(&entry(user)).await?;
         tx.commit().await
     }

@@ -204,7 +204,9 @@ impl TxUsers<'_> {
     async fn tell_of(&self, back: UserId, status: UserStatus) -> Result<(), StorageError> {
         let Tx { core, tx, .. } = self.tx;
         let now = core.clock.now();
-        let mut news = sessions::end_all_of_user(tx, self.tenant, back, EndReason::Revoked, now).await?;
+        let ended = sessions::end_all_of_user(tx, self.tenant, back, EndReason::Revoked, now).await?;
+        self.tx.tenant(self.tenant).events().tell_all(&ended.events(back, EndReason::Revoked)).await?;
+        let mut news = ended.news;
         if status == UserStatus::Blocked {
             let subject = RevokedSubject::User(back);
             news.insert(0, NewRevocation { subject, effect: RevocationEffect::Blocked, expires: None });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 use uuid::Uuid;
 use wxgate_crypto::Digest;
-use wxgate_domain::{Event, UserId};
+use wxgate_domain::{EndReason, Event, UserId};
 
 use super::plan::{Change, Identity, Member, Opened, Plan};
 use super::read::user_of;
@@ -29,7 +29,8 @@ impl Openings {
         Self { statements: Statements::new(backend) }
     }
 
-    /// The outcomes are in the order of the jobs. What to tell the feeds of sessions that gave way is added to `news`.
+    /// The outcomes are in the order of the jobs. What to tell of new users and of sessions that gave way is added to
+    /// `news`.
     pub(crate) async fn write(
         &self,
         tx: &DatabaseTransaction,
@@ -49,8 +50,14 @@ impl Openings {
         tell_candidates(tx, &plan, core).await?;
         for ((tenant, identity), keep) in &plan.crowded {
             let ended = sessions::end_oldest(tx, *tenant, *identity, *keep, core.clock.now()).await?;
-            news.entry(*tenant).or_default().extend(ended);
+            if let Some(known) = plan.identities.values().find(|known| known.id == *identity) {
+                for event in ended.events(known.user, EndReason::Crowded) {
+                    news.tell(*tenant, || event);
+                }
+            }
+            news.feed(*tenant, ended.news);
         }
+        tell_of_users(jobs, &answers, news);
         Ok(answers)
     }
 
@@ -201,6 +208,17 @@ impl Openings {
             ]);
         }
         self.statements.insert_sessions.insert(tx, rows.into_iter()).await.map_err(Some)
+    }
+}
+
+/// Who is new.
+fn tell_of_users(jobs: &[&OpenJob], answers: &[Result<Opened, UserBlocked>], news: &mut News) {
+    for (job, answer) in jobs.iter().zip(answers) {
+        if let (Some(appid), Ok((opened, _))) = (&job.appid, answer)
+            && opened.is_new
+        {
+            news.tell(job.tenant, || Event::UserCreated { user: opened.user.id, appid: appid.clone() });
+        }
     }
 }
 

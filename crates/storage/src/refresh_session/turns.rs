@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Value};
 use uuid::Uuid;
 use wxgate_domain::{
-    EndReason, Presenter, RevocationEffect, RevokedSubject, SessionId, SessionState, Standing, Timestamp,
+    EndReason, Event, Presenter, RevocationEffect, RevokedSubject, SessionId, SessionState, Standing, Timestamp,
 };
 
 use super::plan::{Change, Plan, Row};
@@ -29,8 +29,8 @@ impl Turns {
         Self { backend, statements: Statements::new(backend) }
     }
 
-    /// The answers to the jobs of this kind, each with the job's place in the batch. What to tell the feeds is added to
-    /// `news`.
+    /// The answers to the jobs of this kind, each with the job's place in the batch. What to tell of sessions that ended is
+    /// added to `news`.
     pub(crate) async fn write(
         &self,
         tx: &DatabaseTransaction,
@@ -154,15 +154,19 @@ async fn update(
     Ok(())
 }
 
-/// Which sessions ended before their access tokens did.
+/// Which sessions ended; the feeds hear of those whose access tokens have not.
 fn tell(plan: &Plan, news: &mut News) {
-    for (session, row) in &plan.sessions {
-        if row.change.ended && row.access_until > plan.now {
-            news.entry(row.tenant).or_default().push(NewRevocation {
+    for (session, row) in plan.sessions.iter().filter(|(_, row)| row.change.ended) {
+        if row.access_until > plan.now {
+            let ended = NewRevocation {
                 subject: RevokedSubject::Session(*session),
                 effect: RevocationEffect::Ended,
                 expires: Some(row.access_until),
-            });
+            };
+            news.feed(row.tenant, [ended]);
+        }
+        if let Some(reason) = row.state.ended {
+            news.tell(row.tenant, || Event::SessionEnded { session: *session, user: row.user, reason });
         }
     }
 }

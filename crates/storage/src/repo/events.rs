@@ -9,7 +9,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, Set};
 use uuid::Uuid;
 use wxgate_crypto::{Place, Random};
-use wxgate_domain::{DeliveryState, Event, EventId, EventKind, TenantId, Timestamp, UserId};
+use wxgate_domain::{DeliveryState, Event, EventId, TenantId, Timestamp, UserId};
 
 use super::webhooks;
 use crate::entity::{delivery, outbox};
@@ -170,11 +170,6 @@ impl EventIds {
         *last = random.uuid_v7(now.millis()).max(after_last);
         (*last).into()
     }
-}
-
-/// The kind that a row names.
-pub(crate) fn kind(word: &str) -> Result<EventKind, StorageError> {
-    word.parse().map_err(|_| StorageError::inconsistent("outbox", "kind"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult};
 use uuid::Uuid;
 use wxgate_domain::{
-    AppStatus, EndReason, RevocationEffect, RevokedSubject, SessionId, TenantId, TenantStatus, Timestamp,
+    AppStatus, EndReason, Event, RevocationEffect, RevokedSubject, SessionId, TenantId, TenantStatus, Timestamp,
 };
 use wxgate_domain::{UserId, UserStatus, WechatAppid};
 
@@ -90,39 +90,56 @@ impl TenantScope {
     }
 }
 
-/// Ends all sessions of a user whose row is locked; what to tell the feed of them.
+/// Sessions that are over now.
+#[derive(Default)]
+pub(crate) struct Ended {
+    /// All of them.
+    pub(crate) sessions: Vec<SessionId>,
+    /// What to tell the feed: nothing of those whose access tokens have ended by themselves.
+    pub(crate) news: Vec<NewRevocation>,
+}
+
+impl Ended {
+    /// What to tell the tenant's services.
+    pub(crate) fn events(&self, user: UserId, reason: EndReason) -> Vec<Event> {
+        self.sessions.iter().map(|session| Event::SessionEnded { session: *session, user, reason }).collect()
+    }
+}
+
+/// Ends all sessions of a user whose row is locked.
 pub(crate) async fn end_all_of_user(
     tx: &DatabaseTransaction,
     tenant: TenantId,
     user: UserId,
     reason: EndReason,
     now: Timestamp,
-) -> Result<Vec<NewRevocation>, StorageError> {
+) -> Result<Ended, StorageError> {
     let live = lock_live_of_user(tx, tenant, user).await?;
     end(tx, &live, reason, now).await
 }
 
-/// Sessions that are no more.
-pub(crate) struct Deleted {
-    /// How many of them were live.
-    pub(crate) sessions: usize,
-    /// What to tell the feed of them.
-    pub(crate) news: Vec<NewRevocation>,
-}
-
-/// Deletes all sessions of a user whose row and identities are locked.
+/// Deletes all sessions of a user whose row and identities are locked; those of them that were live.
 pub(crate) async fn delete_all_of_user(
     tx: &DatabaseTransaction,
     tenant: TenantId,
     user: UserId,
     now: Timestamp,
-) -> Result<Deleted, StorageError> {
+) -> Result<Ended, StorageError> {
     let live = lock_live_of_user(tx, tenant, user).await?;
     let delete = "DELETE FROM session WHERE tenant_id = ? AND identity_id IN
         (SELECT id FROM identity WHERE tenant_id = ? AND user_id = ?)";
     let owner = vec![id(tenant.uuid()), id(tenant.uuid()), id(user.uuid())];
     tx.execute_raw(statement(tx.get_database_backend(), delete, owner)).await?;
-    Ok(Deleted { sessions: live.len(), news: told_of(&live, now)? })
+    ended(&live, now)
+}
+
+/// What locks the rows called `s` alone, where the engine can.
+fn lock_of_session(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Sqlite => "",
+        DbBackend::Postgres => "FOR UPDATE OF s",
+        _ => "FOR UPDATE",
+    }
 }
 
 /// The live sessions of a user: id and the end of their access tokens.
@@ -132,11 +149,7 @@ async fn lock_live_of_user(
     user: UserId,
 ) -> Result<Vec<QueryResult>, StorageError> {
     let backend = tx.get_database_backend();
-    let lock = match backend {
-        DbBackend::Sqlite => "",
-        DbBackend::Postgres => "FOR UPDATE OF s",
-        _ => "FOR UPDATE",
-    };
+    let lock = lock_of_session(backend);
     let read = format!(
         "SELECT s.id, s.access_until FROM identity i
         JOIN session s ON s.tenant_id = i.tenant_id AND s.identity_id = i.id
@@ -146,30 +159,34 @@ async fn lock_live_of_user(
     Ok(tx.query_all_raw(statement(backend, &read, owner)).await?)
 }
 
-/// Ends one session, if it is live; what to tell the feed of it.
+/// Ends one session, if it is live; whose it was.
 pub(crate) async fn end_one(
     tx: &DatabaseTransaction,
     tenant: TenantId,
     session: SessionId,
     reason: EndReason,
     now: Timestamp,
-) -> Result<Option<Vec<NewRevocation>>, StorageError> {
+) -> Result<Option<(UserId, Ended)>, StorageError> {
     let backend = tx.get_database_backend();
-    let lock = if backend == DbBackend::Sqlite { "" } else { "FOR UPDATE" };
-    let read =
-        format!("SELECT id, access_until FROM session WHERE id = ? AND tenant_id = ? AND ended_at IS NULL {lock}");
+    let lock = lock_of_session(backend);
+    let read = format!(
+        "SELECT s.id, s.access_until, i.user_id FROM session s
+        JOIN identity i ON i.tenant_id = s.tenant_id AND i.id = s.identity_id
+        WHERE s.id = ? AND s.tenant_id = ? AND s.ended_at IS NULL {lock}"
+    );
     let rows = tx.query_all_raw(statement(backend, &read, vec![id(session.uuid()), id(tenant.uuid())])).await?;
-    if rows.is_empty() { Ok(None) } else { end(tx, &rows, reason, now).await.map(Some) }
+    let Some(user) = rows.first().map(|row| get::<Uuid>(row, 2)).transpose()? else { return Ok(None) };
+    Ok(Some((user.into(), end(tx, &rows, reason, now).await?)))
 }
 
-/// Ends the live sessions of an identity beyond its newest `keep`; what to tell the feed of them.
+/// Ends the live sessions of an identity beyond its newest `keep`.
 pub(crate) async fn end_oldest(
     tx: &DatabaseTransaction,
     tenant: TenantId,
     identity: Uuid,
     keep: u32,
     now: Timestamp,
-) -> Result<Vec<NewRevocation>, StorageError> {
+) -> Result<Ended, StorageError> {
     let backend = tx.get_database_backend();
     let lock = if backend == DbBackend::Sqlite { "" } else { "FOR UPDATE" };
     // By id, as everybody locks them. Ids begin with the time, so the oldest come first.
@@ -182,14 +199,13 @@ pub(crate) async fn end_oldest(
     end(tx, rows.get(..beyond).unwrap_or_default(), EndReason::Crowded, now).await
 }
 
-/// Ends sessions of which id and the end of their access tokens were read under lock; what to tell the feed: nothing of
-/// those whose tokens have ended by themselves.
+/// Ends sessions of which id and the end of their access tokens were read under lock.
 async fn end(
     tx: &DatabaseTransaction,
     rows: &[QueryResult],
     reason: EndReason,
     now: Timestamp,
-) -> Result<Vec<NewRevocation>, StorageError> {
+) -> Result<Ended, StorageError> {
     let backend = tx.get_database_backend();
     for rows in rows.chunks(LARGEST) {
         let ids: Vec<_> = rows.iter().map(|row| Ok(id(get(row, 0)?))).collect::<Result<_, StorageError>>()?;
@@ -197,21 +213,23 @@ async fn end(
         let values = [vec![time(now), reason.as_str().into()], ids].concat();
         tx.execute_raw(statement(backend, &end, values)).await?;
     }
-    told_of(rows, now)
+    ended(rows, now)
 }
 
-/// What to tell the feed of sessions that are over before their access tokens are.
-fn told_of(rows: &[QueryResult], now: Timestamp) -> Result<Vec<NewRevocation>, StorageError> {
-    let mut news = Vec::with_capacity(rows.len());
+/// Sessions, by their ids and the end of their access tokens.
+fn ended(rows: &[QueryResult], now: Timestamp) -> Result<Ended, StorageError> {
+    let mut ended = Ended::default();
     for row in rows {
+        let session = SessionId::from(get::<Uuid>(row, 0)?);
         let until = Timestamp::from_millis(get(row, 1)?);
+        ended.sessions.push(session);
         if until > now {
-            news.push(NewRevocation {
-                subject: RevokedSubject::Session(get::<Uuid>(row, 0)?.into()),
+            ended.news.push(NewRevocation {
+                subject: RevokedSubject::Session(session),
                 effect: RevocationEffect::Ended,
                 expires: Some(until),
             });
         }
     }
-    Ok(news)
+    Ok(ended)
 }

@@ -107,7 +107,7 @@ impl<'a> TxUsers<'a> {
         Ok(true)
     }
 
-    /// Ends a live session, and tells the feed.
+    /// Ends a live session, and tells the feed and the tenant's services.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such session, or it is over.
@@ -115,10 +115,13 @@ impl<'a> TxUsers<'a> {
         let Tx { core, tx, .. } = self.tx;
         let now = core.clock.now();
         let ended = sessions::end_one(tx, self.tenant, session, EndReason::Revoked, now).await?;
-        self.tx.tenant(self.tenant).revocations().record(&ended.ok_or(StorageError::NotFound)?).await
+        let (user, ended) = ended.ok_or(StorageError::NotFound)?;
+        let scope = self.tx.tenant(self.tenant);
+        scope.events().tell_all(&ended.events(user, EndReason::Revoked)).await?;
+        scope.revocations().record(&ended.news).await
     }
 
-    /// Blocks or unblocks a user, and tells the feed. Blocking ends every session for good: unblocking does not revive
+    /// Blocks or unblocks a user, and tells the feed and, of sessions, the tenant's services. Blocking ends every session for good: unblocking does not revive
     /// them. Of somebody who was erased the tombstones change: whether the same person may log in anew. The id of somebody
     /// who is gone into another user means that user, and the feed is told of all their ids: tokens may name either.
     ///
@@ -149,7 +152,9 @@ impl<'a> TxUsers<'a> {
         let mut news: Vec<_> = ids.map(told).collect();
         if status == UserStatus::Blocked {
             let now = core.clock.now();
-            news.extend(sessions::end_all_of_user(tx, self.tenant, id, EndReason::Blocked, now).await?);
+            let ended = sessions::end_all_of_user(tx, self.tenant, id, EndReason::Blocked, now).await?;
+            self.tx.tenant(self.tenant).events().tell_all(&ended.events(id, EndReason::Blocked)).await?;
+            news.extend(ended.news);
         }
         self.tx.tenant(self.tenant).revocations().record(&news).await?;
         self.tx.record(ChangeKind::User, self.tenant, Some(id.uuid())).await

@@ -4,10 +4,10 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
 use wxgate_crypto::Digest;
-use wxgate_domain::{AdminScopes, JobState, NodeId, Tenant, TenantId, TenantStatus};
+use wxgate_domain::{AdminScopes, Event, EventKinds, JobState, NodeId, Tenant, TenantId, TenantStatus, WebhookStatus};
 use wxgate_storage::{
-    Arrival, Engine, ErasureJournal, NewAdminKey, NewForwardAuthPolicy, Outcome, PushChange, Storage, StorageConfig,
-    StorageError,
+    Arrival, Engine, ErasureJournal, NewAdminKey, NewForwardAuthPolicy, NewWebhook, Outcome, PushChange, Storage,
+    StorageConfig, StorageError,
 };
 
 use crate::support::{TestDatabase, app_in_group, audience, new_tenant, service_client, tenant, union_group};
@@ -60,6 +60,11 @@ async fn furnish(storage: &Storage, raw: &DatabaseConnection, tenant: &Tenant, n
     let scopes: AdminScopes = "read".parse().unwrap();
     let key = NewAdminKey { tenant: Some(tenant.id), name: "admins".to_owned(), scopes, expires_at: None };
     tx.admin_keys().add(key).await.unwrap();
+    let url = "https://hooks.example/".parse().unwrap();
+    let (events, status) = (EventKinds::EVERY, WebhookStatus::Enabled);
+    tx.tenant(tenant.id).webhooks().add(NewWebhook { name: "all".to_owned(), url, events, status }).await.unwrap();
+    let created = Event::PhoneBound { user: tenant.id.uuid().into() };
+    tx.tenant(tenant.id).events().tell(&created).await.unwrap();
     tx.tenants().set_status(tenant.id, TenantStatus::Suspended).await.unwrap();
     tx.jobs().add(Some(tenant.id), wxgate_domain::Task::Reseal {}).await.unwrap();
     let scope = tx.tenant(tenant.id);
@@ -202,7 +207,7 @@ pub(crate) async fn nothing_is_left_of_a_tenant(database: TestDatabase) {
     furnish(&storage, &raw, &acme, 1).await;
     furnish(&storage, &raw, &umbrella, 2).await;
     let tables = tables_of_tenants(&database, &raw).await;
-    assert!(tables.len() >= 20, "{tables:?}");
+    assert!(tables.len() >= 24, "{tables:?}");
     let mut before = Vec::new();
     for table in &tables {
         assert!(rows_of(&raw, table, acme.id).await > 0, "{table} has no row to be deleted: add one to this story");

@@ -74,7 +74,7 @@ impl House {
     pub(crate) async fn erase(&self, storage: &Storage, user: UserId) -> Result<Erased, StorageError> {
         loop {
             let tx = storage.begin().await.unwrap();
-            match tx.tenant(self.shop.tenant.id).users().erase(user).await {
+            match tx.tenant(self.shop.tenant.id).users().erase(user, wxgate_domain::EraseCause::Operator).await {
                 Err(StorageError::Busy) => {}
                 Err(error) => return Err(error),
                 Ok(erased) => match tx.commit().await {

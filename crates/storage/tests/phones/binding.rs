@@ -1,6 +1,6 @@
 //! Whose a number is.
 
-use wxgate_domain::{Phone, UserId};
+use wxgate_domain::{EraseCause, Phone, UserId};
 use wxgate_storage::{Binding, NewPhone, RefreshRequest, StorageError};
 
 use crate::logins::count;
@@ -131,7 +131,7 @@ pub(crate) async fn an_erased_user_takes_the_number_along(database: TestDatabase
     crate::codes::exchange(&storage, &shop, "oAda", "code", &mobile).await;
     crate::codes::exchange(&storage, &shop, "oEve", "another", &number("13900139000")).await;
     let tx = storage.begin().await.unwrap();
-    tx.tenant(shop.tenant.id).users().erase(ada).await.unwrap();
+    tx.tenant(shop.tenant.id).users().erase(ada, EraseCause::Operator).await.unwrap();
     tx.commit().await.unwrap();
 
     assert_eq!(storage.tenant(shop.tenant.id).phones().owner(&mobile.e164()).await, Ok(None));

@@ -1,7 +1,7 @@
 //! Erasing: what goes, what stays, and who may come back.
 
 use sea_orm::ConnectionTrait;
-use wxgate_domain::{RevocationEffect, RevokedSubject, UserId, UserStatus};
+use wxgate_domain::{EraseCause, RevocationEffect, RevokedSubject, UserId, UserStatus};
 use wxgate_storage::{Erased, ErasureJournal, OpenSessionError, Storage, StorageConfig, StorageError};
 
 use crate::logins::{Place, count, orphans, raw};
@@ -20,7 +20,7 @@ async fn two_apps(storage: &Storage, slug: &str) -> [Place; 2] {
 async fn erase(storage: &Storage, place: &Place, user: UserId) -> Result<Erased, StorageError> {
     loop {
         let tx = storage.begin().await.unwrap();
-        match tx.tenant(place.tenant.id).users().erase(user).await {
+        match tx.tenant(place.tenant.id).users().erase(user, EraseCause::Operator).await {
             Err(StorageError::Busy) => {}
             Err(error) => return Err(error),
             Ok(erased) => match tx.commit().await {

@@ -1,6 +1,6 @@
 //! Users of another system: who they become, and what the same rows do again.
 
-use wxgate_domain::{UserId, UserStatus};
+use wxgate_domain::{EraseCause, UserId, UserStatus};
 use wxgate_storage::{Imported, NewUser, NotImported, Storage, StorageError};
 
 use crate::logins::{Place, count, orphans};
@@ -109,7 +109,7 @@ pub(crate) async fn a_conflict_is_told_and_stops_nothing(database: TestDatabase)
     assert_eq!(import(&storage, &shop, &rows).await, [Ok(Created); 3]);
     let gone = club.login(&storage, "oGone", None).await.user.id;
     let tx = storage.begin().await.unwrap();
-    tx.tenant(shop.tenant.id).users().erase(gone).await.unwrap();
+    tx.tenant(shop.tenant.id).users().erase(gone, EraseCause::Operator).await.unwrap();
     tx.commit().await.unwrap();
     let conflicts = [
         (row(&shop, "oAda", Some("uOther"), None), NotImported::OtherUnionid),

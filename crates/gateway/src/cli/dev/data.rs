@@ -98,7 +98,10 @@ fn configuration(public: SocketAddr) -> String {
          url = \"sqlite:wxgate.db\"\n\n\
          [master_key]\n\
          value_file = \"master-key\"\n\
-         folder = \"master-keys\"\n"
+         folder = \"master-keys\"\n\n\
+         # Receivers of webhooks on this machine are welcome in a trial.\n\
+         [webhooks]\n\
+         allow_networks = [\"127.0.0.0/8\", \"::1\"]\n"
     )
 }
 

@@ -129,6 +129,10 @@ pub(super) enum Told {
     UserInfo,
     /// Why `encryptedData` did not open: `{code, action}`.
     UserDataError,
+    /// Why the code of the phone button gave no number: `{code, action}`.
+    PhoneError,
+    /// The user's number, masked.
+    PhoneMasked,
     /// Of a failure: what makes the clients of this convention act.
     Signal,
     /// Of a failure: a sentence for the user.

@@ -16,6 +16,7 @@ use crate::service::user_data::UserDataFields;
 pub(super) type Names = &'static [&'static str];
 
 const CODE: Names = &["code", "js_code", "jsCode", "loginCode", "wxCode", "xcxCode", "principal", "platCode"];
+const PHONE_CODE: Names = &["phoneCode", "phoneNumberCode"];
 const REFRESH_TOKEN: Names = &["refresh_token", "refreshToken"];
 const APPID: Names = &["appid", "appId", "app_id"];
 const ENCRYPTED_DATA: Names = &["encryptedData", "encrypted_data", "encryptData"];
@@ -91,7 +92,7 @@ impl Given {
         for (name, value) in self.address {
             if route.query.contains(&name.as_str()) {
                 put(&mut all, &name, value)?;
-            } else if [CODE, REFRESH_TOKEN, SECRETS].iter().any(|names| names.contains(&name.as_str())) {
+            } else if [CODE, PHONE_CODE, REFRESH_TOKEN, SECRETS].iter().any(|names| names.contains(&name.as_str())) {
                 return Err(Code::FieldForbidden.into());
             }
         }
@@ -130,6 +131,14 @@ impl Fields {
     /// `CODE_INVALID` if there is none.
     pub(super) fn code(&mut self, own: &str) -> Result<String, ApiError> {
         Ok(self.text(CODE, own, false)?.ok_or(Code::CodeInvalid)?)
+    }
+
+    /// The code of the phone button, if there is one.
+    ///
+    /// # Errors
+    /// `REQUEST_INVALID` if it has two values.
+    pub(super) fn phone_code(&mut self) -> Result<Option<String>, ApiError> {
+        self.text(PHONE_CODE, "phoneCode", false)
     }
 
     /// The refresh token, which this client calls `own`.

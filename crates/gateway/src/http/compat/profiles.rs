@@ -6,8 +6,8 @@ use wxgate_domain::ClientProfile;
 
 use super::convention::Told::{
     AccessToken, Action, Appid, AvatarUrl, Code, ExpiresAtMillis, ExpiresIn, Nickname, Null, Number, Object, OpenId,
-    RefreshExpiresIn, RefreshToken, Scope, Sentence, SessionId, Signal, Text, Texts, True, UnionId, UserDataError,
-    UserId, UserInfo,
+    PhoneError, PhoneMasked, RefreshExpiresIn, RefreshToken, Scope, Sentence, SessionId, Signal, Text, Texts, True,
+    UnionId, UserDataError, UserId, UserInfo,
 };
 use super::convention::Verb::{FillIn, Grant, LogIn, LogOut, Refresh, Show};
 use super::convention::{Convention, Failure, Place, Route, Told, When};
@@ -37,6 +37,8 @@ const CODE_MSG: &[(&str, Told)] =
 
 /// Why a ciphertext that came with a login did not open.
 const DATA_ERROR: (&str, Told) = ("userDataError", UserDataError);
+/// And why a code of the phone button gave no number.
+const PHONE_ERROR: (&str, Told) = ("phoneError", PhoneError);
 
 // wafer2-client-sdk: 401 or code -1 makes it log in again, once, silently.
 const WAFER2: Convention = Convention {
@@ -56,7 +58,7 @@ const WAFER2: Convention = Convention {
     always_ok: false,
 };
 const WAFER2_LOGIN: &[(&str, Told)] =
-    &[("code", Number(0)), ("data", Object(&[("skey", AccessToken), ("userinfo", UserInfo), DATA_ERROR]))];
+    &[("code", Number(0)), ("data", Object(&[("skey", AccessToken), ("userinfo", UserInfo), DATA_ERROR, PHONE_ERROR]))];
 
 // wafer-client-sdk: the magic name in an answer makes it believe that the session is at stake, so that it stands in
 // answers to logins and in failures alone.
@@ -76,8 +78,12 @@ const WAFER_SESSION: Convention = Convention {
     always_ok: true,
 };
 const WAFER_MAGIC: &str = "F2C224D4-2BCE-4C64-AF9F-A6D872000D1A";
-const WAFER_SESSION_LOGIN: &[(&str, Told)] =
-    &[(WAFER_MAGIC, Number(1)), ("session", Object(&[("id", SessionId), ("skey", AccessToken)])), DATA_ERROR];
+const WAFER_SESSION_LOGIN: &[(&str, Told)] = &[
+    (WAFER_MAGIC, Number(1)),
+    ("session", Object(&[("id", SessionId), ("skey", AccessToken)])),
+    DATA_ERROR,
+    PHONE_ERROR,
+];
 
 // litemall-wx: reads HTTP 200 alone; errno 501 shows the login page.
 const LITEMALL: Convention = Convention {
@@ -90,7 +96,10 @@ const LITEMALL: Convention = Convention {
             &[
                 ("errno", Number(0)),
                 ("errmsg", Text("成功")),
-                ("data", Object(&[("token", AccessToken), ("userInfo", Object(LITEMALL_USER)), DATA_ERROR])),
+                (
+                    "data",
+                    Object(&[("token", AccessToken), ("userInfo", Object(LITEMALL_USER)), DATA_ERROR, PHONE_ERROR]),
+                ),
             ],
         ),
         Route::get(
@@ -99,7 +108,7 @@ const LITEMALL: Convention = Convention {
             &[
                 ("errno", Number(0)),
                 ("errmsg", Text("成功")),
-                ("data", Object(&[("nickName", Nickname), ("avatar", AvatarUrl)])),
+                ("data", Object(&[("nickName", Nickname), ("avatar", AvatarUrl), ("mobile", PhoneMasked)])),
             ],
         ),
         Route::post("/wx/auth/profile", FillIn, LITEMALL_DONE),
@@ -147,6 +156,7 @@ const MALL4M_TOKENS: &[(&str, Told)] = &[
     ("nickName", Nickname),
     ("pic", AvatarUrl),
     DATA_ERROR,
+    PHONE_ERROR,
 ];
 const MALL4M_USER: &[(&str, Told)] = &[("userId", UserId), ("nickName", Nickname), ("pic", AvatarUrl)];
 
@@ -164,7 +174,10 @@ const YUDAO: Convention = Convention {
             Show,
             &[
                 ("code", Number(0)),
-                ("data", Object(&[("id", UserId), ("nickname", Nickname), ("avatar", AvatarUrl)])),
+                (
+                    "data",
+                    Object(&[("id", UserId), ("nickname", Nickname), ("avatar", AvatarUrl), ("mobile", PhoneMasked)]),
+                ),
                 ("msg", Text("")),
             ],
         ),
@@ -186,6 +199,7 @@ const YUDAO_TOKENS: &[(&str, Told)] = &[
             ("expiresTime", ExpiresAtMillis),
             ("openid", OpenId),
             DATA_ERROR,
+            PHONE_ERROR,
         ]),
     ),
     ("msg", Text("")),
@@ -214,6 +228,7 @@ const RUOYI_PLUS: Convention = Convention {
                         ("scope", Scope),
                         ("openid", OpenId),
                         DATA_ERROR,
+                        PHONE_ERROR,
                     ]),
                 ),
             ],
@@ -253,7 +268,7 @@ const UNIBEST: Convention = Convention {
             &[
                 ("code", Number(200)),
                 ("msg", Text("ok")),
-                ("data", Object(&[("token", AccessToken), ("expiresIn", ExpiresIn), DATA_ERROR])),
+                ("data", Object(&[("token", AccessToken), ("expiresIn", ExpiresIn), DATA_ERROR, PHONE_ERROR])),
             ],
         ),
         UNIBEST_INFO,
@@ -300,6 +315,7 @@ const UNIBEST_PAIR: &[(&str, Told)] = &[
             ("accessExpiresIn", ExpiresIn),
             ("refreshExpiresIn", RefreshExpiresIn),
             DATA_ERROR,
+            PHONE_ERROR,
         ]),
     ),
 ];
@@ -323,6 +339,7 @@ const SIMPLE_ADMIN: Convention = Convention {
                     ("nickname", Nickname),
                     ("avatar", AvatarUrl),
                     DATA_ERROR,
+                    PHONE_ERROR,
                 ]),
             ),
         ],
@@ -362,7 +379,7 @@ const WE_REQUEST_LOGIN: &[(&str, Told)] = &[
     ("errcode", Number(0)),
     ("msg", Text("ok")),
     ("session", AccessToken),
-    ("data", Object(&[("session", AccessToken), ("userInfo", UserInfo), DATA_ERROR])),
+    ("data", Object(&[("session", AccessToken), ("userInfo", UserInfo), DATA_ERROR, PHONE_ERROR])),
 ];
 
 // RFC 6749 at the top level, under casdoor's paths too. A client secret in a mini-program proves nothing and is not read.
@@ -391,6 +408,7 @@ const OAUTH_TOKENS: &[(&str, Told)] = &[
     ("openid", OpenId),
     ("unionid", UnionId),
     ("user_data_error", UserDataError),
+    ("phone_error", PhoneError),
 ];
 const OAUTH_USER: &[(&str, Told)] =
     &[("sub", UserId), ("name", Nickname), ("nickname", Nickname), ("picture", AvatarUrl)];

@@ -22,6 +22,7 @@ pub(super) struct Facts<'a> {
     pub(super) who: Who<'a>,
     pub(super) tokens: Option<&'a Issued>,
     pub(super) user_data: Option<&'a Result<Map<String, Value>, user_data::Failure>>,
+    pub(super) phone_error: Option<Value>,
 }
 
 /// Whom an answer is about.
@@ -32,6 +33,7 @@ pub(super) struct Who<'a> {
     unionid: Option<&'a UnionId>,
     /// `None` where the answer does not look at it.
     profile: Option<&'a Profile>,
+    phone: Option<String>,
 }
 
 impl<'a> From<&'a OpenedSession> for Who<'a> {
@@ -42,6 +44,7 @@ impl<'a> From<&'a OpenedSession> for Who<'a> {
             openid: &session.openid,
             unionid: session.unionid.as_ref(),
             profile: Some(&session.user.profile),
+            phone: session.phone.as_ref().map(|phone| phone.number.masked()),
         }
     }
 }
@@ -49,7 +52,7 @@ impl<'a> From<&'a OpenedSession> for Who<'a> {
 impl<'a> From<&'a RefreshedSession> for Who<'a> {
     fn from(session: &'a RefreshedSession) -> Self {
         let RefreshedSession { id, user, openid, unionid, .. } = session;
-        Self { session: *id, user: *user, openid, unionid: unionid.as_ref(), profile: None }
+        Self { session: *id, user: *user, openid, unionid: unionid.as_ref(), profile: None, phone: None }
     }
 }
 
@@ -60,7 +63,7 @@ impl Facts<'_> {
     }
 
     fn told(&self, told: &Told) -> Option<Value> {
-        let Who { session, user, openid, unionid, profile } = &self.who;
+        let Who { session, user, openid, unionid, profile, phone } = &self.who;
         let text = |text: Option<&str>| text.map(Value::from);
         match told {
             Told::AccessToken => text(self.tokens.map(|tokens| tokens.access_token.expose().as_str())),
@@ -86,6 +89,8 @@ impl Facts<'_> {
             Told::UserDataError => {
                 self.user_data.filter(|data| data.is_err()).map(|_| part_error(Code::SessionKeyStale))
             }
+            Told::PhoneError => self.phone_error.clone(),
+            Told::PhoneMasked => text(phone.as_deref()),
             Told::Object(template) => Some(self.tell(template)),
             other => plain(other),
         }

@@ -1,7 +1,7 @@
 //! Users: who is who, who may not log in, and who is to be forgotten.
 
 use wxgate_domain::{
-    E164, ExternalId, OpenId, Phone, SessionId, Tenant, UnionId, User, UserId, UserStatus, WechatAppid,
+    E164, EraseCause, ExternalId, OpenId, Phone, SessionId, Tenant, UnionId, User, UserId, UserStatus, WechatAppid,
 };
 use wxgate_storage::{Erased, KnownIdentity, LiveSession, StorageError};
 
@@ -115,7 +115,8 @@ impl Admin {
 
     async fn try_to_erase(&self, tenant: &Tenant, id: UserId) -> Result<Erased, AdminError> {
         let tx = self.storage.begin().await?;
-        let erased = tx.tenant(tenant.id).users().erase(id).await.map_err(|error| no_user(error, tenant, id))?;
+        let erased = tx.tenant(tenant.id).users().erase(id, EraseCause::Operator).await;
+        let erased = erased.map_err(|error| no_user(error, tenant, id))?;
         self.commit(tx, Event::of(tenant.id, "user.erase", id)).await?;
         Ok(erased)
     }

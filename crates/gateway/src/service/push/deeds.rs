@@ -1,6 +1,6 @@
 //! What a push asks for, in one transaction with the note that it was there.
 
-use wxgate_domain::{Event, OpenId, ProfileParts, PushSettings, TenantId, UserId, Withdrawn};
+use wxgate_domain::{EraseCause, Event, OpenId, ProfileParts, PushSettings, TenantId, UserId, Withdrawn};
 use wxgate_storage::{Arrival, Arrived, NewAuditEntry, Storage, StorageError, Tx};
 use wxgate_wechat_client::PushedEvent;
 
@@ -124,7 +124,7 @@ impl Deed<'_> {
         if !self.push.is_proved {
             return Ok(self.only_noted(action, user, openid));
         }
-        self.tx.tenant(self.settings.tenant).users().erase(user).await?;
+        self.tx.tenant(self.settings.tenant).users().erase(user, EraseCause::Withdrawal).await?;
         Ok(self.entry(action, Some(user), DONE))
     }
 

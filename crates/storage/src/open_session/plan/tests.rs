@@ -33,6 +33,8 @@ fn job((app, openid, unionid): Login, random: &Random) -> OpenJob {
         max_sessions: 20,
         link_to: None,
         digest_keys: std::sync::Arc::new([]),
+        listener: None,
+        appid: None,
     }
 }
 

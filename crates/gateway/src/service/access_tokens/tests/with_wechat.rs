@@ -34,13 +34,11 @@ impl World {
         };
         let directory = Directory::new(house.storage.clone(), PUBLIC_URL, &[]);
         let app = directory.active_app(&house.app).await.unwrap();
-        let tokens = AccessTokens::new(
-            (house.clock.clone(), house.random.clone()),
-            (house.storage.clone(), directory),
-            Client::new(wechat).unwrap(),
-            Metrics::new(),
-            TaskTracker::new(),
-        );
+        let (time, tasks) = ((house.clock.clone(), house.random.clone()), TaskTracker::new());
+        let wechat = Client::new(wechat).unwrap();
+        let platforms = Platforms::new(time.clone(), house.storage.clone(), wechat.clone(), tasks.clone());
+        let rows = (house.storage.clone(), directory);
+        let tokens = AccessTokens::new(time, rows, (wechat, platforms), Metrics::new(), tasks);
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { house, simulator, http, tokens, app }
     }

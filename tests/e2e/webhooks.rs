@@ -1,0 +1,181 @@
+//! Webhooks: a tenant's services are told of what happens, signed, in order, and again until they take it.
+
+mod forbidden;
+mod operators;
+
+use serde_json::{Value, json};
+
+use crate::harness::database::{Engine, TestDatabase};
+use crate::harness::gateway::Launch;
+use crate::harness::{APP, Gateway, PATIENCE, Receiver, within};
+
+/// A gateway that does not make a test wait for the second attempt.
+fn quick(launch: Launch) -> Launch {
+    launch.env("WXGATE__WEBHOOKS__FIRST_RETRY_MS", "20").env("WXGATE__WEBHOOKS__ALLOW_NETWORKS", "127.0.0.0/8")
+}
+
+/// A webhook of the demo tenant, as it was made.
+struct Made {
+    id: String,
+    secret: String,
+}
+
+async fn add(gateway: &Gateway, name: &str, url: &str, events: &[&str]) -> Made {
+    let mut add = gateway.command(["webhook", "add", "--tenant", "demo", name, url, "--json"]);
+    for event in events {
+        add = add.argument("--event").argument(event);
+    }
+    let made = add.run().await.json();
+    // The process that serves hears of it a moment later.
+    tokio::time::timeout(PATIENCE, heard(gateway)).await.unwrap();
+    let text = |key: &str| made[key].as_str().unwrap().to_owned();
+    Made { id: text("id"), secret: text("secret") }
+}
+
+/// Waits until a change that was made by now has reached the process that serves.
+async fn heard(gateway: &Gateway) {
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    gateway.add_app("demo", &format!("wxheard{count:0>11}"), None).await;
+}
+
+/// Logs somebody in; the whole reply.
+async fn log_in(gateway: &Gateway, openid: &str) -> Value {
+    let issued = gateway.simulator().code_of(APP, openid).await;
+    gateway.client().login_with(APP, &issued.code).await.ok()
+}
+
+async fn log_out(gateway: &Gateway, login: &Value) {
+    let request = gateway.client().request(reqwest::Method::POST, "/v1/logout").json(&json!({ "scope": "this" }));
+    let request = request.bearer_auth(login["access_token"].as_str().unwrap());
+    assert_eq!(gateway.client().send(request).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_login_a_logout_and_an_erasure_are_told_once_signed_and_in_order() {
+    let gateway = quick(Gateway::dev()).await;
+    let receiver = Receiver::start().await;
+    let made = add(&gateway, "orders", &receiver.url(), &[]).await;
+    let ada = log_in(&gateway, "oAda").await;
+    log_out(&gateway, &ada).await;
+    let again = log_in(&gateway, "oAda").await;
+    let id = ada["user"]["id"].as_str().unwrap();
+    gateway.operator().delete(&format!("/users/{id}?tenant=demo")).await.ok();
+
+    let taken = receiver.taken(4).await;
+    for told in &taken {
+        told.is_signed_with(&[&made.secret]);
+        assert_eq!(told.headers["content-type"], "application/json");
+    }
+    let events: Vec<_> =
+        taken.iter().map(|told| (told.event()["type"].clone(), told.event()["data"].clone())).collect();
+    let ended = |login: &Value, reason: &str| {
+        let data = json!({ "session_id": login["session_id"], "user_id": id, "reason": reason });
+        (json!("session.ended"), data)
+    };
+    assert_eq!(
+        events,
+        [
+            (json!("user.created"), json!({ "user_id": id, "appid": APP })),
+            ended(&ada, "logout"),
+            ended(&again, "erased"),
+            (json!("user.erased"), json!({ "user_id": id, "cause": "operator" })),
+        ]
+    );
+    assert_eq!(receiver.told().len(), 4, "each is told once");
+    assert_eq!(gateway.metric("wxgate_webhook_deliveries_total").await, 4);
+}
+
+#[tokio::test]
+async fn a_receiver_that_fails_is_told_again_until_it_takes_it_under_the_same_id() {
+    let gateway = quick(Gateway::dev()).await;
+    let receiver = Receiver::start().await;
+    let made = add(&gateway, "orders", &receiver.url(), &["user.created"]).await;
+    receiver.answer_first(&["500 Oops", "503 Busy", "404 Not Found", "429 Slow"]);
+    log_in(&gateway, "oAda").await;
+    let taken = receiver.taken(1).await;
+    let told = receiver.told();
+    assert_eq!(told.iter().map(|told| told.status).collect::<Vec<_>>(), [500, 503, 404, 429, 204]);
+    for attempt in &told {
+        assert_eq!((&attempt.headers["webhook-id"], &attempt.body), (&taken[0].headers["webhook-id"], &taken[0].body));
+        attempt.is_signed_with(&[&made.secret]);
+    }
+    let receipts = gateway.operator().get(&format!("/webhooks/{}/deliveries", made.id)).await.ok();
+    let receipt = within(PATIENCE, "it is written down", async || {
+        let receipts = gateway.operator().get(&format!("/webhooks/{}/deliveries", made.id)).await.ok();
+        Some(receipts["items"][0].clone()).filter(|receipt| receipt["state"] == "delivered")
+    });
+    let receipt = receipt.await;
+    assert_eq!((receipt["attempts"].clone(), receipt["last_status"].clone()), (json!(5), json!(204)));
+    assert_eq!(receipts["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_was_down_gets_everything_in_its_order() {
+    let gateway = quick(Gateway::dev()).await;
+    let receiver = Receiver::start().await;
+    add(&gateway, "orders", &receiver.url(), &["user.created"]).await;
+    receiver.answer("503 Down");
+    let mut users = Vec::new();
+    for person in 0..12 {
+        users.push(log_in(&gateway, &format!("oPerson{person}")).await["user"]["id"].clone());
+    }
+    receiver.tried(3).await;
+    receiver.answer("200 OK");
+    let taken = receiver.taken(12).await;
+    let mut told: Vec<_> = taken.iter().map(|told| told.event()["data"]["user_id"].clone()).collect();
+    // The one by which it was seen that the receiver is back may have come first.
+    let place = users.iter().position(|user| *user == told[0]).unwrap();
+    let first = told.remove(0);
+    told.insert(place, first);
+    assert_eq!(told, users);
+}
+
+#[tokio::test]
+async fn what_a_user_was_about_is_forgotten_with_them_before_it_was_told() {
+    let gateway = quick(Gateway::dev()).await;
+    let receiver = Receiver::start().await;
+    let made = add(&gateway, "orders", &receiver.url(), &[]).await;
+    receiver.answer("503 Down");
+    let ada = log_in(&gateway, "oAda").await;
+    receiver.tried(1).await;
+    let id = ada["user"]["id"].as_str().unwrap();
+    gateway.operator().delete(&format!("/users/{id}?tenant=demo")).await.ok();
+    let before = receiver.told().len();
+    receiver.answer("200 OK");
+    let taken = receiver.taken(2).await;
+    let kinds: Vec<_> = taken.iter().map(|told| told.event()["type"].clone()).collect();
+    assert_eq!(kinds, ["session.ended", "user.erased"], "after {before} attempts");
+    let receipts = gateway.operator().get(&format!("/webhooks/{}/deliveries?state=erased", made.id)).await.ok();
+    let erased = &receipts["items"][0];
+    assert_eq!((&erased["kind"], receipts["items"].as_array().unwrap().len()), (&json!("user.created"), 1));
+    let replay = json!({ "event": erased["event"] });
+    gateway.operator().post(&format!("/webhooks/{}/replay", made.id), &replay).await.refused(404, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn what_was_committed_before_a_kill_is_told_after_it() {
+    let Some(database) = TestDatabase::create(Engine::Sqlite).await else { return };
+    let mut gateway = quick(Gateway::serve(database)).await;
+    let receiver = Receiver::start().await;
+    add(&gateway, "orders", &receiver.url(), &["user.created"]).await;
+    receiver.answer("503 Down");
+    let mut users = Vec::new();
+    for person in 0..5 {
+        users.push(log_in(&gateway, &format!("oPerson{person}")).await["user"]["id"].clone());
+    }
+    gateway.kill9();
+    receiver.answer("200 OK");
+    gateway.restart().await;
+    let mut told: Vec<_> = Vec::new();
+    within(PATIENCE, "everybody who was answered is told of", async || {
+        told = receiver
+            .told()
+            .iter()
+            .filter(|told| told.status == 200)
+            .map(|told| told.event()["data"]["user_id"].clone())
+            .collect();
+        users.iter().all(|user| told.contains(user)).then_some(())
+    })
+    .await;
+}
