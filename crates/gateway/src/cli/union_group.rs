@@ -67,7 +67,11 @@ impl UnionGroupCommand {
             Action::Rename(rename) => self.admin.tell_group(&door.call(rename).await?, "renamed"),
             Action::Report(report) => {
                 let report = door.call(report).await?;
-                if self.admin.json { print::json(&report) } else { self.admin.tell_report(&report) }
+                if self.admin.json {
+                    print::json(&report);
+                } else {
+                    self.admin.tell_report(&report);
+                }
             }
             Action::Join(join) => {
                 let app = join.app.clone();
