@@ -70,7 +70,7 @@ impl UnionGroupCommand {
                 if self.admin.json {
                     print::json(&report);
                 } else {
-                    self.admin.tell_report(&report);
+                    AdminArgs::tell_report(&report);
                 }
             }
             Action::Join(join) => {
@@ -92,7 +92,7 @@ impl UnionGroupCommand {
 }
 
 impl AdminArgs {
-    fn tell_report(&self, report: &UnionReportReply) {
+    fn tell_report(report: &UnionReportReply) {
         for (count, what) in [
             (report.identities, "accounts"),
             (report.with_unionid, "of them with a unionid"),
