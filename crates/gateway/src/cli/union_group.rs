@@ -70,7 +70,7 @@ impl UnionGroupCommand {
                 if self.admin.json {
                     print::json(&report);
                 } else {
-                    AdminArgs::tell_report(&report);
+                    tell_report(&report);
                 }
             }
             Action::Join(join) => {
@@ -92,22 +92,22 @@ impl UnionGroupCommand {
 }
 
 impl AdminArgs {
-    fn tell_report(report: &UnionReportReply) {
-        for (count, what) in [
-            (report.identities, "accounts"),
-            (report.with_unionid, "of them with a unionid"),
-            (report.joining, "would be found by it"),
-            (report.joined, "are found by it already"),
-            (report.candidates, "have the unionid of another user, and would be merge candidates"),
-        ] {
-            print::line(format!("{count:>10} {what}"));
-        }
-        for pair in &report.samples {
-            print::line(format!("           such as {} and {}", pair.user, pair.other));
-        }
-    }
-
     fn tell_group(&self, group: &UnionGroupReply, what: &str) {
         self.tell(group, || format!("union group {} of tenant {} {what}", group.name, group.tenant));
+    }
+}
+
+fn tell_report(report: &UnionReportReply) {
+    for (count, what) in [
+        (report.identities, "accounts"),
+        (report.with_unionid, "of them with a unionid"),
+        (report.joining, "would be found by it"),
+        (report.joined, "are found by it already"),
+        (report.candidates, "have the unionid of another user, and would be merge candidates"),
+    ] {
+        print::line(format!("{count:>10} {what}"));
+    }
+    for pair in &report.samples {
+        print::line(format!("           such as {} and {}", pair.user, pair.other));
     }
 }
