@@ -188,14 +188,14 @@ async fn data_keys_are_rotated_under_logins() {
         let body = json!({ "tenant": "demo", "purpose": purpose });
         let rotated = operator(&gateway, Method::POST, "/data-keys/rotate", Some(&body)).await.ok();
         assert_eq!((&rotated["key"]["state"], &rotated["key"]["purpose"]), (&"active".into(), &purpose.into()));
-        assert_eq!(rotated.get("job").is_some(), purpose == "seal", "{rotated}");
+        assert_eq!(rotated.get("job").is_some(), ["seal", "digest"].contains(&purpose), "{rotated}");
         people.some_more().await;
     }
     // All that the old key sealed is sealed anew; the key itself waits for nodes that have not heard of it.
     within(PATIENCE, "the resealing rests", async || {
         let jobs = operator(&gateway, Method::GET, "/jobs?tenant=demo", None).await.ok();
-        let job = &jobs["items"][0];
-        assert_eq!((&job["kind"], job.get("error")), (&"reseal".into(), None), "{jobs}");
+        let job = jobs["items"].as_array().unwrap().iter().find(|job| job["kind"] == "reseal").unwrap();
+        assert_eq!(job.get("error"), None, "{jobs}");
         (job["rests_until"].is_number() && job["done"].as_u64().unwrap() > 0).then_some(())
     })
     .await;

@@ -62,7 +62,7 @@ async fn a_service_client_s_secret_is_shown_once_and_stored_nowhere() {
     assert!(first.starts_with("wxs_") && first.len() == 47, "{} characters", first.len());
     let policy = json!({
         "version": 1, "audiences": ["orders"], "scopes": ["a", "b"], "exchange_to": ["wx1"], "introspect": true,
-        "feed": false, "addresses": ["10.0.0.0/8"],
+        "feed": false, "access_tokens": [], "addresses": ["10.0.0.0/8"],
     });
     assert_eq!((&added["tenant"], &added["policy"]), (&json!("acme"), &policy));
     let text = house.run(["service-client", "add", "--tenant", "acme", "Second"]).run().await.ok();

@@ -78,7 +78,7 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
         ),
         known("changeApp", json!({"app": of.appid, "name": "Shop", "policy": {"audiences": [of.audience]}}), 200),
         known("verifyApp", json!({"app": of.appid}), 200),
-        known("showAppCalls", json!({"app": of.appid, "quota_of": "/cgi-bin/token"}), 200),
+        known("showAppCalls", json!({"app": of.appid}), 200),
         known("setAppSecret", json!({"app": of.appid, "secret": "next", "ahead": true}), 200),
         known("setApiSecurity", json!({"app": of.appid}), 400),
         known("forgetPreviousApiSecurity", json!({"app": of.appid}), 204),

@@ -27,6 +27,7 @@ const CHANGING: &[Code] = &[
     Code::Taken,
     Code::Full,
     Code::InUse,
+    Code::NotMergeable,
     Code::NotYet,
     Code::SecretRefused,
     Code::UpstreamUnavailable,
