@@ -67,7 +67,11 @@ impl UnionGroupCommand {
             Action::Rename(rename) => self.admin.tell_group(&door.call(rename).await?, "renamed"),
             Action::Report(report) => {
                 let report = door.call(report).await?;
-                if self.admin.json { print::json(&report) } else { self.admin.tell_report(&report) }
+                if self.admin.json {
+                    print::json(&report);
+                } else {
+                    tell_report(&report);
+                }
             }
             Action::Join(join) => {
                 let app = join.app.clone();
@@ -88,22 +92,22 @@ impl UnionGroupCommand {
 }
 
 impl AdminArgs {
-    fn tell_report(&self, report: &UnionReportReply) {
-        for (count, what) in [
-            (report.identities, "accounts"),
-            (report.with_unionid, "of them with a unionid"),
-            (report.joining, "would be found by it"),
-            (report.joined, "are found by it already"),
-            (report.candidates, "have the unionid of another user, and would be merge candidates"),
-        ] {
-            print::line(format!("{count:>10} {what}"));
-        }
-        for pair in &report.samples {
-            print::line(format!("           such as {} and {}", pair.user, pair.other));
-        }
-    }
-
     fn tell_group(&self, group: &UnionGroupReply, what: &str) {
         self.tell(group, || format!("union group {} of tenant {} {what}", group.name, group.tenant));
+    }
+}
+
+fn tell_report(report: &UnionReportReply) {
+    for (count, what) in [
+        (report.identities, "accounts"),
+        (report.with_unionid, "of them with a unionid"),
+        (report.joining, "would be found by it"),
+        (report.joined, "are found by it already"),
+        (report.candidates, "have the unionid of another user, and would be merge candidates"),
+    ] {
+        print::line(format!("{count:>10} {what}"));
+    }
+    for pair in &report.samples {
+        print::line(format!("           such as {} and {}", pair.user, pair.other));
     }
 }

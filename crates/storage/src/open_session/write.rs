@@ -14,7 +14,7 @@ use super::{OpenJob, UserBlocked};
 use crate::error::StorageError;
 use crate::repo::merge_candidates::{self, Found};
 use crate::repo::phones::SealedPhone;
-use crate::repo::{ascii, events, sessions};
+use crate::repo::{ascii, sessions};
 use crate::sessions::News;
 use crate::sql::{bytes, chunks, get, id, number, time};
 use crate::storage::Core;
@@ -47,7 +47,7 @@ impl Openings {
         self.write_users(tx, &plan).await?;
         self.write_identities(tx, &plan).await?;
         self.write_sessions(tx, jobs, &plan).await.map_err(|missing| missing.unwrap_or_else(dangling))?;
-        tell_candidates(tx, &plan, core).await?;
+        tell_candidates(tx, &plan, core, news).await?;
         for ((tenant, identity), keep) in &plan.crowded {
             let ended = sessions::end_oldest(tx, *tenant, *identity, *keep, core.clock.now()).await?;
             if let Some(known) = plan.identities.values().find(|known| known.id == *identity) {
@@ -223,11 +223,15 @@ fn tell_of_users(jobs: &[&OpenJob], answers: &[Result<Opened, UserBlocked>], new
 }
 
 /// Notes who may be one person, and tells the services. Most batches find nobody.
-async fn tell_candidates(tx: &DatabaseTransaction, plan: &Plan, core: &Core) -> Result<(), StorageError> {
+async fn tell_candidates(
+    tx: &DatabaseTransaction,
+    plan: &Plan,
+    core: &Core,
+    news: &mut News,
+) -> Result<(), StorageError> {
     for found in merge_candidates::note(tx, &plan.candidates, &core.random).await? {
         let Found { tenant, user, other, cause, .. } = found;
-        let keys = core.keys(tenant).await?;
-        events::tell(tx, core, &keys, tenant, &[Event::MergeCandidate { user, other, cause }]).await?;
+        news.tell(tenant, || Event::MergeCandidate { user, other, cause });
     }
     Ok(())
 }
