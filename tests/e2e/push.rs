@@ -3,6 +3,7 @@
 mod channel;
 mod refused;
 mod settings;
+mod told;
 mod vectors;
 
 use serde_json::{Value, json};

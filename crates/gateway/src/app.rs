@@ -1,5 +1,7 @@
 //! The composition root: what the process is made of, how it starts and how it stops.
 
+mod shared;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use wxgate_domain::{Clock, NodeId};
 use wxgate_storage::{Node, Storage, StorageError};
 use wxgate_wechat_client::{CallObserver, Client, ClientConfig};
 
+use self::shared::Shared;
 use crate::background::{Checkpoints, Readiness, forget_full_buckets, keep_node, keep_signing_keys, work};
 use crate::config::{Config, Wechat};
 use crate::http::boundary::Listener;
@@ -27,28 +30,20 @@ use crate::service::account::Accounts;
 use crate::service::admin::{Caller, Desk};
 use crate::service::broker::Broker;
 use crate::service::clients::Clients;
-use crate::service::codes::Codes;
 use crate::service::directory::Directory;
 use crate::service::forward_auth::ForwardAuth;
 use crate::service::jobs::Jobs;
 use crate::service::limits::Limits;
 use crate::service::login::Logins;
-use crate::service::merge_tokens::MergeTokens;
 use crate::service::meters::Meters;
 use crate::service::oauth::OAuth;
-use crate::service::phone::{PhoneParts, Phones};
 use crate::service::platforms::Platforms;
 use crate::service::push::Pushes;
 use crate::service::refresh::Refreshes;
-use crate::service::revocations::{Revocations, Waiting};
+use crate::service::revocations::Revocations;
 use crate::service::revoked::Revoked;
-use crate::service::tokens::Tokens;
-use crate::service::user_data::UserData;
 use crate::service::verified::Verified;
 use crate::service::webhooks::{Reach, Webhooks};
-
-/// Login codes that are remembered at once.
-const CODES: usize = 131_072;
 
 /// How long exchanges under way may take when the process stops.
 const FINISH: Duration = Duration::from_secs(10);
@@ -137,106 +132,46 @@ pub(crate) enum StartError {
 impl App {
     /// Puts the parts together over a started storage, reads what was revoked, and serves.
     pub(crate) async fn start(config: &Config, parts: Parts, sockets: Sockets) -> Result<Self, StartError> {
-        let Parts { clock, random, metrics, storage } = parts;
+        let Parts { clock, random, metrics, storage } = parts.clone();
         let node = node(&sockets, &clock, &random, &config.database.master_keys)?;
         storage.nodes().seen(&node).await?;
         // A key may have been activated before this node was seen.
         storage.check().await?;
-        let limits = Arc::new(Limits::new(config.limits, random.clone()));
-        let directory = Directory::new(storage.clone(), &config.public_url, &config.jwks_tenants);
         let (revoked, revoked_follower) = Revoked::load(storage.clone(), clock.clone()).await?;
-        let verified = Verified::new(directory.clone(), clock.clone(), revoked.clone());
-        let (forward_auth, policies) = ForwardAuth::load(storage.clone(), verified.clone()).await?;
         let readiness = Readiness::new();
         let tasks = TaskTracker::new();
         let meters = Meters::new(clock.now());
         let wechat = wechat(&config.wechat, meters.observer(metrics.clone()))?;
-        let parts = (clock.clone(), random.clone());
-        let desk = desk(config, parts, storage.clone(), wechat.clone(), meters, tasks.clone());
-        let platforms = desk.platforms.clone();
-        let tokens = Tokens { storage: storage.clone(), random: random.clone() };
-        let refreshes = Refreshes {
-            clock: clock.clone(),
-            storage: storage.clone(),
-            directory: directory.clone(),
-            tokens: tokens.clone(),
-            metrics: metrics.clone(),
-        };
-        let rows = (storage.clone(), directory.clone());
         let time = (clock.clone(), random.clone());
-        let asked = (wechat.clone(), platforms.clone());
-        let access_tokens = AccessTokens::new(time, rows, asked, metrics.clone(), tasks.clone());
-        let user_data = UserData { clock: clock.clone(), storage: storage.clone(), metrics: metrics.clone() };
-        let phones = PhoneParts {
-            wechat: wechat.clone(),
-            access_tokens: access_tokens.clone(),
-            user_data: user_data.clone(),
-            tasks: tasks.clone(),
-        };
-        let logins = Logins {
-            clock: clock.clone(),
-            storage: storage.clone(),
-            wechat,
-            platforms: platforms.clone(),
-            codes: Codes::new(CODES, &random),
-            limits: limits.clone(),
-            tokens: tokens.clone(),
-            user_data,
-            phones: Phones::new(phones, clock.clone(), storage.clone(), &random),
-            metrics: metrics.clone(),
-            tasks: tasks.clone(),
-        };
-        let accounts = Accounts {
-            storage: storage.clone(),
-            directory: directory.clone(),
-            logins: logins.clone(),
-            merge_tokens: MergeTokens { storage: storage.clone() },
-            access_tokens: access_tokens.clone(),
-        };
-        let broker = Broker::new(access_tokens.clone(), limits.clone());
-        let revocations = Revocations {
-            clock: clock.clone(),
-            random: random.clone(),
-            storage: storage.clone(),
-            directory: directory.clone(),
-            revoked,
-            stopping: readiness.stopping(),
-            waiting: Waiting::default(),
-        };
-        let clients = Clients::new(directory.clone(), limits.clone(), metrics.clone(), (clock.clone(), &random));
-        let oauth = OAuth {
-            clock: clock.clone(),
-            random: random.clone(),
-            storage: storage.clone(),
-            refreshes: refreshes.clone(),
-            verified: verified.clone(),
-        };
-        let pushes = Pushes::new(clock.clone(), storage.clone(), metrics.clone(), tasks.clone());
+        let desk = desk(config, time, storage.clone(), wechat.clone(), meters, tasks.clone());
+        let shared = Shared::new(config, parts, wechat, desk.platforms.clone(), tasks.clone());
+        let verified = Verified::new(shared.directory.clone(), clock, revoked.clone());
+        let (forward_auth, policies) = ForwardAuth::load(storage.clone(), verified.clone()).await?;
         tokio::spawn(revoked_follower.follow());
         tokio::spawn(policies.follow());
 
-        let trusted_proxies = config.http.trusted_proxies.clone();
+        let (logins, refreshes) = (shared.logins(), shared.refreshes());
         let gateway = Gateway {
-            clock,
-            random,
-            metrics,
-            limits,
-            directory,
+            accounts: shared.accounts(&logins),
+            broker: Broker::new(shared.access_tokens.clone(), shared.limits.clone()),
+            clients: shared.clients(),
+            oauth: shared.oauth(&refreshes, &verified),
+            pushes: shared.pushes(),
+            revocations: shared.revocations(revoked, &readiness),
             logins,
             refreshes,
-            accounts,
-            access_tokens,
-            platforms,
-            broker,
             verified,
             forward_auth,
-            revocations,
-            clients,
-            oauth,
-            pushes,
             desk,
             readiness: readiness.clone(),
-            trusted_proxies,
+            trusted_proxies: config.http.trusted_proxies.clone(),
+            clock: shared.clock,
+            random: shared.random,
+            metrics: shared.metrics,
+            limits: shared.limits,
+            directory: shared.directory,
+            access_tokens: shared.access_tokens,
+            platforms: shared.platforms,
         };
         gateway.run_beside(&storage);
         let checkpoints = Checkpoints::new(storage.clone(), config.checkpoint_file.clone());

@@ -20,8 +20,7 @@ pub(super) fn answer(line: &str) -> Option<String> {
     match route {
         "/cgi-bin/stable_token" => Some(format!(r#"{{"access_token":"{STABLE}","expires_in":7200}}"#)),
         "/cgi-bin/token" => Some(format!(r#"{{"access_token":"{LEGACY}","expires_in":7200}}"#)),
-        "/cgi-bin/getcallbackip" => Some(refused(40_001)),
-        "/wxa/checksession" => Some(refused(40_001)),
+        "/cgi-bin/getcallbackip" | "/wxa/checksession" => Some(refused(40_001)),
         "/wxa/resetusersessionkey" => Some(refused(99_999)),
         _ => None,
     }

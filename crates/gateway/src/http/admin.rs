@@ -133,6 +133,7 @@ fn answer(method: Method, body: &Value) -> HttpResponse {
 }
 
 impl From<AdminError> for ApiError {
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn from(error: AdminError) -> Self {
         let code = match &error {
             AdminError::NoTenant(_)

@@ -266,7 +266,10 @@ pub(crate) async fn an_app_changes_sides(database: TestDatabase) {
     assert_eq!((under.id, under.credential.secret()), (before.id, None));
 
     let tx = storage.begin().await.unwrap();
-    assert_eq!(tx.tenant(acme.id).platforms().remove(&platform.appid).await.unwrap(), [before.appid.clone()]);
+    assert_eq!(
+        tx.tenant(acme.id).platforms().remove(&platform.appid).await.unwrap(),
+        std::slice::from_ref(&before.appid)
+    );
     tx.tenant(acme.id).apps().rotate_secret(&before.appid, &"own".parse().unwrap(), true).await.unwrap();
     tx.commit().await.unwrap();
     let rows = rows(&storage, acme.id);

@@ -9,6 +9,26 @@ use wxgate_storage::{Engine, NewPhone, PhoneCodeClaim, PhoneCodeResult, PushChan
 
 use crate::support::{TestDatabase, app, new_tenant, tenant};
 
+/// The columns that are sealed.
+const SEALED: [(&str, &str); 16] = [
+    ("app", "secret"),
+    ("app", "previous_secret"),
+    ("signing_key", "private"),
+    ("session", "session_key"),
+    ("phone", "number"),
+    ("phone_code", "number"),
+    ("push_setting", "token"),
+    ("push_setting", "aes_key"),
+    ("push_setting", "previous_aes_key"),
+    ("platform", "secret"),
+    ("platform", "push_token"),
+    ("platform", "aes_key"),
+    ("platform", "previous_aes_key"),
+    ("platform", "ticket"),
+    ("platform", "access_token"),
+    ("platform_app", "refresh_token"),
+];
+
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
@@ -59,25 +79,7 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
 
     let raw = database.raw().await;
     let mut stored = Vec::new();
-    let sealed = [
-        ("app", "secret"),
-        ("app", "previous_secret"),
-        ("signing_key", "private"),
-        ("session", "session_key"),
-        ("phone", "number"),
-        ("phone_code", "number"),
-        ("push_setting", "token"),
-        ("push_setting", "aes_key"),
-        ("push_setting", "previous_aes_key"),
-        ("platform", "secret"),
-        ("platform", "push_token"),
-        ("platform", "aes_key"),
-        ("platform", "previous_aes_key"),
-        ("platform", "ticket"),
-        ("platform", "access_token"),
-        ("platform_app", "refresh_token"),
-    ];
-    for (table, column) in sealed {
+    for (table, column) in SEALED {
         let query = Query::select().column(column).from(table).to_owned();
         for row in raw.query_all(&query).await.unwrap() {
             stored.extend(row.try_get::<Option<Vec<u8>>>("", column).unwrap().unwrap_or_default());

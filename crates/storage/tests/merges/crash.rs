@@ -103,15 +103,14 @@ async fn child() {
         let standing = scope.merges().page(None, 1).await.unwrap().pop();
         let tx = storage.begin().await.unwrap();
         let users = tx.tenant(found.tenant.id).users();
-        match standing {
-            Some(merge) => drop(users.unmerge(merge.id, None).await.unwrap()),
-            None => {
-                let both = scope.users().page(None, 2).await.unwrap();
-                let (gone, into) = (both[0].id, both[1].id);
-                let new = NewMerge { gone, into, cause: MergeCause::Operator, may_drop_external_id: false };
-                users.merge(&new).await.unwrap();
-                println!("merged");
-            }
+        if let Some(merge) = standing {
+            users.unmerge(merge.id, None).await.unwrap();
+        } else {
+            let both = scope.users().page(None, 2).await.unwrap();
+            let (gone, into) = (both[0].id, both[1].id);
+            let new = NewMerge { gone, into, cause: MergeCause::Operator, may_drop_external_id: false };
+            users.merge(&new).await.unwrap();
+            println!("merged");
         }
         tx.commit().await.unwrap();
     }

@@ -173,8 +173,7 @@ pub(crate) async fn any_order_of_moves_leaves_each_account_with_its_user(databas
     for run in 0..RUNS {
         let moves = moves().new_tree(&mut runner).unwrap().current();
         let mut model = Model::default();
-        for (number, step) in moves.iter().enumerate() {
-            println!("run {run}, move {number}: {step:?}");
+        for step in &moves {
             model.play(&storage, &house, run, *step).await;
             model.holds(&storage, &house, run).await;
         }

@@ -48,7 +48,7 @@ pub(crate) async fn a_merge_token_counts_once_for_its_session_and_five_minutes(d
 
     let [older, newer] = [issue(&storage, tenant, &grant).await, issue(&storage, tenant, &grant).await];
     assert_eq!(consume(&storage, tenant, &older, one.id).await, refused, "a newer one took its place");
-    database.clock.advance(merge::TOKEN_LIFE - Duration::from_millis(1));
+    database.clock.advance(merge::TOKEN_LIFE.saturating_sub(Duration::from_millis(1)));
     storage.sweep().await.unwrap();
     assert_eq!(count(&database, "merge_token").await, 1);
     database.clock.advance(Duration::from_millis(1));

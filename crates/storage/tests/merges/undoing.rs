@@ -95,7 +95,7 @@ pub(crate) async fn after_seven_days_it_is_too_late(database: TestDatabase) {
     let house = house(&storage, "acme").await;
     let (one, other) = couple(&storage, &house).await;
     let merge = house.merge(&storage, one.user.id, other.user.id).await.unwrap();
-    database.clock.advance(merge::UNDO - Duration::from_millis(1));
+    database.clock.advance(merge::UNDO.saturating_sub(Duration::from_millis(1)));
     storage.sweep().await.unwrap();
     assert_eq!(count(&database, "merge WHERE moved IS NOT NULL").await, 1);
     database.clock.advance(Duration::from_millis(1));

@@ -65,7 +65,7 @@ impl Platforms {
         let opened = keys.open(&stamp, &push.msg_signature, &encrypt, appid.as_str());
         let opened = opened.map_err(PlatformPushError::Frame)?;
         let now = self.clock.now();
-        if !stamp.seconds().is_some_and(|seconds| seconds.abs_diff(now.seconds()) <= FRESH.as_secs()) {
+        if stamp.seconds().is_none_or(|seconds| seconds.abs_diff(now.seconds()) > FRESH.as_secs()) {
             return Err(PlatformPushError::Stale);
         }
         let (mark, body) = (marked(appid, &stamp), Digest::sha256(encrypt.as_bytes()));
@@ -76,7 +76,7 @@ impl Platforms {
         match read(appid, &opened.message, now)? {
             Told::Platform(event, at) => self.carry_out(&platform, event, at).await?,
             Told::Nothing => {
-                tracing::info!(wechat.platform = %appid, "WeChat told a third-party platform something that nothing is done about")
+                tracing::info!(wechat.platform = %appid, "WeChat told a third-party platform something that nothing is done about");
             }
         }
         self.seen.insert(mark, body);

@@ -36,6 +36,9 @@ pub(crate) struct Held {
     pub(super) until: Timestamp,
 }
 
+/// An app's next token, and the refresh token to keep, if there is another one.
+type NewToken = (LastingToken, Option<Secret<String>>);
+
 impl Held {
     /// The platform whose token this is, for a call.
     pub(super) fn component<'a>(&'a self, platform: &'a Platform) -> Component<'a> {
@@ -187,7 +190,7 @@ impl Platforms {
         platform: &'a Arc<Platform>,
         appid: &'a WechatAppid,
         refresh_token: Secret<String>,
-    ) -> BoxFuture<'a, Result<(LastingToken, Option<Secret<String>>), PlatformError>> {
+    ) -> BoxFuture<'a, Result<NewToken, PlatformError>> {
         Box::pin(async move {
             let mut refresh_token = RefreshToken::parse(refresh_token.expose()).ok_or(PlatformError::NotGranted)?;
             let (mut again, mut look) = (true, true);

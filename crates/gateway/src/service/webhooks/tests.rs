@@ -66,13 +66,13 @@ async fn a_request_carries_its_id_its_time_and_a_signature_by_each_secret() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let (elsewhere, kept) = receiver("HTTP/1.1 204 No Content\r\n\r\n").await;
+    let (elsewhere, asked) = receiver("HTTP/1.1 204 No Content\r\n\r\n").await;
     let answer =
         format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{elsewhere}/\r\nContent-Length: 0\r\n\r\n");
     let (address, _) = receiver(Box::leak(answer.into_boxed_str())).await;
     let sender = sender(&["127.0.0.0/8"], &[]);
     assert_eq!(send(&sender, &format!("http://{address}/")).await, Attempt::Answered(307));
-    assert!(!kept.is_finished());
+    assert!(!asked.is_finished());
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl Made {
                     return Err(AdminError::AudienceInUse(app.appid.to_string(), named_by));
                 }
                 let event = event("app.retire", &app.appid);
-                self.retired.push((owner, app));
+                self.retired.push((*owner, *app));
                 event
             }
             Act::AddPolicy(new) => event("policy.create", &scope.forward_auth_policies().add(new).await?.name),

@@ -52,7 +52,7 @@ pub(super) enum Act {
     ChangeApp { appid: WechatAppid, name: String, group: Option<String>, policy: AppPolicy },
     SetAppStatus(WechatAppid, AppStatus),
     SetSecret { appid: WechatAppid, secret: AppSecret, is_accepted: bool },
-    RetireApp(Tenant, App),
+    RetireApp(Box<Tenant>, Box<App>),
     AddPolicy(NewForwardAuthPolicy),
     ChangePolicy(NewForwardAuthPolicy),
     RemovePolicy(PolicyName),
