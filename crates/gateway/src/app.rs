@@ -176,10 +176,7 @@ impl App {
         gateway.run_beside(&storage);
         let checkpoints = Checkpoints::new(storage.clone(), config.checkpoint_file.clone());
         tokio::spawn(checkpoints.clone().keep());
-        let reach =
-            Reach::new(&config.webhooks.allow_networks, &[sockets.public.local_addr()?, sockets.admin.local_addr()?]);
-        let telling = (gateway.clock.clone(), gateway.metrics.clone());
-        let webhooks = Webhooks::new(&storage, telling, node.id, &config.webhooks, reach);
+        let webhooks = webhooks(config, &storage, &gateway, (node.id, &sockets))?;
         let beside = live_and_work(&storage, (node, config.database.master_keys.clone()), &readiness);
         beside.spawn(webhooks.keep(readiness.stopping()));
         let servers = listen_on_both(config, gateway, sockets)?;
@@ -219,6 +216,19 @@ fn live_and_work(storage: &Storage, (node, keys): (Node, MasterKeys), readiness:
     beside.spawn(keep_node(storage.clone(), node, keys, readiness.stopping()));
     beside.spawn(work(jobs, readiness.stopping()));
     beside
+}
+
+/// Who tells the tenants' services, and never this process itself.
+fn webhooks(
+    config: &Config,
+    storage: &Storage,
+    gateway: &Gateway,
+    (node, sockets): (NodeId, &Sockets),
+) -> std::io::Result<Webhooks> {
+    let Addresses { public, admin, .. } = sockets.addresses(None)?;
+    let reach = Reach::new(&config.webhooks.allow_networks, &[public, admin]);
+    let telling = (gateway.clock.clone(), gateway.metrics.clone());
+    Ok(Webhooks::new(storage, telling, node, &config.webhooks, reach))
 }
 
 /// Serves both listeners from now on.

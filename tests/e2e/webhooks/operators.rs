@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{add, heard, log_in, quick};
+use super::{add, log_in, quick};
 use crate::harness::{Gateway, PATIENCE, Receiver, within};
 
 #[tokio::test]
@@ -59,7 +59,6 @@ async fn a_receiver_that_is_gone_is_disabled_and_enabled_again_gets_what_waited(
         Some(gateway.operator().get(&path).await.ok()).filter(|shown| shown["status"] == "gone")
     });
     assert_eq!(shown.await["waiting"], 1);
-    heard(&gateway).await;
     log_in(&gateway, "oMeanwhile").await;
     receiver.answer("200 OK");
     let enabled = gateway.operator().patch(&path, &json!({ "enabled": true })).await.ok();

@@ -40,6 +40,9 @@ const FOUND: u64 = 500;
 /// How long one webhook is told of events before others get their turn.
 const TURN: Duration = Duration::from_secs(10);
 
+/// How long it may take to write down how an attempt went.
+const WRITE: Duration = Duration::from_secs(5);
+
 /// Events that are read at once.
 const PIECE: u64 = 16;
 
@@ -71,8 +74,8 @@ impl Webhooks {
         config: &config::Webhooks,
         reach: Reach,
     ) -> Self {
-        // A turn outlasts every attempt in it, and what it takes to write down how that went.
-        let lease = config.timeout + TURN * 2;
+        // A turn is taken anew after each attempt, so it outlasts one, and what it takes to write down how that went.
+        let lease = config.timeout + WRITE;
         Self {
             deliveries: storage.deliveries(),
             metrics,

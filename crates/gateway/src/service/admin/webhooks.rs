@@ -8,8 +8,11 @@ use wxgate_storage::{NewWebhook, StorageError};
 
 use super::{Admin, AdminError, Event, checked, taken};
 
+/// How long it takes until every process has heard of a change: they look every 250 ms.
+const HEARD: Duration = Duration::from_millis(500);
+
 impl Admin {
-    /// Adds a webhook and makes its secret, which is never told again.
+    /// Adds a webhook and makes its secret, which is never told again. Whatever happens once this has answered is told.
     pub(crate) async fn add_webhook(
         &self,
         tenant: &Tenant,
@@ -23,6 +26,7 @@ impl Admin {
             error => taken(error, AdminError::WebhookTaken(tenant.slug.clone(), name)),
         })?;
         self.commit(tx, Event::of(tenant.id, "webhook.create", added.0.id)).await?;
+        tokio::time::sleep(HEARD).await;
         Ok(added)
     }
 
@@ -47,6 +51,7 @@ impl Admin {
             error => error,
         })?;
         self.commit(tx, Event::of(tenant.id, "webhook.change", webhook.id)).await?;
+        tokio::time::sleep(HEARD).await;
         Ok(changed)
     }
 
