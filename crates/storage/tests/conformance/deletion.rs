@@ -81,16 +81,52 @@ async fn furnish(storage: &Storage, raw: &DatabaseConnection, tenant: &Tenant, n
         let identity = identity(raw, tenant.id, app.id, user, &format!("o{openid}")).await.unwrap();
         session(raw, (tenant.id, app.id), identity, now).await.unwrap();
     }
-    fill_up(raw, tenant, (group.id.uuid(), user.uuid()), number).await;
+    fill_up(raw, tenant, (group.id.uuid(), user.uuid(), app.id.uuid()), number).await;
 }
 
 /// A row in each of the tables that nothing has written to.
 #[expect(clippy::too_many_lines, reason = "a table")]
-async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user): (Uuid, Uuid), number: u32) {
+async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): (Uuid, Uuid, Uuid), number: u32) {
     let id = || SimpleExpr::from(tenant.id.uuid());
     let bytes = |length| SimpleExpr::from(vec![u8::try_from(number).unwrap(); length]);
     let zero = || SimpleExpr::from(0_i64);
-    let rows: [(&'static str, Vec<(&'static str, SimpleExpr)>); 12] = [
+    let rows: [(&'static str, Vec<(&'static str, SimpleExpr)>); 17] = [
+        (
+            "access_token",
+            vec![("app_id", app.into()), ("fetched_at", zero()), ("expires_at", zero()), ("lease_until", zero())],
+        ),
+        (
+            "webhook",
+            vec![
+                ("id", user.into()),
+                ("name", "hook".into()),
+                ("url", "https://hooks.example/".into()),
+                ("events", "[]".into()),
+                ("status", "enabled".into()),
+                ("secret", bytes(64)),
+                ("created_at", zero()),
+            ],
+        ),
+        (
+            "webhook_turn",
+            vec![
+                ("webhook_id", user.into()),
+                ("failures", 0.into()),
+                ("paused_until", zero()),
+                ("lease_until", zero()),
+            ],
+        ),
+        ("outbox", vec![("id", user.into()), ("kind", "user.created".into()), ("at", zero())]),
+        (
+            "delivery",
+            vec![
+                ("webhook_id", user.into()),
+                ("event_id", user.into()),
+                ("state", "waiting".into()),
+                ("since", zero()),
+                ("attempts", 0.into()),
+            ],
+        ),
         (
             "merge_token",
             vec![
