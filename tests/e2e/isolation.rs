@@ -35,6 +35,8 @@ async fn the_admin_of_one_tenant_reaches_nothing_of_another_by_any_operation() {
     let admin = operator.admin_of(&mine.slug).await;
     let before = seen(&operator, &document, &theirs).await;
     assert!(before.len() > 2, "{before:?}");
+    // To look at everything after each operation would take minutes.
+    let mut since_looked = Vec::new();
     for known in &table {
         let operation = document.operation(known.id);
         for (place, field) in operation.fields(&document) {
@@ -52,9 +54,14 @@ async fn the_admin_of_one_tenant_reaches_nothing_of_another_by_any_operation() {
         }
         // What only reads has shown whatever it could.
         if operation.method != "get" {
-            unchanged(&before, &seen(&operator, &document, &theirs).await, known.id);
+            since_looked.push(known.id);
+        }
+        if since_looked.len() == 10 {
+            unchanged(&before, &seen(&operator, &document, &theirs).await, &since_looked.join(" or "));
+            since_looked.clear();
         }
     }
+    unchanged(&before, &seen(&operator, &document, &theirs).await, &since_looked.join(" or "));
 }
 
 /// What is refused there is refused for whose it is: with what is theirs, a tenant's admin gets on.

@@ -51,6 +51,8 @@ async fn a_login_a_logout_and_an_erasure_are_told_once_signed_and_in_order() {
     log_out(&gateway, &ada).await;
     let again = log_in(&gateway, "oAda").await;
     let id = ada["user"]["id"].as_str().unwrap();
+    // What is not told by then is never told: it is forgotten with the user.
+    receiver.taken(2).await;
     gateway.operator().delete(&format!("/users/{id}?tenant=demo")).await.ok();
 
     let taken = receiver.taken(4).await;

@@ -22,6 +22,8 @@ async fn what_is_done_is_told_and_what_is_not_known_here_is_forwarded() {
     let text = json!({ "MsgType": "text", "Content": "你好]]>", "MsgId": 1, "FromUserName": person.openid });
     channel.accepted(json!({ "message": text, "format": "xml", "times": 2 })).await;
     channel.accepted(json!({ "message": person.revoke("1,19") })).await;
+    // What is not told by then is forgotten with the person.
+    receiver.taken(3).await;
     channel.accepted(json!({ "message": person.event("user_authorization_cancellation") })).await;
     // A ticket that went astray is a secret.
     let ticket = json!({ "InfoType": "component_verify_ticket", "ComponentVerifyTicket": "ticket@@@a", "AppId": APP });

@@ -76,13 +76,6 @@ impl TenantAccessTokens {
     pub async fn lease(&self, app: AppId) -> Result<Option<TokenLease>, StorageError> {
         let core = &self.storage.core;
         let now = sql::now(&core.writer, &core.clock).await?;
-        if self.of(app).one(&core.writer).await?.is_none() {
-            let empty = ActiveModel { tenant_id: Set(self.tenant.uuid()), app_id: Set(app.uuid()), ..empty() };
-            match Entity::insert(empty).exec_without_returning(&core.writer).await.map_err(StorageError::from) {
-                Ok(_) | Err(StorageError::NotUnique { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
         let owner = core.random.uuid_v7(now.millis());
         let free = Condition::any().add(Column::LeaseUntil.is_null()).add(Column::LeaseUntil.lte(now.millis()));
         let hold = ActiveModel {
@@ -90,8 +83,23 @@ impl TenantAccessTokens {
             lease_until: Set(Some(now.plus(LEASE).millis())),
             ..Default::default()
         };
-        let is_mine = self.update(app, free, hold).await?;
-        Ok(is_mine.then_some(TokenLease { app, owner }))
+        // The row may be missing, or be swept away as soon as it is there: once more then.
+        for _ in 0..2 {
+            if self.update(app, free.clone(), hold.clone()).await? {
+                return Ok(Some(TokenLease { app, owner }));
+            }
+            if self.of(app).one(&core.writer).await?.is_some() {
+                return Ok(None);
+            }
+            let held = ActiveModel { tenant_id: Set(self.tenant.uuid()), app_id: Set(app.uuid()), ..hold.clone() };
+            let held = ActiveModel { sealed: Set(None), fetched_at: Set(None), expires_at: Set(None), ..held };
+            match Entity::insert(held).exec_without_returning(&core.writer).await.map_err(StorageError::from) {
+                Ok(_) => return Ok(Some(TokenLease { app, owner })),
+                Err(StorageError::NotUnique { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Stores what was fetched under a lease, and gives the lease back; false, and nothing is stored, if another node has
@@ -140,17 +148,6 @@ fn place(tenant: TenantId, app: &Uuid) -> Place<'_> {
 
 fn mine(lease: &TokenLease) -> Condition {
     Condition::all().add(Column::Owner.eq(lease.owner))
-}
-
-fn empty() -> ActiveModel {
-    ActiveModel {
-        sealed: Set(None),
-        fetched_at: Set(None),
-        expires_at: Set(None),
-        owner: Set(None),
-        lease_until: Set(None),
-        ..Default::default()
-    }
 }
 
 /// Deletes tokens that have ended and that nobody is about to replace.
