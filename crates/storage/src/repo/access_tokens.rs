@@ -91,9 +91,9 @@ impl TenantAccessTokens {
             if self.of(app).one(&core.writer).await?.is_some() {
                 return Ok(None);
             }
-            let held = ActiveModel { tenant_id: Set(self.tenant.uuid()), app_id: Set(app.uuid()), ..hold.clone() };
-            let held = ActiveModel { sealed: Set(None), fetched_at: Set(None), expires_at: Set(None), ..held };
-            match Entity::insert(held).exec_without_returning(&core.writer).await.map_err(StorageError::from) {
+            let row = ActiveModel { tenant_id: Set(self.tenant.uuid()), app_id: Set(app.uuid()), ..hold.clone() };
+            let row = ActiveModel { sealed: Set(None), fetched_at: Set(None), expires_at: Set(None), ..row };
+            match Entity::insert(row).exec_without_returning(&core.writer).await.map_err(StorageError::from) {
                 Ok(_) => return Ok(Some(TokenLease { app, owner })),
                 Err(StorageError::NotUnique { .. }) => {}
                 Err(error) => return Err(error),
