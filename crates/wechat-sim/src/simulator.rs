@@ -19,6 +19,10 @@ use crate::state::{SteeringError, World};
 /// Connections open at once. Each takes two descriptors, so this stays clear of common limits.
 const MAX_CONNECTIONS: usize = 10_000;
 
+/// How long a connection may be open before its first request. Clients keep connections that they opened and did not need:
+/// told of a time-out on one of them, they would take it for the answer to their next call.
+const FIRST_REQUEST: Duration = Duration::from_mins(5);
+
 /// Longer than clients keep idle connections, so that none is closed under a request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -122,6 +126,7 @@ impl Simulator {
         .workers(1)
         .max_connections(MAX_CONNECTIONS)
         .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(FIRST_REQUEST)
         .on_connect(hang_up::remember)
         .disable_signals()
         .bind(listen)
