@@ -81,7 +81,8 @@ pub(super) async fn try_everything(gateway: &Gateway, id: &str, mine: &Estate, t
         "bindPhone" => {
             let theirs_openid = theirs.login["user"]["openid"].as_str().unwrap();
             let code = gateway.simulator().phone_code_of(&theirs.appid, theirs_openid, "13800138009").await;
-            let body = json!({"phoneCode": code, "move": true, "id": theirs.login["user"]["id"]});
+            let proof = gateway.simulator().code_of(&mine.appid, mine.login["user"]["openid"].as_str().unwrap()).await;
+            let body = json!({"phoneCode": code, "move": true, "code": proof.code, "id": theirs.login["user"]["id"]});
             replies.push(sent(gateway, mine_asks(Method::POST, "/v1/me/phone").json(&body), 400).await);
         }
         "releasePhone" => {

@@ -30,9 +30,10 @@ async fn no_phone_number_is_written_down_or_told() {
     let eve = gateway.simulator().code(APP).await;
     let other = gateway.client().login_with(APP, &eve.code).await.ok();
     let theirs = gateway.simulator().phone_code_of(APP, &eve.openid, NUMBER).await;
+    let proof = gateway.simulator().code_of(APP, &eve.openid).await.code;
     for body in [
         json!({ "phoneCode": theirs }),
-        json!({ "phoneCode": theirs, "move": true }),
+        json!({ "phoneCode": theirs, "move": true, "code": proof }),
         json!({ "phoneCode": phone_code }),
     ] {
         told.hear(&send(&gateway, &other, body).await, &mut canaries);

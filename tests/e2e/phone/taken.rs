@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::User;
-use crate::harness::Gateway;
+use crate::harness::{APP, Gateway};
 
 #[tokio::test]
 async fn a_number_of_somebody_else_stays_theirs_and_a_merge_is_offered() {
@@ -25,7 +25,9 @@ async fn a_number_leaves_after_notice_unless_its_user_shows_that_they_have_it() 
     let (ada, eve) = (User::new(&gateway).await, User::new(&gateway).await);
     ada.bind(&gateway, "13800138000").await.ok();
     let code = eve.phone_code(&gateway, "13800138000").await;
-    let moving = eve.send(&gateway, json!({ "phoneCode": code, "move": true })).await.ok();
+    eve.send(&gateway, json!({ "phoneCode": code, "move": true })).await.refused(403, "STEP_UP_REQUIRED");
+    let proof = gateway.simulator().code_of(APP, &eve.openid).await.code;
+    let moving = eve.send(&gateway, json!({ "phoneCode": code, "move": true, "code": proof })).await.ok();
     assert_eq!((&moving["outcome"], &moving["phone"]["masked"]), (&json!("moving"), &json!("+86 138****8000")));
     let at = moving["moves_at"].as_i64().unwrap();
     let week = 7 * 86_400;
@@ -34,7 +36,8 @@ async fn a_number_leaves_after_notice_unless_its_user_shows_that_they_have_it() 
     // It is theirs until then, and they are told.
     assert_eq!(ada.me(&gateway).await["phone_leaves_at"], at);
     assert_eq!(eve.me(&gateway).await.get("phone_masked"), None);
-    let again = eve.send(&gateway, json!({ "phoneCode": code, "move": true })).await.ok();
+    let proof = gateway.simulator().code_of(APP, &eve.openid).await.code;
+    let again = eve.send(&gateway, json!({ "phoneCode": code, "move": true, "code": proof })).await.ok();
     assert_eq!(again["moves_at"], at, "asking again changes nothing");
 
     assert_eq!(ada.bind(&gateway, "13800138000").await.ok()["outcome"], "already_yours");

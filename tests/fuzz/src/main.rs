@@ -109,6 +109,7 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
     let files = std::fs::read_dir(here().join("corpus").join(name)).into_iter().flatten().flatten();
     let mut paths: Vec<_> = files.map(|file| file.path()).collect();
     paths.sort();
+    assert!(!paths.is_empty(), "corpus/{name} has nothing to begin with");
     paths.iter().filter_map(|path| std::fs::read(path).ok()).collect()
 }
 

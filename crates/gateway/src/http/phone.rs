@@ -63,6 +63,11 @@ pub(super) fn about_post() -> About {
     About::new("bindPhone", "Bind the user's phone number.")
         .tag(about::MINI_PROGRAM)
         .user()
+        .says(
+            "`code`, a fresh code of wx.login, is needed to replace another number and to have one leave somebody else. \
+             PHONE_TAKEN carries `candidate`, what may be shown of the number, `merge_token`, for whoever is both users, \
+             and `expires_in`, the seconds that it counts.",
+        )
         .body::<PhoneBody>()
         .gives::<PhoneReply>(200, "Whose the number is now.")
         .fails(login::FAILURES)
@@ -97,6 +102,10 @@ pub(super) async fn post(
     let source = Source::read(phone_code, encrypted_data, iv)?;
     let attempt = code.map(|code| login::attempt(&request, &client, &code, body.digest)).transpose()?;
     let stepped_up = attempt.is_some();
+    if r#move && !stepped_up {
+        // It takes the number from somebody else.
+        return Err(Code::StepUpRequired.into());
+    }
     if let Some(attempt) = attempt {
         gateway.accounts.step_up(&user.0, attempt).await?;
     }

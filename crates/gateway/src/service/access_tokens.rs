@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use wxgate_crypto::{Digest, Random};
 use wxgate_domain::{AppId, AppSecrets, Clock, Credential, TenantId, Timestamp, TokenSource};
 use wxgate_storage::Storage;
-use wxgate_wechat_client::{Access, CallError, Client, IssuedToken, RefusedClass, SecretSlot, TokenMode};
+use wxgate_wechat_client::{Access, CallError, Client, IssuedToken, Refused, RefusedClass, SecretSlot, TokenMode};
 
 pub(crate) use self::holder::Probe;
 use self::holder::{Follower, Holder, Lead, Standing};
@@ -126,6 +126,10 @@ impl AccessTokens {
     /// # Errors
     /// [`TokenCallError::Unavailable`].
     pub(crate) async fn token(&self, app: &Arc<ActiveApp>) -> Result<Arc<Held>, TokenCallError> {
+        if app.app.credential.component().is_some_and(|component| component.withdrawn_at.is_some()) {
+            // Whatever token is held, here or at another node, was taken back.
+            return Err(TokenCallError::Call(Refused::not_authorized().into()));
+        }
         let holder = self.holder(app);
         let follower = match holder.claim(&app.app.credential, self.clock.now()) {
             Standing::Held(held) => return Ok(held),
