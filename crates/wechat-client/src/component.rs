@@ -14,6 +14,7 @@ use crate::answer::take_text;
 use crate::call::{fields, json as to_json};
 use crate::client::{Client, Inner};
 use crate::code2session;
+use crate::errcode;
 use crate::error::{BadResponse, ExchangeError, Rejected};
 use crate::observer::CallReport;
 use crate::refusal::{CallError, Proof};
@@ -273,7 +274,7 @@ impl Inner {
 impl ComponentLoginError {
     fn of(error: ExchangeError) -> Self {
         match error {
-            ExchangeError::Rejected(rejected) if matches!(rejected.errcode, 40001 | 40014 | 42001 | 42006) => {
+            ExchangeError::Rejected(rejected) if errcode::is_of_dead_token(rejected.errcode) => {
                 Self::TokenDead(rejected)
             }
             error => Self::Exchange(error),

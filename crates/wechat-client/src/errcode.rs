@@ -124,6 +124,17 @@ fn find(errcode: i64) -> Option<&'static (i64, RejectedClass, &'static str)> {
     TABLE.iter().find(|(known, _, _)| *known == errcode)
 }
 
+/// The number for an app that did not authorise the third-party platform.
+pub(crate) const NOT_AUTHORIZED: i64 = 61003;
+
+/// The number for a refresh token that WeChat does not know.
+pub(crate) const UNKNOWN_REFRESH_TOKEN: i64 = 61023;
+
+/// Whether it says of a token that was sent that it is unknown, superseded or expired.
+pub(crate) fn is_of_dead_token(errcode: i64) -> bool {
+    matches!(errcode, 40001 | 40014 | 42001 | 42006)
+}
+
 /// The class of an errcode other than 0. An unknown one calls for an operator, not for another try.
 pub(crate) fn class(errcode: i64) -> RejectedClass {
     find(errcode).map_or(RejectedClass::Misconfigured, |(_, class, _)| *class)

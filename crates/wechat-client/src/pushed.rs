@@ -44,7 +44,10 @@ pub enum PushedEvent {
     /// For a third-party platform.
     Platform(PlatformEvent),
     /// Anything else, for the tenant's own services.
-    Other,
+    Other {
+        /// The user whom it is about, or who sent it.
+        from: Option<OpenId>,
+    },
 }
 
 /// What concerns a third-party platform. The message's appid is the platform's.
@@ -84,7 +87,7 @@ impl PushedMessage {
             Some("unauthorized") => PushedEvent::Platform(PlatformEvent::Unauthorized {
                 appid: fields.text("AuthorizerAppid")?.parse().ok()?,
             }),
-            Some(_) => PushedEvent::Other,
+            Some(_) => PushedEvent::Other { from: None },
             None => fields.user_event()?,
         };
         let appid = fields.text("AppID").or(fields.text("AppId")).and_then(|text| text.parse().ok());
@@ -115,14 +118,15 @@ impl Fields {
 
     fn user_event(&self) -> Option<PushedEvent> {
         let is_event = self.text("MsgType").is_some_and(|kind| kind.eq_ignore_ascii_case("event"));
-        let openid = self.text("OpenID").and_then(|text| text.parse().ok());
+        let named = |name| self.text(name).and_then(|text| text.parse().ok());
+        let openid = named("OpenID");
         Some(match self.text("Event").filter(|_| is_event) {
             Some("user_info_modified") => PushedEvent::UserInfoModified { openid },
             Some("user_authorization_revoke") => {
                 PushedEvent::AuthorizationRevoked { openid: openid?, revoked: self.revoked()? }
             }
             Some("user_authorization_cancellation") => PushedEvent::AuthorizationCancelled { openid: openid? },
-            _ => PushedEvent::Other,
+            _ => PushedEvent::Other { from: openid.or_else(|| named("FromUserName")) },
         })
     }
 
@@ -141,7 +145,7 @@ impl Fields {
         let shown = |name: &str| self.get(name).map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
         let parts = match shown("MsgId") {
             Some(id) => vec![Some(id)],
-            None if matches!(event, PushedEvent::Other) => {
+            None if matches!(event, PushedEvent::Other { .. }) => {
                 return Digest::sha256(Value::from(self.0.clone()).to_string().as_bytes());
             }
             None => ["FromUserName", "CreateTime", "Event", "InfoType", "OpenID", "RevokeInfo", "AuthorizerAppid"]
@@ -198,7 +202,7 @@ mod tests {
             PushedEvent::Platform(PlatformEvent::Unauthorized { .. })
         ));
         assert!(read(&xml("<InfoType>unauthorized</InfoType>")).is_none());
-        assert!(matches!(read(&xml("<InfoType>new_kind</InfoType>")).unwrap().event, PushedEvent::Other));
+        assert!(matches!(read(&xml("<InfoType>new_kind</InfoType>")).unwrap().event, PushedEvent::Other { .. }));
     }
 
     #[test]
@@ -211,9 +215,9 @@ mod tests {
         assert!(matches!(modified, PushedEvent::UserInfoModified { openid: None }));
         let many = event("user_authorization_revoke", r#","OpenID":"oA","RevokeInfo":"6, 8""#).unwrap().event;
         assert!(matches!(many, PushedEvent::AuthorizationRevoked { revoked, .. } if revoked == [6, 8]));
-        assert!(matches!(event("debug_demo", "").unwrap().event, PushedEvent::Other));
+        assert!(matches!(event("debug_demo", "").unwrap().event, PushedEvent::Other { .. }));
         let text = r#"{"MsgType":"text","Event":"user_authorization_cancellation","OpenID":"oA"}"#;
-        assert!(matches!(read(text).unwrap().event, PushedEvent::Other), "a message is no event");
+        assert!(matches!(read(text).unwrap().event, PushedEvent::Other { .. }), "a message is no event");
         assert!(read("text").is_none() && read("[]").is_none());
     }
 

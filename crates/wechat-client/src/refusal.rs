@@ -93,6 +93,17 @@ impl Refused {
         Self { class, errcode, rid: Rid::find(errmsg), our_address }
     }
 
+    /// The refusal that an app gets which did not authorise the third-party platform, for whoever knows without asking.
+    pub fn not_authorized() -> Self {
+        let (class, errcode) = (RefusedClass::NotAuthorized, errcode::NOT_AUTHORIZED);
+        Self { class, errcode, rid: None, our_address: None }
+    }
+
+    /// Whether WeChat does not know the refresh token that a platform has for an app: there may be a newer one.
+    pub fn is_of_refresh_token(&self) -> bool {
+        self.errcode == errcode::UNKNOWN_REFRESH_TOKEN
+    }
+
     /// What the errcode means, for the operator. Never for the client: it tells about the app's configuration.
     pub fn meaning(&self) -> &'static str {
         match (self.errcode, self.class) {
@@ -156,7 +167,7 @@ pub enum RefusedClass {
 impl RefusedClass {
     fn of(errcode: i64, proof: Proof) -> Self {
         match errcode {
-            40001 | 40014 | 42001 | 42006 if proof == Proof::Token => Self::TokenDead,
+            _ if proof == Proof::Token && errcode::is_of_dead_token(errcode) => Self::TokenDead,
             87007 | 87009 => Self::SessionKeyStale,
             40164 | 45035 | 61004 | 89501 | 89503 | 89506 | 89507 => Self::AddressRefused,
             42007 | 61007 | 61023 => Self::NotAuthorized,

@@ -91,7 +91,7 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
         known("disableApp", json!({"app": of.appid}), 200),
         known("enableApp", json!({"app": of.appid}), 200),
         known("listPlatforms", json!({"tenant": of.slug}), 200),
-        known("addPlatform", json!({"tenant": of.slug, "appid": "wxanotherplatform", "secret": "another"}), 201),
+        known("addPlatform", json!({"tenant": of.slug, "appid": "wxanotherplatform", "secret": "another"}), 403),
         known("showPlatform", json!({"platform": of.platform}), 200),
         known("setPlatformSecret", json!({"platform": of.platform, "secret": "another"}), 200),
         known("rotatePlatformKey", json!({"platform": of.platform}), 200),

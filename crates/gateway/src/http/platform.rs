@@ -4,7 +4,6 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use wxgate_crypto::Secret;
-use wxgate_crypto::push::PushFailure;
 use wxgate_domain::WechatAppid;
 use wxgate_storage::StorageError;
 use wxgate_wechat_client::{CallError, RefusedClass};
@@ -108,9 +107,7 @@ impl From<PlatformPushError> for ApiError {
     fn from(error: PlatformPushError) -> Self {
         let code = match &error {
             PlatformPushError::Unknown => Code::AppUnknown,
-            PlatformPushError::Malformed | PlatformPushError::Frame(PushFailure::MissingEncrypt) => {
-                Code::RequestInvalid
-            }
+            PlatformPushError::Malformed => Code::RequestInvalid,
             PlatformPushError::Frame(_)
             | PlatformPushError::Stale
             | PlatformPushError::Replayed

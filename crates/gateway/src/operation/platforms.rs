@@ -175,8 +175,8 @@ impl Operation for AddPlatform {
         id: "addPlatform",
         method: Method::Create,
         path: "/platforms",
-        scope: AdminScope::Write,
-        summary: "Add a third-party platform.",
+        scope: AdminScope::Secrets,
+        summary: "Add a third-party platform to a tenant; for operators.",
     };
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {

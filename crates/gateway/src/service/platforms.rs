@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::{Digest, Random};
 use wxgate_domain::{Clock, LoginCode, Platform, Timestamp, WechatAppid, WechatIdentity};
@@ -35,6 +36,9 @@ const REMEMBERED: u64 = 20_000;
 /// Tokens that WeChat called dead, remembered for longer than they would have lived.
 const DEAD: Duration = Duration::from_hours(3);
 
+/// Codes of authorisations that are exchanged at once as their events come.
+const SETTLING: usize = 64;
+
 /// Acts for apps that authorised a third-party platform. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Platforms {
@@ -51,6 +55,8 @@ pub(crate) struct Platforms {
     failed: Cache<LeasedToken, (PlatformError, Timestamp)>,
     /// The time and nonce of every push, with what came under them.
     seen: Cache<Digest, Digest>,
+    /// Codes that events brought and that are being exchanged.
+    settling: Arc<Semaphore>,
 }
 
 impl Platforms {
@@ -67,6 +73,7 @@ impl Platforms {
             dead: Cache::builder().max_capacity(REMEMBERED).time_to_live(DEAD).build(),
             failed: Cache::builder().max_capacity(REMEMBERED).time_to_live(DEAD).build(),
             seen: Cache::builder().max_capacity(events::SEEN).time_to_live(events::REMEMBERED).build(),
+            settling: Arc::new(Semaphore::new(SETTLING)),
         }
     }
 

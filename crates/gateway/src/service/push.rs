@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 pub(crate) use frame::Delivery;
 
 /// How far the time of a push may be from ours, either way. Whoever repeats it later is not WeChat.
-const FRESH: Duration = Duration::from_mins(5);
+pub(super) const FRESH: Duration = Duration::from_mins(5);
 
 /// How long WeChat may wait for an answer: half a second less than it does.
 const PATIENCE: Duration = Duration::from_millis(4_500);
@@ -141,6 +141,6 @@ impl Pushes {
 }
 
 /// Whether a time is near enough to now.
-fn is_fresh(stamp: &Stamp<'_>, now: Timestamp) -> bool {
+pub(super) fn is_fresh(stamp: &Stamp<'_>, now: Timestamp) -> bool {
     stamp.seconds().is_some_and(|seconds| seconds.abs_diff(now.seconds()) <= FRESH.as_secs())
 }

@@ -74,7 +74,8 @@ pub(crate) async fn furnish(storage: &Storage, of: &Tenant, number: u32) -> [&'s
     tx.commit().await.unwrap();
     let leased = LeasedToken::Platform(platform.id);
     let owner = Uuid::from_u128(1);
-    let next = NextToken { token: &token, expires_in: Duration::from_hours(2), refresh_token: None };
+    let expires_at = of.created_at.plus(Duration::from_hours(2));
+    let next = NextToken { token: &token, expires_at, refresh_token: None };
     let rows = storage.tenant(of.id).platforms();
     assert!(rows.lease(&leased, owner).await.unwrap() && rows.keep_token(&leased, owner, &next).await.unwrap());
     ["canary-code", "canary-component-token", "canary-ticket", "canary-component-secret", "canary-refresh-token"]
@@ -149,7 +150,7 @@ pub(crate) async fn one_fetches_a_token_at_a_time(database: TestDatabase) {
         let is_app = matches!(of, LeasedToken::App(..));
         let next = NextToken {
             token: &token,
-            expires_in: Duration::from_hours(2),
+            expires_at: database.clock.now().plus(Duration::from_hours(2)),
             refresh_token: is_app.then_some(&refresh_token),
         };
         assert!(!rows.keep_token(&of, one, &next).await.unwrap(), "not any more");

@@ -44,6 +44,8 @@ impl Admin {
         tenant: &Tenant,
         add: PlatformToAdd<'_>,
     ) -> Result<(Platform, PushKeys), AdminError> {
+        // WeChat is not asked whose it is, so nobody takes another tenant's name by themselves.
+        self.caller.must_be_operator()?;
         let PlatformToAdd { appid, name, secret, push_token, aes_key } = add;
         let name = checked(name)?;
         let token = match push_token {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 use wxgate_crypto::{Digest, Secret, encoding};
-use wxgate_domain::{AdminKeyId, AdminScope, Platform, PlatformAppState, WechatAppid};
+use wxgate_domain::{AdminKeyId, AdminScope, Platform, PlatformApp, PlatformAppState, WechatAppid};
 use wxgate_storage::{AuthorizationRequest, BroughtBy, Grant, LeasedToken, NewAuthorizationRequest, StorageError, Tx};
 use wxgate_wechat_client::{Authorization, CallError, RefusedClass};
 
@@ -112,6 +112,7 @@ impl Platforms {
         state: Digest,
         code: &Secret<String>,
     ) -> Result<WechatAppid, AuthorizationError> {
+        let asked_at = self.clock.now();
         let grant = match self.exchange(platform, code).await {
             Ok(authorization) => granted(&authorization),
             Err(PlatformError::Call(CallError::Refused(refused))) if refused.class == RefusedClass::CodeInvalid => {
@@ -123,6 +124,12 @@ impl Platforms {
         };
         let tx = self.storage.begin().await?;
         let rows = tx.tenant(platform.tenant).platforms();
+        let app = rows.lock_app(platform.id, &grant.appid).await?;
+        // WeChat writes whole seconds.
+        let withdrew = |app: &PlatformApp| app.event_at.plus(Duration::from_secs(1)) > asked_at;
+        if app.filter(|app| app.state == PlatformAppState::Withdrawn).as_ref().is_some_and(withdrew) {
+            return Err(AuthorizationError::Code);
+        }
         let used = rows.use_request(request, &grant.appid, BroughtBy::State).await?;
         if self.conclude(tx, platform, &grant, used).await? == PlatformAppState::Attached {
             Ok(grant.appid)
@@ -171,6 +178,11 @@ impl Platforms {
         };
         let tx = self.storage.begin().await?;
         let rows = tx.tenant(platform.tenant).platforms();
+        let app = rows.lock_app(platform.id, appid).await?;
+        if app.is_none_or(|app| app.event_at != pending.at || !app.is_pending) {
+            // WeChat wrote something newer meanwhile, a withdrawal say: that counts.
+            return Ok(());
+        }
         let Some(grant) = grant else {
             tracing::error!(wechat.platform = %platform.appid, wechat.appid = %appid, "the code of an authorisation came to nothing: the app must authorise the platform again");
             rows.drop_code(platform.id, appid).await?;

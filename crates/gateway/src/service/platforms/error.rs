@@ -2,10 +2,7 @@
 
 use wxgate_crypto::push::PushFailure;
 use wxgate_storage::StorageError;
-use wxgate_wechat_client::{CallError, Refused, RefusedClass};
-
-/// WeChat's number for an app that did not authorise the platform.
-const NOT_AUTHORIZED: i64 = 61_003;
+use wxgate_wechat_client::{CallError, Refused};
 
 /// Why a platform cannot act.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -29,12 +26,7 @@ impl From<PlatformError> for CallError {
     fn from(error: PlatformError) -> Self {
         match error {
             PlatformError::Call(error) => error,
-            PlatformError::NotGranted => Self::Refused(Refused {
-                class: RefusedClass::NotAuthorized,
-                errcode: NOT_AUTHORIZED,
-                rid: None,
-                our_address: None,
-            }),
+            PlatformError::NotGranted => Self::Refused(Refused::not_authorized()),
             PlatformError::Unknown | PlatformError::NoTicket | PlatformError::Busy | PlatformError::Storage(_) => {
                 Self::Unavailable
             }

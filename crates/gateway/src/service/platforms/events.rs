@@ -7,16 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wxgate_crypto::Digest;
-use wxgate_crypto::push::{PushFailure, Stamp, encrypt_of};
+use wxgate_crypto::push::{Stamp, encrypt_of};
 use wxgate_domain::{Platform, Timestamp, WechatAppid};
 use wxgate_storage::{LeasedToken, NewAuthorization, StorageError};
 use wxgate_wechat_client::{PlatformEvent, PushedEvent, PushedMessage};
 
 use super::{PlatformPushError, Platforms, authorizations};
 use crate::service::admin::{Caller, Event};
-
-/// How far the time of a push may be from ours, either way.
-const FRESH: Duration = Duration::from_mins(5);
+use crate::service::push::{FRESH, is_fresh};
 
 /// How long a time and nonce are remembered: as long as they can come again.
 pub(super) const REMEMBERED: Duration = Duration::from_mins(11);
@@ -65,7 +63,7 @@ impl Platforms {
         let opened = keys.open(&stamp, &push.msg_signature, &encrypt, appid.as_str());
         let opened = opened.map_err(PlatformPushError::Frame)?;
         let now = self.clock.now();
-        if stamp.seconds().is_none_or(|seconds| seconds.abs_diff(now.seconds()) > FRESH.as_secs()) {
+        if !is_fresh(&stamp, now) {
             return Err(PlatformPushError::Stale);
         }
         let (mark, body) = (marked(appid, &stamp), Digest::sha256(encrypt.as_bytes()));
@@ -127,8 +125,11 @@ impl Platforms {
             }
             Err(error) => return Err(error.into()),
         }
+        // Where there are too many at once, the next look exchanges it.
+        let Ok(place) = self.settling.clone().try_acquire_owned() else { return Ok(()) };
         let (platforms, platform) = (self.clone(), platform.clone());
         self.tasks.spawn(async move {
+            let _place = place;
             let settled = platforms.settle(&platform, &new.appid).await;
             authorizations::tell(&platform, &new.appid, settled.as_ref().err());
         });
@@ -173,10 +174,4 @@ fn read(appid: &WechatAppid, message: &[u8], now: Timestamp) -> Result<Told, Pla
         return Err(PlatformPushError::Stale);
     }
     Ok(Told::Platform(event, written))
-}
-
-impl From<PushFailure> for PlatformPushError {
-    fn from(failure: PushFailure) -> Self {
-        Self::Frame(failure)
-    }
 }

@@ -42,6 +42,12 @@ impl Platforms {
             if let Some(platform) = self.of_id(platform).await? {
                 let settled = self.settle(&platform, &appid).await;
                 authorizations::tell(&platform, &appid, settled.as_ref().err());
+                if settled.is_err() {
+                    // Others come first in the next look.
+                    let tx = self.storage.begin().await?;
+                    tx.tenant(platform.tenant).platforms().postpone(platform.id, &appid).await?;
+                    tx.commit().await?;
+                }
             }
         }
         self.renew_platforms(stopping).await?;

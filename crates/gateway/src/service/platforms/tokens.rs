@@ -25,9 +25,6 @@ const TIMES: u32 = 30;
 /// How long nobody fetches after a failure that says nothing of time.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// WeChat's number for a refresh token that it does not know.
-const REFRESH_TOKEN_INVALID: i64 = 61_023;
-
 /// A token in memory.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -147,12 +144,12 @@ impl Platforms {
             rows.release(of, owner).await?;
             return Ok(Some(held));
         }
+        let asked_at = self.clock.now();
         match self.fetch(platform, of, stored).await {
             Ok((next, refresh_token)) => {
-                let until = self.clock.now().plus(next.expires_in);
+                let until = asked_at.plus(next.expires_in);
                 let token = Secret::new(next.token.expose().to_owned());
-                let stored =
-                    NextToken { token: &token, expires_in: next.expires_in, refresh_token: refresh_token.as_ref() };
+                let stored = NextToken { token: &token, expires_at: until, refresh_token: refresh_token.as_ref() };
                 let kept = rows.keep_token(of, owner, &stored).await?;
                 Ok(kept.then(|| Arc::new(Held { token: next.token, until })))
             }
@@ -201,8 +198,7 @@ impl Platforms {
                 if self.was_dead(platform, &held, &result).await && std::mem::take(&mut again) {
                     continue;
                 }
-                let is_unknown =
-                    matches!(&result, Err(CallError::Refused(refused)) if refused.errcode == REFRESH_TOKEN_INVALID);
+                let is_unknown = matches!(&result, Err(CallError::Refused(refused)) if refused.is_of_refresh_token());
                 if is_unknown && std::mem::take(&mut look) {
                     // WeChat gave another one, and the answer was lost before it was kept.
                     let listed = self.listed(platform, appid).await?;

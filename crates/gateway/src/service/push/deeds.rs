@@ -73,8 +73,8 @@ impl Deed<'_> {
             PushedEvent::AuthorizationCancelled { openid } => Some(self.cancelled(openid).await?),
             // A ticket that went astray is a secret: it is nobody's here.
             PushedEvent::Platform(_) => None,
-            PushedEvent::Other => {
-                self.forward().await?;
+            PushedEvent::Other { from } => {
+                self.forward(from.as_ref()).await?;
                 None
             }
         })
@@ -129,10 +129,9 @@ impl Deed<'_> {
     }
 
     /// Anything else is the tenant's own affair.
-    async fn forward(&self) -> Result<(), StorageError> {
-        let text = |name| self.push.message.get(name)?.as_str()?.parse().ok();
-        let user = match text("OpenID").or(text("FromUserName")) {
-            Some(openid) => self.user(&openid).await?,
+    async fn forward(&self, from: Option<&OpenId>) -> Result<(), StorageError> {
+        let user = match from {
+            Some(openid) => self.user(openid).await?,
             None => None,
         };
         let (appid, message) = (self.settings.appid.clone(), self.push.message.clone());

@@ -28,6 +28,9 @@ pub struct NewAuthorization {
     pub at: Timestamp,
 }
 
+/// How long WeChat knows the code of an authorisation at most (`AuthorizationCodeExpiredTime`).
+const CODE_LIFE: Duration = Duration::from_hours(1);
+
 /// A code that is still to be exchanged.
 #[derive(Clone, Debug)]
 pub struct PendingCode {
@@ -297,6 +300,35 @@ impl TxPlatforms<'_> {
         let row = granted.lock_exclusive().one(&self.tx.tx).await?.ok_or(StorageError::NotFound)?;
         let state = Set(PlatformAppState::Attached.as_str().to_owned());
         self.update_app(row.id, platform_app::ActiveModel { state, ..Default::default() }).await
+    }
+
+    /// An app as it stands, locked until the commit: what was asked of WeChat meanwhile may be out of date.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn lock_app(
+        &self,
+        platform: PlatformId,
+        appid: &WechatAppid,
+    ) -> Result<Option<PlatformApp>, StorageError> {
+        let row = of_appid(self.tenant, platform, appid).lock_exclusive().one(&self.tx.tx).await?;
+        row.map(of_row).transpose()
+    }
+
+    /// Puts a code that could not be exchanged yet behind all others; one that is older than an hour WeChat does not know
+    /// any more, and it is forgotten.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn postpone(&self, platform: PlatformId, appid: &WechatAppid) -> Result<(), StorageError> {
+        let now = self.tx.core.clock.now();
+        let Some(app) = self.lock_app(platform, appid).await? else { return Ok(()) };
+        if app.event_at < now.minus(CODE_LIFE) {
+            return self.drop_code(platform, appid).await;
+        }
+        let row = of_appid(self.tenant, platform, appid).one(&self.tx.tx).await?.ok_or(StorageError::NotFound)?;
+        let later = platform_app::ActiveModel { changed_at: Set(now.millis()), ..Default::default() };
+        self.update_app(row.id, later).await
     }
 
     /// Forgets a code that cannot be exchanged.

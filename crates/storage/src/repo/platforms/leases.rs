@@ -41,8 +41,8 @@ pub struct StoredToken {
 pub struct NextToken<'a> {
     /// The token.
     pub token: &'a Secret<String>,
-    /// What is left of its life.
-    pub expires_in: Duration,
+    /// The end of its life.
+    pub expires_at: Timestamp,
     /// The refresh token that came with it; an app's alone.
     pub refresh_token: Option<&'a Secret<String>>,
 }
@@ -107,8 +107,7 @@ impl TenantPlatforms {
             let sealed = keys.seal.seal(&self.place(of, column, &row), text.expose().as_bytes(), &core.random);
             bytes(&sealed.into_bytes())
         };
-        let until = core.clock.now().plus(next.expires_in).millis();
-        let mut values = vec![seal("access_token", next.token), until.into()];
+        let mut values = vec![seal("access_token", next.token), next.expires_at.millis().into()];
         let refresh_token = next.refresh_token.map_or("", |token| {
             values.push(seal("refresh_token", token));
             ", refresh_token = ?"
