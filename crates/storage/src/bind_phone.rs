@@ -5,20 +5,18 @@
 
 use std::time::Duration;
 
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
-};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use uuid::Uuid;
 use wxgate_crypto::Digest;
 use wxgate_domain::{Event, PhoneNumber, TenantId, Timestamp, UserId};
 
-use crate::entity::{phone, user};
+use crate::entity::{phone, tenant, user};
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
+use crate::merge_users::withdraw::{self, Withdrawn};
 use crate::repo::events;
 use crate::repo::phones::{digest, digests, of_text, place, to_text};
 use crate::scope::{delete_of_tenant, of_tenant, update_of_tenant};
-use crate::sql::{id, statement};
 use crate::storage::Core;
 use crate::tx::{self, Tx};
 
@@ -161,7 +159,9 @@ impl<'a> TxPhones<'a> {
     /// The database fails.
     pub async fn release(&self, user: UserId) -> Result<bool, StorageError> {
         let release = delete_of_tenant::<phone::Entity>(self.tenant).filter(phone::Column::UserId.eq(user.uuid()));
-        Ok(release.exec(&self.tx.tx).await?.rows_affected > 0)
+        let released = release.exec(&self.tx.tx).await?.rows_affected > 0;
+        withdraw::forget(self.tx, self.tenant, user, Withdrawn::Phone).await?;
+        Ok(released)
     }
 
     /// Gives a user's number to another as it is, for a merge or its undoing, which lock both; whether it did: not if `from`
@@ -177,7 +177,7 @@ impl<'a> TxPhones<'a> {
         }
         let row = phone::ActiveModel { user_id: Set(to.uuid()), leaves_at: Set(None), ..Default::default() };
         let given = update_of_tenant::<phone::Entity>(self.tenant).filter(of(from)).set(row).exec(tx).await;
-        Ok(given.map_err(overtaken)?.rows_affected > 0)
+        Ok(given.map_err(StorageError::overtaken)?.rows_affected > 0)
     }
 
     /// Whether a user has the number of this digest, inside the transaction.
@@ -200,16 +200,9 @@ impl<'a> TxPhones<'a> {
     /// both bind one number.
     async fn keys(&self) -> Result<TenantKeys, StorageError> {
         let Tx { core, tx, .. } = self.tx;
-        let backend = tx.get_database_backend();
-        let lock = match backend {
-            DbBackend::Sqlite => None,
-            DbBackend::Postgres => Some("FOR SHARE"),
-            _ => Some("LOCK IN SHARE MODE"),
-        };
-        if let Some(lock) = lock {
-            let hold = format!("SELECT id FROM tenant WHERE id = ? {lock}");
-            tx.query_one_raw(statement(backend, &hold, vec![id(self.tenant.uuid())])).await?;
-        }
+        #[expect(clippy::disallowed_methods, reason = "a tenant is found by its own id")]
+        let hold = tenant::Entity::find_by_id(self.tenant.uuid()).lock_shared();
+        hold.one(tx).await?;
         TenantKeys::load(tx, &core.master_keys, self.tenant).await
     }
 
@@ -262,7 +255,7 @@ impl<'a> TxPhones<'a> {
 
     async fn update(&self, row: Uuid, change: phone::ActiveModel) -> Result<(), StorageError> {
         let update = update_of_tenant::<phone::Entity>(self.tenant).filter(phone::Column::Id.eq(row)).set(change);
-        update.exec(&self.tx.tx).await.map_err(overtaken)?;
+        update.exec(&self.tx.tx).await.map_err(StorageError::overtaken)?;
         Ok(())
     }
 
@@ -288,7 +281,7 @@ impl<'a> TxPhones<'a> {
             bound_at: Set(now.millis()),
             leaves_at: Set(None),
         };
-        phone::Entity::insert(row).exec_without_returning(tx).await.map_err(overtaken)?;
+        phone::Entity::insert(row).exec_without_returning(tx).await.map_err(StorageError::overtaken)?;
         Ok(())
     }
 }
@@ -297,14 +290,6 @@ impl<'a> TxPhones<'a> {
 fn newest(number: &PhoneNumber, keys: &TenantKeys) -> Result<(i32, Vec<u8>), StorageError> {
     let (key_number, key) = keys.digests.first().ok_or_else(|| StorageError::inconsistent("data_key", "purpose"))?;
     Ok((key_number.cast_signed(), digest(key, &number.e164()).as_bytes().to_vec()))
-}
-
-/// Somebody else bound the number, or the user another one, between our look and our write.
-fn overtaken(error: sea_orm::DbErr) -> StorageError {
-    match StorageError::from(error) {
-        StorageError::NotUnique { .. } => StorageError::Busy,
-        error => error,
-    }
 }
 
 /// Takes the numbers from users whose waiting period is over.

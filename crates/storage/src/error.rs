@@ -76,6 +76,14 @@ impl StorageError {
         matches!(self, Self::Busy)
     }
 
+    /// Somebody else wrote the same between our look and our write: what is not unique now is found by the next try.
+    pub(crate) fn overtaken(error: sea_orm::DbErr) -> Self {
+        match Self::from(error) {
+            Self::NotUnique { .. } => Self::Busy,
+            error => error,
+        }
+    }
+
     /// Whether a pooled connection turned out to be broken, so that another one may well work. Not having got one at all
     /// is something else: waiting again would only take longer.
     pub(crate) fn is_broken_connection(&self) -> bool {

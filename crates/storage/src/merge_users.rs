@@ -6,6 +6,7 @@
 
 mod moved;
 mod undo;
+pub(crate) mod withdraw;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use uuid::Uuid;

@@ -52,4 +52,5 @@ support::on_every_engine!(
     crate::undoing::both_sides_must_be_there,
     crate::undoing::after_seven_days_it_is_too_late,
     crate::undoing::a_block_of_the_survivor_holds_for_both,
+    crate::undoing::what_was_taken_back_does_not_come_back,
 );

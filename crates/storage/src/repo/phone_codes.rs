@@ -134,7 +134,7 @@ impl<'a> TxPhoneCodes<'a> {
             number: Set(None),
             at: Set(now.millis()),
         };
-        phone_code::Entity::insert(row).exec_without_returning(tx).await.map_err(at_once)?;
+        phone_code::Entity::insert(row).exec_without_returning(tx).await.map_err(StorageError::overtaken)?;
         Ok(PhoneCodeClaim::Exchange(ticket))
     }
 
@@ -209,7 +209,7 @@ impl<'a> TxPhoneCodes<'a> {
             day: Set(ticket.day),
             used: Set(1),
         };
-        phone_budget::Entity::insert(first).exec_without_returning(tx).await.map_err(at_once)?;
+        phone_budget::Entity::insert(first).exec_without_returning(tx).await.map_err(StorageError::overtaken)?;
         Ok(true)
     }
 
@@ -256,13 +256,6 @@ fn digest(key: &MacKey, sent: &SentPhoneCode<'_>) -> Vec<u8> {
 
 fn place(tenant: TenantId, row: &Uuid) -> Place<'_> {
     Place { tenant: tenant.uuid(), table: TABLE, column: "number", row: row.as_bytes() }
-}
-
-fn at_once(error: sea_orm::DbErr) -> StorageError {
-    match StorageError::from(error) {
-        StorageError::NotUnique { .. } => StorageError::Busy,
-        error => error,
-    }
 }
 
 /// Forgets codes that are over, and budgets of days that are.

@@ -12,6 +12,7 @@ use super::{merges, parsed, sessions, unsigned};
 use crate::changes::ChangeKind;
 use crate::entity::{identity, user};
 use crate::error::StorageError;
+use crate::merge_users::withdraw::{self, Withdrawn};
 use crate::scope::{of_tenant, update_of_tenant};
 use crate::storage::Core;
 use crate::tx::{self, Tx};
@@ -100,6 +101,7 @@ impl<'a> TxUsers<'a> {
         let mine = || user::Column::Id.eq(id.uuid());
         let stored = of_tenant::<user::Entity>(self.tenant).filter(mine()).lock_exclusive().one(tx).await?;
         let stored = stored.map(of_row).transpose()?.ok_or(StorageError::NotFound)?;
+        withdraw::forget(self.tx, self.tenant, id, Withdrawn::Profile(parts)).await?;
         let Some(left) = stored.profile.without(parts) else { return Ok(false) };
         let row =
             user::ActiveModel { nickname: Set(left.nickname), avatar_url: Set(left.avatar_url), ..Default::default() };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use wxgate_domain::{UserStatus, merge};
-use wxgate_storage::{NotUnmerged, OpenSessionError, StorageError, Unmerged};
+use wxgate_domain::{PhoneNumber, Profile, ProfileParts, UserStatus, merge};
+use wxgate_storage::{NewPhone, NotUnmerged, OpenSessionError, StorageError, Unmerged};
 
 use crate::couple::{House, couple, house};
 use crate::logins::{count, orphans};
@@ -119,5 +119,34 @@ pub(crate) async fn a_block_of_the_survivor_holds_for_both(database: TestDatabas
     house.set_status(&storage, one.user.id, UserStatus::Active).await.unwrap();
     assert_eq!(house.shop.login(&storage, "oAda", None).await.user.id, one.user.id);
     assert_eq!(house.alone.try_login(&storage, "oOther", None).await, Err(OpenSessionError::UserBlocked));
+    storage.stop().await;
+}
+
+pub(crate) async fn what_was_taken_back_does_not_come_back(database: TestDatabase) {
+    let storage = database.started().await;
+    let house = house(&storage, "acme").await;
+    let (one, other) = couple(&storage, &house).await;
+    let scope = storage.tenant(house.shop.tenant.id);
+    let shown = Profile::shown(Some("Ada"), Some("https://example.com/ada.png"));
+    scope.update_profile(one.user.id, &shown).await.unwrap();
+    let number = PhoneNumber::new("86", "13800138000").unwrap();
+    let new = NewPhone { number: &number, is_verified: true, may_replace: false, leaves_after: None };
+    let tx = storage.begin().await.unwrap();
+    tx.tenant(house.shop.tenant.id).phones().bind(one.user.id, &new).await.unwrap();
+    tx.commit().await.unwrap();
+    let merge = house.merge(&storage, one.user.id, other.user.id).await.unwrap();
+
+    let tx = storage.begin().await.unwrap();
+    let within = tx.tenant(house.shop.tenant.id);
+    let nickname = ProfileParts { nickname: true, avatar: false };
+    assert!(within.users().clear_profile(other.user.id, nickname).await.unwrap());
+    assert!(within.phones().release(other.user.id).await.unwrap());
+    tx.commit().await.unwrap();
+    house.undo(&storage, &merge, None).await.unwrap();
+    let back = house.user(&storage, one.user.id).await.unwrap();
+    assert_eq!((back.profile.nickname, back.profile.avatar_url), (None, shown.avatar_url));
+    for user in [one.user.id, other.user.id] {
+        assert!(scope.phones().of(user).await.unwrap().is_none());
+    }
     storage.stop().await;
 }
