@@ -151,6 +151,6 @@ async fn the_doctor_says_what_keeps_a_platform_from_acting() {
     let address = world.agree(SHOP, &started, json!({ "permissions": [17] })).await;
     assert_eq!(world.come_back(&address).await.status, 200);
     let told = examined().await;
-    assert!(told.contains("has a ticket of 0 minutes ago") && told.contains("permission set 18"), "{told}");
+    assert!(told.contains("has a ticket of ") && told.contains("permission set 18"), "{told}");
     assert!(told.contains(&format!("logs in through platform {PLATFORM}")), "{told}");
 }

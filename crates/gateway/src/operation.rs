@@ -14,6 +14,7 @@ pub(crate) mod doctor;
 pub(crate) mod jobs;
 pub(crate) mod master_keys;
 pub(crate) mod merges;
+mod overlap;
 pub(crate) mod platforms;
 pub(crate) mod policies;
 pub(crate) mod secret_text;

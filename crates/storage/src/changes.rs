@@ -67,6 +67,11 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
+    /// Whether what is remembered with a tenant's keys is out of date.
+    pub(crate) fn is_about_keys(self) -> bool {
+        matches!(self, Self::DataKey | Self::Webhook)
+    }
+
     const ALL: [Self; 11] = [
         Self::Tenant,
         Self::App,
@@ -228,7 +233,7 @@ async fn page<C: ConnectionTrait>(db: &C, after: i64) -> Result<Vec<change::Mode
 }
 
 async fn tell(core: &Core, change: Change) {
-    if matches!(change.kind, ChangeKind::DataKey | ChangeKind::Webhook) {
+    if change.kind.is_about_keys() {
         match change.tenant {
             Some(tenant) => core.keys.forget(tenant).await,
             None => core.keys.forget_all(),

@@ -11,6 +11,7 @@ pub mod scope;
 pub mod storage;
 pub mod tx;
 
+mod empty_log;
 mod end_sessions;
 mod entity;
 mod erase;

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::DatabaseConnection;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 use wxgate_crypto::{MasterKeyRing, Random};
@@ -168,17 +168,6 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Empties SQLite's write-ahead log into the file; what was overwritten there is gone then.
-    pub(crate) async fn empty_log(&self) {
-        if self.engine != Engine::Sqlite {
-            return;
-        }
-        if let Err(error) = self.writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await {
-            let error = StorageError::from(error);
-            tracing::warn!(%error, "the write-ahead log was not emptied; the next start reads it");
-        }
-    }
-
     /// Runs a read, on another connection if one turns out to be broken: connections are not pinged before use.
     pub(crate) async fn read<T, E, F, R>(&self, query: F) -> Result<T, StorageError>
     where

@@ -1,5 +1,6 @@
 //! Transactions: how they begin, and the writes of administrators.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -69,6 +70,8 @@ pub struct Tx {
     pub(crate) tx: DatabaseTransaction,
     /// What is to stand in the erasure journal before anything of this is seen.
     erasures: Mutex<Vec<Entry>>,
+    /// Tenants whose keys, or what is remembered with them, this changes.
+    keys_of: Mutex<BTreeSet<TenantId>>,
     /// Whether there is something to tell services of.
     told: AtomicBool,
 }
@@ -76,7 +79,8 @@ pub struct Tx {
 impl Tx {
     pub(crate) async fn begin(core: Arc<Core>) -> Result<Self, StorageError> {
         let tx = begin(&core).await?;
-        Ok(Self { core, tx, erasures: Mutex::default(), told: AtomicBool::new(false) })
+        let (erasures, keys_of) = (Mutex::default(), Mutex::default());
+        Ok(Self { core, tx, erasures, keys_of, told: AtomicBool::new(false) })
     }
 
     /// Writes about tenants themselves.
@@ -129,6 +133,10 @@ impl Tx {
             self.core.write_journal(&erasures).await?;
         }
         self.tx.commit().await?;
+        // This process need not wait until it reads of its own change.
+        for tenant in self.keys_of.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.core.keys.forget(tenant).await;
+        }
         self.core.news.notify_one();
         if self.told.into_inner() {
             self.core.told.notify_one();
@@ -156,6 +164,9 @@ impl Tx {
         tenant: TenantId,
         row: Option<uuid::Uuid>,
     ) -> Result<(), StorageError> {
+        if kind.is_about_keys() {
+            self.keys_of.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant);
+        }
         crate::changes::record(&self.tx, kind, tenant, row, self.core.clock.now()).await
     }
 }

@@ -2,21 +2,16 @@
 
 mod policy;
 
-use std::time::Duration;
-
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_domain::{AdminScope, ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Slug, Timestamp};
 
 use super::secret_text::SecretText;
-use super::{Limit, Method, Operation, Page, Route, Visitor};
+use super::{Limit, Method, Operation, Page, Route, Visitor, overlap};
 use crate::service::admin::{Admin, AdminError};
 
 pub(crate) use policy::ClientPolicyChange;
-
-/// The longest overlap of two secrets, in hours.
-const MAX_OVERLAP: u16 = 168;
 
 /// Every operation on service clients.
 pub(super) fn all(visitor: &mut impl Visitor) {
@@ -218,14 +213,10 @@ pub(crate) struct RotateServiceClient {
     #[schema(value_type = String)]
     pub(crate) id: ServiceClientId,
     /// How many hours the secret in use still counts, 0 to 168; 0 ends it at once.
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(0..=i64::from(MAX_OVERLAP)))]
-    #[serde(default = "a_day")]
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(0..=i64::from(overlap::MAX)))]
+    #[serde(default = "overlap::a_day")]
     #[schema(maximum = 168)]
     pub(crate) overlap_hours: u16,
-}
-
-fn a_day() -> u16 {
-    24
 }
 
 impl Operation for RotateServiceClient {
@@ -239,10 +230,7 @@ impl Operation for RotateServiceClient {
     };
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
-        if self.overlap_hours > MAX_OVERLAP {
-            return Err(AdminError::Overlap(MAX_OVERLAP));
-        }
-        let overlap = Duration::from_hours(self.overlap_hours.into());
+        let overlap = overlap::of_hours(self.overlap_hours)?;
         let (tenant, client, secret) = admin.rotate_service_client(&self.id, overlap).await?;
         Ok(MadeServiceClient::of(&tenant.slug, client, &secret))
     }

@@ -2,8 +2,6 @@
 
 pub(crate) mod deliveries;
 
-use std::time::Duration;
-
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,11 +10,8 @@ use wxgate_domain::{AdminScope, EventKinds, Slug, Timestamp, Webhook, WebhookId,
 use wxgate_storage::NewWebhook;
 
 use super::secret_text::SecretText;
-use super::{Limit, Method, Operation, Page, Route, Visitor};
+use super::{Limit, Method, Operation, Page, Route, Visitor, overlap};
 use crate::service::admin::{Admin, AdminError};
-
-/// The longest overlap of two secrets, in hours.
-const MAX_OVERLAP: u16 = 168;
 
 /// Every operation on webhooks.
 pub(super) fn all(visitor: &mut impl Visitor) {
@@ -276,14 +271,10 @@ pub(crate) struct RotateWebhook {
     #[schema(value_type = String)]
     pub(crate) id: WebhookId,
     /// How many hours requests are signed with both, 0 to 168; 0 ends the one in use at once.
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(0..=i64::from(MAX_OVERLAP)))]
-    #[serde(default = "a_day")]
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(0..=i64::from(overlap::MAX)))]
+    #[serde(default = "overlap::a_day")]
     #[schema(maximum = 168)]
     pub(crate) overlap_hours: u16,
-}
-
-fn a_day() -> u16 {
-    24
 }
 
 impl Operation for RotateWebhook {
@@ -297,10 +288,7 @@ impl Operation for RotateWebhook {
     };
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
-        if self.overlap_hours > MAX_OVERLAP {
-            return Err(AdminError::Overlap(MAX_OVERLAP));
-        }
-        let overlap = Duration::from_hours(self.overlap_hours.into());
+        let overlap = overlap::of_hours(self.overlap_hours)?;
         let (tenant, webhook, secret) = admin.rotate_webhook(self.id, overlap).await?;
         Ok(MadeWebhook::of(&tenant.slug, webhook, &secret))
     }

@@ -281,17 +281,13 @@ const UNIBEST: Convention = Convention {
 };
 const UNIBEST_DOUBLE: Convention = Convention {
     profile: ClientProfile::UnibestDouble,
-    bases: &[""],
     routes: &[
         Route::post("/auth/wxLogin", LogIn("code"), UNIBEST_PAIR),
         Route::post("/auth/refreshToken", Refresh("refreshToken"), UNIBEST_PAIR),
         UNIBEST_INFO,
         UNIBEST_LOGOUT,
     ],
-    token: &[],
-    session_id: None,
-    failure: Failure::Fields(CODE_MSG, &[]),
-    always_ok: false,
+    ..UNIBEST
 };
 const UNIBEST_INFO: Route = Route::get(
     "/user/info",

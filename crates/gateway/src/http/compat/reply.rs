@@ -11,7 +11,7 @@ use wxgate_domain::{
 
 use super::convention::{Template, Told, When};
 use crate::http::code::Code;
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, PartError};
 use crate::http::user_info;
 use crate::service::tokens::Issued;
 
@@ -86,9 +86,10 @@ impl Facts<'_> {
                 (_, Some(profile)) => user_info::stored(openid, *unionid, profile).into(),
                 (_, None) => return None,
             }),
-            Told::UserDataError => {
-                self.user_data.filter(|data| data.is_err()).map(|_| part_error(Code::SessionKeyStale))
-            }
+            Told::UserDataError => self
+                .user_data
+                .filter(|data| data.is_err())
+                .map(|_| json!(PartError::from(ApiError::from(Code::SessionKeyStale)))),
             Told::PhoneError => self.phone_error.clone(),
             Told::PhoneMasked => text(phone.as_deref()),
             Told::Object(template) => Some(self.tell(template)),
@@ -125,11 +126,6 @@ fn sentence(status: StatusCode) -> &'static str {
         (When::Any, "请求有误，请重试"),
     ];
     SENTENCES.iter().find(|(when, _)| when.fits(status)).map_or("", |(_, text)| text)
-}
-
-/// Why an optional part of an answer is missing.
-fn part_error(code: Code) -> Value {
-    json!({ "code": code.name(), "action": code.action() })
 }
 
 fn object(template: Template, told: impl Fn(&Told) -> Option<Value>) -> Value {

@@ -29,7 +29,7 @@ pub(crate) struct Held {
     pub(crate) token: AccessToken,
     /// From when on it is not used.
     pub(crate) until: Timestamp,
-    due: Timestamp,
+    pub(super) due: Timestamp,
 }
 
 impl Held {

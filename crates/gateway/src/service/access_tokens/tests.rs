@@ -22,6 +22,15 @@ fn secret(text: &str) -> CredentialStatus {
     })
 }
 
+#[test]
+fn apps_are_spread_around_the_moment_at_which_a_token_is_due() {
+    let due = |chance| {
+        let token = AccessToken::parse("89_token".to_owned()).unwrap();
+        Held::new(token, (NOW, LIFE), chance).due.since(NOW).as_secs()
+    };
+    assert_eq!([0.0, 0.5, 1.0].map(due), [5_400, 5_760, 6_120], "75, 80 and 85 % of two hours");
+}
+
 fn token(text: &str) -> Arc<Held> {
     Arc::new(Held::new(AccessToken::parse(text.to_owned()).unwrap(), (NOW, LIFE), 0.5))
 }
