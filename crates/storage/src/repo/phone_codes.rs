@@ -199,8 +199,11 @@ impl<'a> TxPhoneCodes<'a> {
             .filter(phone_budget::Column::AppId.eq(ticket.app.uuid()))
             .filter(phone_budget::Column::Openid.eq(of.to_vec()))
             .filter(phone_budget::Column::Day.eq(ticket.day));
-        if today.one(tx).await?.is_some() {
-            return Ok(false);
+        match today.one(tx).await? {
+            Some(today) if today.used >= i32::try_from(most).unwrap_or(i32::MAX) => return Ok(false),
+            // The day's first code was committed between our count and our look.
+            Some(_) => return Err(StorageError::Busy),
+            None => {}
         }
         let first = phone_budget::ActiveModel {
             tenant_id: Set(tenant.uuid()),
