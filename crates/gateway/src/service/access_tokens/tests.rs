@@ -1,6 +1,6 @@
+mod storm;
+mod told_wechat;
 mod with_wechat;
-
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wxgate_crypto::{KeyId, MacKey, Secret};
 use wxgate_domain::{CredentialStatus, SecretFingerprint, SecretState, SecretStatus, Timestamp};
@@ -49,101 +49,6 @@ fn refused(errcode: i64) -> CallError {
         rid: None,
         our_address: None,
     })
-}
-
-/// Many callers who need a token at once, and a WeChat that does with each fetch what it is told.
-struct Storm {
-    holder: Arc<Holder>,
-    fetches: AtomicUsize,
-}
-
-impl Storm {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { holder: Arc::default(), fetches: AtomicUsize::new(0) })
-    }
-
-    /// A caller as `AccessTokens::token` is one; whoever leads hands the fetch to a task that nobody owns.
-    async fn caller(self: Arc<Self>, now: Timestamp, fetch: impl Fn(Lead) + Send) -> Result<Arc<Held>, TokenCallError> {
-        match self.holder.claim(&secret("5ec2e7"), now) {
-            Standing::Held(held) => Ok(held),
-            Standing::Follow(follower) => arrived(follower).await,
-            Standing::Paused(wait) => Err(TokenCallError::unavailable(wait)),
-            Standing::Lead(lead, follower) => {
-                self.fetches.fetch_add(1, Ordering::Relaxed);
-                fetch(lead);
-                arrived(follower).await
-            }
-        }
-    }
-
-    /// A thousand of them; half are gone before anything comes.
-    async fn all(self: &Arc<Self>, now: Timestamp, fetch: impl Fn(Lead) + Send + Copy + 'static) -> (usize, usize) {
-        let callers: Vec<_> = (0..CALLERS).map(|_| tokio::spawn(self.clone().caller(now, fetch))).collect();
-        tokio::task::yield_now().await;
-        for gone in callers.iter().step_by(2) {
-            gone.abort();
-        }
-        let (mut served, mut refused) = (0, 0);
-        for caller in callers {
-            match caller.await {
-                Ok(Ok(_)) => served += 1,
-                Ok(Err(_)) => refused += 1,
-                Err(error) => assert!(error.is_cancelled(), "{error}"),
-            }
-        }
-        (served, refused)
-    }
-
-    fn fetches(&self) -> usize {
-        self.fetches.swap(0, Ordering::Relaxed)
-    }
-}
-
-/// Ends a fetch a little later, in a task of its own.
-fn later(end: impl FnOnce() + Send + 'static) {
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        end();
-    });
-}
-
-#[tokio::test]
-async fn a_thousand_callers_wait_for_one_fetch_whether_it_fails_is_cancelled_or_succeeds() {
-    let storm = Storm::new();
-
-    let (served, refusals) =
-        storm.all(NOW, |lead| later(move || lead.fail(&refused(-1), &secret("5ec2e7"), NOW))).await;
-    assert_eq!((served, storm.fetches()), (0, 1), "the fetch fails");
-    assert!(refusals >= CALLERS / 2, "{refusals}");
-    let (served, _) = storm.all(NOW, |_| panic!("nobody fetches during the pause")).await;
-    assert_eq!((served, storm.fetches()), (0, 0));
-
-    // The task dies without a word: nobody waits for ever, and the next one may try at once.
-    let after = NOW.plus(Duration::from_secs(2));
-    let (served, refusals) = storm.all(after, |lead| later(move || drop(lead))).await;
-    assert_eq!((served, storm.fetches()), (0, 1), "the fetch is cancelled");
-    assert!(refusals >= CALLERS / 2, "{refusals}");
-
-    let (served, refusals) = storm.all(after, |lead| later(move || lead.settle(&token("89_first"), NOW))).await;
-    assert_eq!((refusals, storm.fetches()), (0, 1), "the fetch succeeds");
-    assert!(served >= CALLERS / 2, "{served}");
-    let (served, _) = storm.all(after, |_| panic!("it is held")).await;
-    assert!(served >= CALLERS / 2, "{served}");
-    assert_eq!(storm.fetches(), 0);
-}
-
-#[tokio::test]
-async fn nobody_waits_longer_than_the_time_out_for_a_fetch_that_hangs() {
-    let storm = Storm::new();
-    let started = tokio::time::Instant::now();
-    let kept = std::sync::Arc::new(std::sync::Mutex::new(None));
-    let keep = kept.clone();
-    let caller = storm.clone().caller(NOW, move |lead| *keep.lock().unwrap() = Some(lead));
-    assert!(matches!(caller.await, Err(TokenCallError::Unavailable { retry_after: 1 })));
-    assert!(started.elapsed() >= WAIT && started.elapsed() < WAIT * 3);
-    // It arrives all the same, for those who come later.
-    kept.lock().unwrap().take().unwrap().settle(&token("89_late"), NOW);
-    assert_eq!(storm.caller(NOW, |_| panic!("it is held")).await.unwrap().token.expose(), "89_late");
 }
 
 #[test]

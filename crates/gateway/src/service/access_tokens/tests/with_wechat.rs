@@ -25,20 +25,7 @@ impl World {
         let listen = "127.0.0.1:0".parse().unwrap();
         let apps = vec![SimulatedApp { appid: house.app.to_string(), secret: SECRET.into(), union_group: None }];
         let simulator = Simulator::start(SimulatorConfig { listen, apps, expose: false, adopts: false }).await.unwrap();
-        add_app(&house).await;
-        let wechat = ClientConfig {
-            base_url: BaseUrl::parse(&simulator.url(), true).unwrap(),
-            connect_timeout: Duration::from_secs(10),
-            total_timeout: Duration::from_secs(30),
-            ..ClientConfig::default()
-        };
-        let directory = Directory::new(house.storage.clone(), PUBLIC_URL, &[]);
-        let app = directory.active_app(&house.app).await.unwrap();
-        let (time, tasks) = ((house.clock.clone(), house.random.clone()), TaskTracker::new());
-        let wechat = Client::new(wechat).unwrap();
-        let platforms = Platforms::new(time.clone(), house.storage.clone(), wechat.clone(), tasks.clone());
-        let rows = (house.storage.clone(), directory);
-        let tokens = AccessTokens::new(time, rows, (wechat, platforms), Metrics::new(), tasks);
+        let (tokens, app) = tokens_of(&house, &simulator.url()).await;
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { house, simulator, http, tokens, app }
     }
@@ -70,6 +57,24 @@ impl World {
         self.tokens.tasks.wait().await;
         self.tokens.tasks.reopen();
     }
+}
+
+/// The tokens of the house's app, which come from the WeChat at this address.
+pub(super) async fn tokens_of(house: &House, wechat: &str) -> (AccessTokens, Arc<ActiveApp>) {
+    add_app(house).await;
+    let wechat = ClientConfig {
+        base_url: BaseUrl::parse(wechat, true).unwrap(),
+        connect_timeout: Duration::from_secs(10),
+        total_timeout: Duration::from_secs(30),
+        ..ClientConfig::default()
+    };
+    let directory = Directory::new(house.storage.clone(), PUBLIC_URL, &[]);
+    let app = directory.active_app(&house.app).await.unwrap();
+    let (time, tasks) = ((house.clock.clone(), house.random.clone()), TaskTracker::new());
+    let wechat = Client::new(wechat).unwrap();
+    let platforms = Platforms::new(time.clone(), house.storage.clone(), wechat.clone(), tasks.clone());
+    let rows = (house.storage.clone(), directory);
+    (AccessTokens::new(time, rows, (wechat, platforms), Metrics::new(), tasks), app)
 }
 
 async fn add_app(house: &House) {
@@ -112,17 +117,4 @@ async fn a_token_in_use_is_replaced_in_the_background_and_one_that_nobody_uses_i
     world.pass(Duration::from_secs(7_000)).await;
     world.look().await;
     assert_eq!(world.fetches().await, 4, "nobody used that one");
-}
-
-#[tokio::test]
-async fn a_caller_who_leaves_takes_nothing_from_those_who_stay() {
-    let world = World::new().await;
-    for _ in 0..100 {
-        let (tokens, app) = (world.tokens.clone(), world.app.clone());
-        let caller = tokio::spawn(async move { tokens.token(&app).await.map(drop) });
-        tokio::task::yield_now().await;
-        caller.abort();
-    }
-    world.token().await;
-    assert_eq!(world.fetches().await, 1);
 }
