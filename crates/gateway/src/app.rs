@@ -325,6 +325,7 @@ pub(crate) fn desk(
 pub(crate) fn wechat(config: &Wechat, observer: CallObserver) -> Result<Client, wxgate_wechat_client::ConfigError> {
     Client::new(ClientConfig {
         base_url: config.url.clone(),
+        signed_url: config.signed_url.clone(),
         connect_timeout: config.connect_timeout,
         total_timeout: config.total_timeout,
         max_in_flight_per_app: config.calls_per_app,

@@ -61,6 +61,8 @@ pub(crate) struct Database {
 #[derive(Clone, Debug)]
 pub(crate) struct Wechat {
     pub(crate) url: BaseUrl,
+    /// What signed calls name instead, if `url` is that of a relay.
+    pub(crate) signed_url: Option<BaseUrl>,
     pub(crate) connect_timeout: Duration,
     pub(crate) total_timeout: Duration,
     pub(crate) calls_per_app: usize,
@@ -281,13 +283,23 @@ impl Reader<'_> {
                 None
             }
         };
+        let signed_url = match self.0.text("wechat.signed_url").as_str() {
+            "" => None,
+            text => match BaseUrl::parse(text, allow_other_hosts) {
+                Ok(url) => Some(url),
+                Err(error) => {
+                    self.0.reject("wechat.signed_url", error.to_string());
+                    None
+                }
+            },
+        };
         let connect_timeout = Duration::from_millis(self.0.number("wechat.connect_timeout_ms", 50, 10_000));
         let total_timeout = Duration::from_millis(self.0.number("wechat.total_timeout_ms", 50, 3_000));
         if connect_timeout >= total_timeout {
             self.0.reject("wechat.connect_timeout_ms", "must be below wechat.total_timeout_ms");
         }
         let calls_per_app = self.0.number("wechat.calls_per_app", 1, 10_000);
-        Some(Wechat { url: url?, connect_timeout, total_timeout, calls_per_app })
+        Some(Wechat { url: url?, signed_url, connect_timeout, total_timeout, calls_per_app })
     }
 
     fn limits(&mut self) -> Limits {

@@ -80,7 +80,7 @@ impl Inner {
         let Some(Security { keys, now, certificate_ends }) = access.security else {
             return fields(self.post(&address, &json(&parameters), budget).await, Proof::Token).await;
         };
-        let (url, appid) = (self.base_url.address(route, &[]), access.appid.as_str());
+        let (url, appid) = (self.signed_url.address(route, &[]), access.appid.as_str());
         let now = now.seconds();
         let binding = Binding { url: &url, appid, timestamp: now };
         // The keys were checked when they were read; should they fail all the same, nothing was sent.
@@ -113,6 +113,9 @@ impl Inner {
             body: std::str::from_utf8(&body).map_err(|_| BadResponse::NotJson)?,
         };
         let fields = keys.open(&url, appid, &answer, now).map_err(BadResponse::Protection)?;
+        if !self.heard.is_new(&body, now) {
+            return Err(BadResponse::Replayed.into());
+        }
         if keys.platform.iter().all(|key| key.serial() != text("Wechatmp-Serial")) {
             certificate_ends.store(true, Ordering::Relaxed);
         }
@@ -159,3 +162,6 @@ fn log<T>(route: &'static str, appid: &WechatAppid, result: &Result<T, CallError
         "called WeChat"
     );
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use crate::code2session;
 use crate::connections::Connections;
 use crate::errcode;
 use crate::error::{ConfigError, ExchangeError, Rid};
+use crate::heard::Heard;
 use crate::lanes::Lanes;
 use crate::observer::{CallObserver, CallReport};
 use crate::secret_check::SecretCheck;
@@ -25,6 +26,9 @@ const NOBODYS_CODE: &str = "wxgate-checks-the-appsecret";
 pub struct ClientConfig {
     /// Where WeChat is. Default: `https://api.weixin.qq.com`.
     pub base_url: BaseUrl,
+    /// The address that signed and encrypted calls name, where `base_url` is that of a relay: WeChat verifies them under the
+    /// address at which they reach it. Default: none, which is `base_url`.
+    pub signed_url: Option<BaseUrl>,
     /// Time for name, TCP and TLS together. Default: 1 s.
     pub connect_timeout: Duration,
     /// Time for a whole call, the second try included. Default: 2 s.
@@ -43,6 +47,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             base_url: BaseUrl::wechat(),
+            signed_url: None,
             connect_timeout: Duration::from_secs(1),
             total_timeout: Duration::from_secs(2),
             max_in_flight_per_app: 256,
@@ -60,6 +65,9 @@ pub struct Client(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) connections: Connections,
     pub(crate) base_url: BaseUrl,
+    pub(crate) signed_url: BaseUrl,
+    /// Answers to signed calls that came lately.
+    pub(crate) heard: Heard,
     pub(crate) connect_timeout: Duration,
     pub(crate) total_timeout: Duration,
     pub(crate) random: Random,
@@ -104,6 +112,7 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, ConfigError> {
         let ClientConfig {
             base_url,
+            signed_url,
             connect_timeout,
             total_timeout,
             max_in_flight_per_app,
@@ -122,6 +131,8 @@ impl Client {
         let calls = Lanes::new(max_in_flight_per_app, breaker_threshold, random.clone());
         Ok(Self(Arc::new(Inner {
             connections,
+            signed_url: signed_url.unwrap_or_else(|| base_url.clone()),
+            heard: Heard::default(),
             base_url,
             connect_timeout,
             total_timeout,

@@ -153,6 +153,9 @@ pub enum BadResponse {
     /// An answer whose protection does not hold.
     #[error("a protected answer: {0}")]
     Protection(ApiSecurityFailure),
+    /// A protected answer that came before.
+    #[error("a protected answer that came before")]
+    Replayed,
     /// A success for another app than the one that asked.
     #[error("an answer for another app")]
     OtherApp,
@@ -176,6 +179,7 @@ impl BadResponse {
             Self::Field(name) => name,
             Self::Unprotected => "unprotected",
             Self::Protection(failure) => failure.stage(),
+            Self::Replayed => "replayed",
             Self::OtherApp => "other_app",
         }
     }

@@ -13,6 +13,7 @@ mod connections;
 mod encrypted_data;
 mod errcode;
 mod error;
+mod heard;
 mod lanes;
 mod observer;
 mod phone;

@@ -152,3 +152,37 @@ async fn a_certificate_that_is_about_to_go_serves_and_is_noticed() {
     let unknown = world.quota(Some((&keys, now))).await;
     assert_eq!(unknown, Err(CallError::BadResponse(BadResponse::Protection(ApiSecurityFailure::Serial))));
 }
+
+#[tokio::test]
+async fn keys_that_the_console_has_no_more_are_named() {
+    let world = World::start().await;
+    let (_, keys) = world.keys().await;
+    let now = world.now().await;
+    for (key, refused) in [("symmetric_key", 40_238), ("public_key", 40_239)] {
+        let body = json!({ "appid": APPID, "key": key });
+        world.steer(reqwest::Method::DELETE, "api-security/keys", body).await;
+        assert_eq!(errcode(world.quota(Some((&keys, now))).await), refused);
+    }
+}
+
+#[tokio::test]
+async fn answers_that_were_tampered_with_are_none() {
+    let world = World::start().await;
+    let (_, keys) = world.keys().await;
+    let now = world.now().await;
+    world.quota(Some((&keys, now))).await.unwrap();
+    for (kind, bad) in [
+        ("wrong_serial", BadResponse::Protection(ApiSecurityFailure::Serial)),
+        ("wrong_signature", BadResponse::Protection(ApiSecurityFailure::Signature)),
+        ("wrong_aad", BadResponse::Protection(ApiSecurityFailure::Tag)),
+        ("old_timestamp", BadResponse::Protection(ApiSecurityFailure::Stale)),
+        ("replayed", BadResponse::Replayed),
+        ("in_clear", BadResponse::Unprotected),
+    ] {
+        world
+            .steer(reqwest::Method::POST, "faults", json!({ "route": "/cgi-bin/openapi/quota/get", "kind": kind }))
+            .await;
+        assert_eq!(world.quota(Some((&keys, now))).await, Err(CallError::BadResponse(bad)), "{kind}");
+    }
+    world.quota(Some((&keys, now))).await.unwrap();
+}

@@ -8,7 +8,7 @@ use actix_web::web::Query;
 use serde_json::{Map, Value};
 
 use crate::api_security::{self, AppKeys, SealedAnswer, Signed};
-use crate::faults::Stage;
+use crate::faults::{FaultKind, Stage};
 use crate::state::{Met, Outcome, Refusal, Success, World};
 use crate::tokens::Kind;
 use crate::{business, component, operations, token_routes};
@@ -136,12 +136,13 @@ impl World {
         let mut met = Met::default();
         let mut result = self.checked_call(api, method, asked, now_ms, &mut met);
         if let Ok(fields) = &mut result {
-            met.note(self.faults.take(api.path, caller.as_deref(), Stage::Success));
+            met.note(self.faults.take(api.path, caller.as_deref(), Stage::Success, now_ms));
             met.change(fields, api.main_field);
         }
-        met.note(self.faults.take(api.path, caller.as_deref(), Stage::Answer));
+        let flaw = met.last();
+        met.note(self.faults.take(api.path, caller.as_deref(), Stage::Answer, now_ms));
         let sealed = match (&result, &caller) {
-            (Ok(fields), Some(appid)) => self.sealed(api, asked, (appid, fields), now_ms),
+            (Ok(fields), Some(appid)) => self.sealed(api, asked, (appid, fields), flaw, now_ms),
             _ => None,
         };
         Outcome { sealed, ..self.outcome(result.map(Success::Fields), &met, now_ms) }
@@ -161,7 +162,7 @@ impl World {
                 if let Some(keys) = self.keys_of(api, &appid) {
                     let body = Ok(keys.open(&appid, &asked.signed, now_ms / 1000)?);
                     let opened = Asked { query: HashMap::new(), body, is_get: false, signed: Signed::default() };
-                    self.meet_faults(api.path, &appid, &[Stage::Address, Stage::Rate, Stage::Inside], met)?;
+                    self.admit(api, &appid, met, now_ms)?;
                     return (api.run)(self, &appid, &opened, now_ms);
                 }
                 asked.checked_body()?;
@@ -173,8 +174,18 @@ impl World {
             }
         };
         let about = self.caller(api, asked).unwrap_or_default();
-        self.meet_faults(api.path, &about, &[Stage::Address, Stage::Rate, Stage::Inside], met)?;
+        self.admit(api, &about, met, now_ms)?;
         (api.run)(self, &appid, asked, now_ms)
+    }
+
+    /// The caller's address, the day's quota, the rate, and WeChat's own troubles.
+    fn admit(&mut self, api: &Api, appid: &str, met: &mut Met, now_ms: u64) -> Result<(), Refusal> {
+        self.meet_faults((api.path, appid), &[Stage::Address], met, now_ms)?;
+        // Whoever names an app that there is not has no quota.
+        if self.apps.contains_key(appid) || self.components.contains_key(appid) {
+            self.quotas.count(appid, api.path, now_ms)?;
+        }
+        self.meet_faults((api.path, appid), &[Stage::Rate, Stage::Inside], met, now_ms)
     }
 
     /// The keys of an app whose calls of this interface must be signed.
@@ -188,10 +199,12 @@ impl World {
         api: &Api,
         asked: &Asked,
         (appid, fields): (&str, &Map<String, Value>),
+        flaw: Option<FaultKind>,
         now_ms: u64,
     ) -> Option<SealedAnswer> {
-        let app = self.apps.get(appid).filter(|_| api_security::covers(api.path))?;
-        app.api_security.as_ref()?.seal((appid, asked.signed.url()), fields.clone(), now_ms / 1000, &mut self.chance)
+        let app = self.apps.get_mut(appid).filter(|_| api_security::covers(api.path))?;
+        let to = (appid, asked.signed.url());
+        app.api_security.as_mut()?.seal(to, (fields.clone(), flaw), now_ms / 1000, &mut self.chance)
     }
 
     /// Parameters, appid, grant_type, secret.
@@ -203,33 +216,38 @@ impl World {
         if asked.text("grant_type") != Some("client_credential") {
             return Err(Refusal::new(40002));
         }
-        if app.secret == secret { Ok(appid.to_owned()) } else { Err(Refusal::new(40125)) }
+        app.prove(secret)?;
+        Ok(appid.to_owned())
     }
 
     /// Token present, well-formed, known and latest, not expired, of an app.
     fn proved_by_token(&mut self, api: &Api, asked: &Asked, now_ms: u64, met: &mut Met) -> Result<String, Refusal> {
         let token = asked.token().ok_or(Refusal::new(41001))?;
         let (owner, kind) = self.tokens.check(token, now_ms).map_err(Refusal::new)?;
-        self.meet_faults(api.path, &owner, &[Stage::Token], met)?;
+        self.meet_faults((api.path, &owner), &[Stage::Token], met, now_ms)?;
         let of_component = kind == Kind::Component;
         match (api.proof == Proof::Component, of_component) {
             (true, false) => Err(Refusal::new(61014)),
             (false, true) => Err(Refusal::new(61015)),
-            (false, false) if !self.apps.contains_key(&*owner) => Err(Refusal::new(40001)),
-            _ => Ok(owner.to_string()),
+            (true, true) => Ok(owner.to_string()),
+            (false, false) => match self.apps.get(&*owner) {
+                None => Err(Refusal::new(40001)),
+                Some(app) if app.condition.unauthorized => Err(Refusal::new(48001)),
+                Some(_) => Ok(owner.to_string()),
+            },
         }
     }
 
     /// Lets the faults of these stages happen.
     pub(crate) fn meet_faults(
         &mut self,
-        path: &str,
-        appid: &str,
+        (path, appid): (&str, &str),
         stages: &[Stage],
         met: &mut Met,
+        now_ms: u64,
     ) -> Result<(), Refusal> {
         for stage in stages {
-            met.note(self.faults.take(path, Some(appid), *stage));
+            met.note(self.faults.take(path, Some(appid), *stage, now_ms));
             if let Some(refusal) = met.refusal {
                 return Err(refusal);
             }

@@ -12,10 +12,11 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::chance::{Chance, hex};
+use crate::faults::FaultKind;
 use crate::state::Refusal;
 
 /// The interfaces that take signed calls. Logins, tokens and session keys do not.
@@ -24,6 +25,8 @@ const COVERED: [&str; 3] =
 
 /// How old a call may be, in seconds.
 const MAX_AGE: u64 = 300;
+/// Answers kept of one app, to be sent again.
+const MAX_LAST: usize = 16;
 
 /// Whether an interface takes signed calls.
 pub(crate) fn covers(path: &str) -> bool {
@@ -33,11 +36,22 @@ pub(crate) fn covers(path: &str) -> bool {
 /// One app's keys: its half and WeChat's.
 pub(crate) struct AppKeys {
     symmetric_serial: String,
-    symmetric: LessSafeKey,
-    app: ParsedPublicKey,
+    symmetric: Option<LessSafeKey>,
+    app: Option<ParsedPublicKey>,
     platform: Platform,
     /// The certificate that is about to go: it signs beside the other one.
     deprecated: Option<Platform>,
+    /// The last answer of each interface, by its address.
+    last: HashMap<String, SealedAnswer>,
+}
+
+/// One of an app's two keys in WeChat's console.
+#[derive(Clone, Copy, Deserialize)]
+pub(crate) enum Half {
+    #[serde(rename = "symmetric_key")]
+    Symmetric,
+    #[serde(rename = "public_key")]
+    Public,
 }
 
 struct Platform {
@@ -59,6 +73,8 @@ pub(crate) struct Console {
 /// A signed call as it came.
 #[derive(Default)]
 pub(crate) struct Signed {
+    /// A serial that is named and not given. WeChat's page asks for none in a call.
+    lacks_serial: bool,
     appid: Option<String>,
     timestamp: Option<String>,
     signature: Option<String>,
@@ -68,6 +84,7 @@ pub(crate) struct Signed {
 }
 
 /// An answer, ready to be sent.
+#[derive(Clone)]
 pub(crate) struct SealedAnswer {
     pub(crate) body: Vec<u8>,
     pub(crate) headers: Vec<(&'static str, String)>,
@@ -80,7 +97,9 @@ impl Signed {
             (!value.is_empty()).then(|| value.to_owned())
         };
         let connection = request.connection_info();
+        let serial = request.headers().get("Wechatmp-Serial");
         Self {
+            lacks_serial: serial.is_some_and(|serial| serial.as_bytes().trim_ascii().is_empty()),
             appid: header("Wechatmp-Appid"),
             timestamp: header("Wechatmp-TimeStamp"),
             signature: header("Wechatmp-Signature"),
@@ -107,7 +126,9 @@ pub(crate) fn make(chance: &mut Chance) -> Option<(AppKeys, Console)> {
         certificate: platform.pem()?,
     };
     let symmetric_serial = console.symmetric_serial.clone();
-    Some((AppKeys { symmetric_serial, symmetric, app, platform, deprecated: None }, console))
+    let (symmetric, app) = (Some(symmetric), Some(app));
+    let last = HashMap::new();
+    Some((AppKeys { symmetric_serial, symmetric, app, platform, deprecated: None, last }, console))
 }
 
 impl AppKeys {
@@ -124,8 +145,19 @@ impl AppKeys {
         self.deprecated = None;
     }
 
+    /// The console has one of the app's keys no more.
+    pub(crate) fn forget(&mut self, half: Half) {
+        match half {
+            Half::Symmetric => self.symmetric = None,
+            Half::Public => self.app = None,
+        }
+    }
+
     /// Verifies and decrypts a call of an app; its fields.
     pub(crate) fn open(&self, appid: &str, call: &Signed, now_s: u64) -> Result<Map<String, Value>, Refusal> {
+        if call.lacks_serial {
+            return Err(Refusal::new(40230));
+        }
         let named = call.appid.as_deref().ok_or(Refusal::new(40233))?;
         let timestamp = call.timestamp.as_deref().ok_or(Refusal::new(40231))?;
         let signature = call.signature.as_deref().ok_or(Refusal::new(40232))?;
@@ -139,55 +171,94 @@ impl AppKeys {
         if now_s.saturating_sub(at) > MAX_AGE {
             return Err(Refusal::new(40240));
         }
+        let app = self.app.as_ref().ok_or(Refusal::new(40239))?;
         let signed = format!("{}\n{appid}\n{timestamp}\n{}", call.url, call.body);
         let signature = STANDARD.decode(signature).map_err(|_| Refusal::new(40234))?;
-        self.app.verify_sig(signed.as_bytes(), &signature).map_err(|_| Refusal::new(40234))?;
-        self.decrypt(appid, (&call.url, at), &call.body).ok_or(Refusal::new(40235))
+        app.verify_sig(signed.as_bytes(), &signature).map_err(|_| Refusal::new(40234))?;
+        let symmetric = self.symmetric.as_ref().ok_or(Refusal::new(40238))?;
+        self.decrypt(symmetric, (appid, &call.url, at), &call.body).ok_or(Refusal::new(40235))
     }
 
-    fn decrypt(&self, appid: &str, (url, at): (&str, u64), body: &str) -> Option<Map<String, Value>> {
+    fn decrypt(
+        &self,
+        symmetric: &LessSafeKey,
+        (appid, url, at): (&str, &str, u64),
+        body: &str,
+    ) -> Option<Map<String, Value>> {
         let envelope: HashMap<String, String> = serde_json::from_str(body).ok()?;
         let part = |name: &str| STANDARD.decode(envelope.get(name)?).ok();
         let nonce = Nonce::try_assume_unique_for_key(&part("iv")?).ok()?;
         let mut sealed = [part("data")?, part("authtag")?].concat();
         let aad = Aad::from(format!("{url}|{appid}|{at}|{}", self.symmetric_serial));
-        let plain = self.symmetric.open_in_place(nonce, aad, &mut sealed).ok()?;
+        let plain = symmetric.open_in_place(nonce, aad, &mut sealed).ok()?;
         let mut fields: Map<String, Value> = serde_json::from_slice(plain).ok()?;
         let own = (fields.remove("_appid")?, fields.remove("_timestamp")?);
         fields.remove("_n")?;
         (own == (appid.into(), at.into())).then_some(fields)
     }
 
-    /// Encrypts and signs an answer.
+    /// Encrypts and signs an answer, with what a fault does to it; `None` for one that goes out in clear.
     pub(crate) fn seal(
-        &self,
+        &mut self,
         (appid, url): (&str, &str),
-        mut fields: Map<String, Value>,
+        (fields, flaw): (Map<String, Value>, Option<FaultKind>),
         now_s: u64,
         chance: &mut Chance,
     ) -> Option<SealedAnswer> {
-        fields.insert("_n".into(), STANDARD.encode(chance.bytes::<16>()).into());
-        fields.insert("_appid".into(), appid.into());
-        fields.insert("_timestamp".into(), now_s.into());
-        let mut data = Value::Object(fields).to_string().into_bytes();
-        let iv: [u8; 12] = chance.bytes();
-        let aad = Aad::from(format!("{url}|{appid}|{now_s}|{}", self.symmetric_serial));
-        let nonce = Nonce::assume_unique_for_key(iv);
-        let tag = self.symmetric.seal_in_place_separate_tag(nonce, aad, &mut data).ok()?;
-        let [iv, data, authtag] = [&iv[..], &data, tag.as_ref()].map(|part| STANDARD.encode(part));
-        let body = json!({ "iv": iv, "data": data, "authtag": authtag }).to_string();
-        let signed = format!("{url}\n{appid}\n{now_s}\n{body}");
+        if flaw == Some(FaultKind::InClear) {
+            return None;
+        }
+        if flaw == Some(FaultKind::Replayed)
+            && let Some(last) = self.last.get(url)
+        {
+            return Some(last.clone());
+        }
+        let at = if flaw == Some(FaultKind::OldTimestamp) { now_s.saturating_sub(MAX_AGE + 60) } else { now_s };
+        let for_appid = if flaw == Some(FaultKind::WrongAad) { "wxffffffffffffffff" } else { appid };
+        let body = self.encrypt((appid, at), fields, format!("{url}|{for_appid}|{at}"), chance)?;
+        let mut signed = format!("{url}\n{appid}\n{at}\n{body}");
+        if flaw == Some(FaultKind::WrongSignature) {
+            signed.push(' ');
+        }
+        let known = flaw != Some(FaultKind::WrongSerial);
+        let serial = if known { self.platform.serial.clone() } else { serial(chance) };
         let mut headers = vec![
             ("Wechatmp-Appid", appid.to_owned()),
-            ("Wechatmp-TimeStamp", now_s.to_string()),
-            ("Wechatmp-Serial", self.platform.serial.clone()),
+            ("Wechatmp-TimeStamp", at.to_string()),
+            ("Wechatmp-Serial", serial),
             ("Wechatmp-Signature", self.platform.sign(&signed)?),
         ];
-        if let Some(deprecated) = &self.deprecated {
+        if let Some(deprecated) = self.deprecated.as_ref().filter(|_| known) {
             headers.push(("Wechatmp-Serial-Deprecated", deprecated.serial.clone()));
             headers.push(("Wechatmp-Signature-Deprecated", deprecated.sign(&signed)?));
         }
-        Some(SealedAnswer { body: body.into_bytes(), headers })
+        let sealed = SealedAnswer { body: body.into_bytes(), headers };
+        // As many addresses as there are interfaces that answer so, and names of this host.
+        let is_good = !flaw.is_some_and(FaultKind::spoils_protection);
+        if is_good && (self.last.len() < MAX_LAST || self.last.contains_key(url)) {
+            self.last.insert(url.to_owned(), sealed.clone());
+        }
+        Some(sealed)
+    }
+
+    /// The encrypted body of an answer.
+    fn encrypt(
+        &self,
+        (appid, at): (&str, u64),
+        mut fields: Map<String, Value>,
+        about: String,
+        chance: &mut Chance,
+    ) -> Option<String> {
+        fields.insert("_n".into(), STANDARD.encode(chance.bytes::<16>()).into());
+        fields.insert("_appid".into(), appid.into());
+        fields.insert("_timestamp".into(), at.into());
+        let mut data = Value::Object(fields).to_string().into_bytes();
+        let iv: [u8; 12] = chance.bytes();
+        let aad = Aad::from(about + "|" + &self.symmetric_serial);
+        let nonce = Nonce::assume_unique_for_key(iv);
+        let tag = self.symmetric.as_ref()?.seal_in_place_separate_tag(nonce, aad, &mut data).ok()?;
+        let [iv, data, authtag] = [&iv[..], &data, tag.as_ref()].map(|part| STANDARD.encode(part));
+        Some(json!({ "iv": iv, "data": data, "authtag": authtag }).to_string())
     }
 }
 

@@ -35,6 +35,11 @@ impl Chance {
         format!("tG{}", self.letters(26))
     }
 
+    /// The id of a private message.
+    pub(crate) fn activity_id(&mut self) -> String {
+        format!("{}_{}", self.digits(10), self.letters(24))
+    }
+
     /// A session_key: base64 of 16 bytes.
     pub(crate) fn session_key(&mut self) -> String {
         STANDARD.encode(self.bytes::<16>())

@@ -16,6 +16,7 @@ mod journal;
 mod operations;
 mod post;
 mod push;
+mod quotas;
 mod routes;
 mod simulator;
 mod state;

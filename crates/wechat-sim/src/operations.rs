@@ -22,24 +22,20 @@ pub(crate) const QUOTA: Api = Api {
     run: quota,
 };
 
-/// Calls of each interface in a day, as many as WeChat's page shows.
-const DAILY: u64 = 1_000_000;
-
 #[expect(clippy::unnecessary_wraps, reason = "interfaces have one form")]
 fn callback_addresses(_: &mut World, _: &str, _: &Asked, _: u64) -> Answer {
     Ok(plain(json!({ "ip_list": ["101.89.47.18", "203.205.254.0/24"] })))
 }
 
-fn quota(_: &mut World, _: &str, asked: &Asked, _: u64) -> Answer {
+fn quota(world: &mut World, appid: &str, asked: &Asked, now_ms: u64) -> Answer {
     let path = asked.required("cgi_path", 76003)?;
     if path.starts_with("/sns/") {
         return Err(Refusal::new(76022));
     }
-    if !APIS.iter().any(|api| api.path == path) {
-        return Err(Refusal::new(76021));
-    }
+    let api = APIS.iter().find(|api| api.path == path).ok_or(Refusal::new(76021))?;
+    let told = world.quotas.told(appid, api.path, now_ms);
     Ok(ok(json!({
-        "quota": { "daily_limit": DAILY, "used": 0, "remain": DAILY },
+        "quota": { "daily_limit": told.limit, "used": told.used, "remain": told.limit.saturating_sub(told.used) },
         "rate_limit": { "call_count": 10_000, "refresh_second": 60 },
     })))
 }

@@ -102,7 +102,7 @@ async fn serve(
     answer: impl FnOnce(&mut World, u64) -> Outcome,
 ) -> HttpResponse {
     let now_ms = shared.clock.now_ms();
-    let in_transit = shared.world().faults.take(path, appid, Stage::Transport);
+    let in_transit = shared.world().faults.take(path, appid, Stage::Transport, now_ms);
     // Latency is between the call and its answer: what is asked for happens, even if nobody waits that long.
     let latency = in_transit.filter(|fault| fault.kind == FaultKind::Latency).map(|fault| fault.delay);
     if let Some(fault) = in_transit

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::SysError;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::api_security::{AppKeys, SealedAnswer};
@@ -13,6 +14,7 @@ use crate::codes::{Codes, CountryCode, MAX_CODES, Meaning, Phone, Rejected, Sess
 use crate::component::Component;
 use crate::faults::{Fault, FaultKind, Faults, JSCODE2SESSION, Stage};
 use crate::genuine::Genuine;
+use crate::quotas::Quotas;
 use crate::simulator::SimulatedApp;
 use crate::tokens::Tokens;
 
@@ -47,8 +49,21 @@ pub(crate) enum SteeringError {
 pub(crate) struct App {
     pub(crate) secret: String,
     union_group: Option<String>,
+    pub(crate) condition: Condition,
     /// Its keys, if its calls must be signed and encrypted.
     pub(crate) api_security: Option<AppKeys>,
+}
+
+/// What is the matter with an app's account.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Condition {
+    /// Its AppSecret was frozen in the console: 40243.
+    #[serde(default)]
+    pub(crate) secret_frozen: bool,
+    /// It may not use the interfaces that take a token: 48001.
+    #[serde(default)]
+    pub(crate) unauthorized: bool,
 }
 
 /// One user of one app.
@@ -85,6 +100,7 @@ pub(crate) struct Subject {
     pub(crate) phone: String,
     pub(crate) iv: [u8; 16],
     pub(crate) open_group_id: String,
+    pub(crate) activity_id: String,
 }
 
 /// The parameters of code2Session; an empty one counts as missing.
@@ -148,6 +164,7 @@ pub(crate) struct World {
     /// Platforms that asked for tickets and got none yet.
     pub(crate) tickets_asked_for: HashSet<String>,
     pub(crate) genuine: Genuine,
+    pub(crate) quotas: Quotas,
     pub(crate) faults: Faults,
     pub(crate) chance: Chance,
 }
@@ -165,6 +182,7 @@ impl World {
             components: HashMap::new(),
             tickets_asked_for: HashSet::new(),
             genuine: Genuine::default(),
+            quotas: Quotas::default(),
             faults: Faults::default(),
             chance: Chance::from_system()?,
         })
@@ -183,8 +201,17 @@ impl World {
             return Err(SteeringError::TooManyApps);
         }
         self.removed.remove(&app.appid);
-        let api_security = self.apps.remove(&app.appid).and_then(|known| known.api_security);
-        self.apps.insert(app.appid, App { secret: app.secret, union_group: app.union_group, api_security });
+        let SimulatedApp { appid, secret, union_group } = app;
+        let known = self.apps.remove(&appid);
+        let condition = known.as_ref().map(|known| known.condition).unwrap_or_default();
+        let api_security = known.and_then(|known| known.api_security);
+        self.apps.insert(appid, App { secret, union_group, condition, api_security });
+        Ok(())
+    }
+
+    /// Says what is the matter with an app's account.
+    pub(crate) fn put_condition(&mut self, appid: &str, condition: Condition) -> Result<(), SteeringError> {
+        self.apps.get_mut(appid).ok_or(SteeringError::UnknownApp)?.condition = condition;
         Ok(())
     }
 
@@ -268,6 +295,7 @@ impl World {
             phone: person.use_phone(phone, chance),
             iv: chance.bytes(),
             open_group_id: chance.open_group_id(),
+            activity_id: chance.activity_id(),
         })
     }
 
@@ -296,10 +324,10 @@ impl World {
         let result = self.checked(call, now_ms, &mut met);
         let appid = call.appid.as_deref();
         if result.is_ok() {
-            met.note(self.faults.take(JSCODE2SESSION, appid, Stage::Success));
+            met.note(self.faults.take(JSCODE2SESSION, appid, Stage::Success, now_ms));
         }
         let (without_openid, with_extra) = (met.misses_field(), met.last == Some(FaultKind::ExtraField));
-        met.note(self.faults.take(JSCODE2SESSION, appid, Stage::Answer));
+        met.note(self.faults.take(JSCODE2SESSION, appid, Stage::Answer, now_ms));
         Outcome { without_openid, with_extra, ..self.outcome(result.map(Success::LoggedIn), &met, now_ms) }
     }
 
@@ -323,10 +351,8 @@ impl World {
         if call.grant_type.as_deref() != Some("authorization_code") {
             return Err(Refusal::new(40002));
         }
-        if app.secret != secret {
-            return Err(Refusal::new(40125));
-        }
-        self.meet_faults(JSCODE2SESSION, appid, &[Stage::Address, Stage::Rate, Stage::Inside], met)?;
+        app.prove(secret)?;
+        self.meet_faults((JSCODE2SESSION, appid), &[Stage::Address, Stage::Rate, Stage::Inside], met, now_ms)?;
         self.codes.exchange(js_code, appid, now_ms).map_err(|rejected| {
             Refusal::new(match rejected {
                 Rejected::Invalid => 40029,
@@ -377,6 +403,17 @@ impl World {
     }
 }
 
+impl App {
+    /// Whether this is its secret. WeChat looks whether it is frozen before it looks whether it is right.
+    pub(crate) fn prove(&self, secret: &str) -> Result<(), Refusal> {
+        match (self.condition.secret_frozen, self.secret == secret) {
+            (true, _) => Err(Refusal::new(40243)),
+            (false, false) => Err(Refusal::new(40125)),
+            (false, true) => Ok(()),
+        }
+    }
+}
+
 impl Person {
     fn unionid(&self, in_group: bool) -> Option<Arc<str>> {
         self.named_unionid.clone().or_else(|| self.own_unionid.clone().filter(|_| in_group))
@@ -400,6 +437,11 @@ pub(crate) struct Met {
 }
 
 impl Met {
+    /// The last one.
+    pub(crate) fn last(&self) -> Option<FaultKind> {
+        self.last
+    }
+
     /// Whether the last one leaves out the main field of a success.
     fn misses_field(&self) -> bool {
         self.last == Some(FaultKind::MissingField)

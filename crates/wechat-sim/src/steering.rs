@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::codes::CountryCode;
-use crate::faults::{FaultBody, InvalidFault};
+use crate::faults::{FaultBody, InvalidFault, route_named};
 use crate::routes::Shared;
 use crate::simulator::SimulatedApp;
 use crate::state::SteeringError;
@@ -32,6 +32,8 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         .service(resource("/journal", [web::get().to(read_journal), web::delete().to(clear_journal)]))
         .service(resource("/apps", [web::post().to(put_app)]))
         .service(resource("/apps/{appid}", [web::delete().to(remove_app)]))
+        .service(resource("/apps/{appid}/condition", [web::put().to(put_condition)]))
+        .service(resource("/quotas", [web::post().to(limit_quota)]))
         .configure(api_security::configure)
         .configure(platforms::configure)
         .service(resource("/health", [web::get().to(health)]))
@@ -176,7 +178,8 @@ async fn end_tokens(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Re
 
 async fn add_fault(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
     let body: FaultBody = read(body)?;
-    let pending = shared.world().faults.add(body)?;
+    let now_ms = shared.clock.now_ms();
+    let pending = shared.world().faults.add(body, now_ms)?;
     Ok(HttpResponse::Ok().json(json!({ "pending": pending })))
 }
 
@@ -235,6 +238,30 @@ async fn put_app(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refus
 
 async fn remove_app(shared: Data<Shared>, appid: Path<String>) -> Result<HttpResponse, Refused> {
     shared.world().remove_app(&appid)?;
+    Ok(HttpResponse::Ok().json(json!({})))
+}
+
+async fn put_condition(shared: Data<Shared>, appid: Path<String>, body: Body) -> Result<HttpResponse, Refused> {
+    shared.world().put_condition(&appid, read(body)?)?;
+    Ok(HttpResponse::Ok().json(json!({})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuotaBody {
+    appid: String,
+    route: String,
+    daily_limit: u64,
+}
+
+async fn limit_quota(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
+    let QuotaBody { appid, route, daily_limit } = read(body)?;
+    let (path, now_ms) = (route_named(&route)?, shared.clock.now_ms());
+    let mut world = shared.world();
+    if !world.apps.contains_key(&appid) && !world.components.contains_key(&appid) {
+        return Err(SteeringError::UnknownApp.into());
+    }
+    world.quotas.limit(&appid, path, daily_limit, now_ms);
     Ok(HttpResponse::Ok().json(json!({})))
 }
 

@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     /// `wx.getWeRunData`: 31 days.
     #[serde(rename = "werun")]
     WeRun,
+    /// `wx.authPrivateMessage`.
+    PrivateMessage,
     /// Whatever the caller says.
     Raw,
 }
@@ -126,6 +128,13 @@ struct PhonePayload<'a> {
 struct Share<'a> {
     #[serde(rename = "openGId")]
     open_group_id: &'a str,
+    watermark: Watermark<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PrivateMessage<'a> {
+    activity_id: &'a str,
     watermark: Watermark<'a>,
 }
 
@@ -220,6 +229,9 @@ impl EncryptBody {
             }
             Kind::Share => serde_json::to_string(&Share { open_group_id: &subject.open_group_id, watermark }),
             Kind::WeRun => serde_json::to_string(&WeRun { step_info_list: steps(seconds), watermark }),
+            Kind::PrivateMessage => {
+                serde_json::to_string(&PrivateMessage { activity_id: &subject.activity_id, watermark })
+            }
             Kind::Raw => match &self.payload {
                 Some(Value::String(text)) => return Ok(text.clone()),
                 Some(Value::Object(object)) => serde_json::to_string(object),

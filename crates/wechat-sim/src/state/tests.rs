@@ -37,7 +37,7 @@ fn errcode(world: &mut World, call: &Exchange, now_ms: u64) -> i64 {
 
 fn add_fault(world: &mut World, kind: &str) {
     let body = json!({"route": "jscode2session", "kind": kind});
-    world.faults.add(serde_json::from_value(body).unwrap()).unwrap();
+    world.faults.add(serde_json::from_value(body).unwrap(), 0).unwrap();
 }
 
 #[test]

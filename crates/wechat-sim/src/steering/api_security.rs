@@ -7,13 +7,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Body, Refused, read, resource};
-use crate::api_security;
+use crate::api_security::{self, Half};
 use crate::routes::Shared;
 use crate::state::SteeringError;
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
         .service(resource("/api-security", [web::post().to(switch_on), web::delete().to(switch_off)]))
+        .service(resource("/api-security/keys", [web::delete().to(forget)]))
         .service(resource("/api-security/certificate", [web::post().to(replace), web::delete().to(retire)]));
 }
 
@@ -38,6 +39,22 @@ async fn switch_off(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Re
     let AppBody { appid } = read(body)?;
     let mut world = shared.world();
     world.apps.get_mut(&appid).ok_or(SteeringError::UnknownApp)?.api_security = None;
+    Ok(HttpResponse::Ok().json(json!({})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForgetBody {
+    appid: String,
+    key: Half,
+}
+
+/// Takes one of the app's keys out of the console.
+async fn forget(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
+    let ForgetBody { appid, key } = read(body)?;
+    let mut world = shared.world();
+    let keys = world.apps.get_mut(&appid).and_then(|app| app.api_security.as_mut()).ok_or(SteeringError::UnknownApp)?;
+    keys.forget(key);
     Ok(HttpResponse::Ok().json(json!({})))
 }
 

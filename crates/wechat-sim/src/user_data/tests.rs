@@ -12,6 +12,7 @@ fn subject() -> Subject {
         phone: "13800138000".into(),
         iv: [7; 16],
         open_group_id: "tGroup".into(),
+        activity_id: "1700000000_a1".into(),
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn config() -> SimulatorConfig {
 
 pub(crate) struct Sim {
     pub(crate) simulator: Simulator,
-    client: Client,
+    pub(crate) client: Client,
 }
 
 impl Sim {

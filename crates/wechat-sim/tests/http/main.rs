@@ -11,6 +11,7 @@ mod business;
 mod client_data;
 mod code2session;
 mod component;
+mod conditions;
 mod faults;
 mod harness;
 mod lifecycle;
