@@ -9,6 +9,7 @@ mod m20261124_000006_phones;
 mod m20261124_000007_merges;
 mod m20261124_000008_push;
 mod m20261124_000009_platforms;
+mod m20261124_000010_reported_tokens;
 mod table;
 
 use sea_orm_migration::prelude::*;
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000007_merges::Migration),
             Box::new(m20261124_000008_push::Migration),
             Box::new(m20261124_000009_platforms::Migration),
+            Box::new(m20261124_000010_reported_tokens::Migration),
         ]
     }
 

@@ -82,6 +82,38 @@ async fn calls_go_out_signed_and_keys_rotate_without_a_gap() {
     assert!(quota(&operator).await["refused"].as_str().unwrap().contains("40233"));
 }
 
+/// Whoever stands between WeChat and us may change, forge, keep and repeat answers: none of that is an answer.
+#[tokio::test]
+async fn an_answer_whose_protection_does_not_hold_is_none() {
+    let gateway = Gateway::dev().await;
+    let (operator, simulator) = (gateway.operator(), gateway.simulator());
+    let console = simulator.api_security(Method::POST, "", APP).await;
+    set(&operator, &keys(&console)).await.ok();
+    assert_eq!(quota(&operator).await["remain"], 1_000_000);
+    for (kind, told) in [
+        ("wrong_serial", "platform key that is not known"),
+        ("wrong_signature", "signature does not fit"),
+        ("wrong_aad", "does not open"),
+        ("old_timestamp", "too old"),
+        ("replayed", "came before"),
+        ("in_clear", "in clear"),
+    ] {
+        simulator.fault(json!({ "route": "/cgi-bin/openapi/quota/get", "kind": kind })).await;
+        let quota = quota(&operator).await;
+        assert!(
+            quota["refused"].as_str().unwrap_or_else(|| panic!("{kind}: {quota}")).contains(told),
+            "{kind}: {quota}"
+        );
+    }
+    assert_eq!(quota(&operator).await["remain"], 1_000_000, "the next answer is as good as before");
+
+    // What an operator deleted in WeChat's console.
+    for (key, errcode) in [("symmetric_key", "40238"), ("public_key", "40239")] {
+        simulator.take_back("/sim/api-security/keys", &json!({ "appid": APP, "key": key })).await;
+        assert!(quota(&operator).await["refused"].as_str().unwrap().contains(errcode), "{key}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_key_or_lacks_its_number_is_refused() {
     let gateway = Gateway::dev().await;

@@ -1,5 +1,7 @@
 //! `POST /v1/me/decrypt`: whatever WeChat sealed for the server, at any time of a session.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -61,17 +63,36 @@ async fn every_kind_comes_back_as_wechat_wrote_it() {
         ("phone", "purePhoneNumber"),
         ("share", "openGId"),
         ("werun", "stepInfoList"),
+        ("private_message", "activityId"),
     ] {
         let sealed = person.seal(&gateway, json!({ "kind": kind })).await;
         let data = person.decrypt(&gateway, &sealed).await.ok()["user_data"].clone();
         assert!(!data[field].is_null(), "{kind}: {data}");
         assert_eq!(data["watermark"]["appid"], APP, "{kind}: {data}");
     }
-    let message = json!({ "activityId": "a1", "watermark": {
-        "appid": APP, "timestamp": gateway.simulator().seconds().await,
-    } });
-    let sealed = person.seal(&gateway, json!({ "kind": "raw", "payload": message })).await;
-    assert_eq!(person.decrypt(&gateway, &sealed).await.ok()["user_data"], message);
+}
+
+/// WeChat's examples of every kind, as this user's of this moment.
+#[tokio::test]
+async fn what_wechats_examples_say_comes_back_letter_for_letter() {
+    let gateway = Gateway::dev().await;
+    let document: Value = serde_json::from_str(include_str!("../../crates/crypto/tests/wechat-crypto.json")).unwrap();
+    let examples = document["open_data"].as_array().unwrap().iter().filter(|case| case["expect"] == "ok");
+    let mut kinds = BTreeSet::<&str>::new();
+    for example in examples {
+        let person = Person::new(&gateway).await;
+        let mut data = example["json"].clone();
+        let known = ["unionId", "nickName", "phoneNumber", "openGId", "stepInfoList"];
+        kinds.extend(known.into_iter().filter(|kind| !data[*kind].is_null()));
+        let now = gateway.simulator().seconds().await;
+        data["watermark"] = json!({ "appid": APP, "timestamp": now });
+        if !data["openId"].is_null() {
+            data["openId"] = json!(person.openid);
+        }
+        let sealed = person.seal(&gateway, json!({ "kind": "raw", "payload": data })).await;
+        assert_eq!(person.decrypt(&gateway, &sealed).await.ok()["user_data"], data, "{}", example["id"]);
+    }
+    assert_eq!(kinds.len(), 5, "{kinds:?}");
 }
 
 /// The failure that every such server has: the data was sealed, then `wx.login` ran again.

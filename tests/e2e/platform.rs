@@ -113,6 +113,58 @@ async fn a_dead_token_costs_no_code() {
     world.log_in(SHOP, "oAda").await.refused(403, "APP_NOT_AUTHORIZED");
 }
 
+/// What an app asks with a token works under a platform too, with the token that the app granted.
+#[tokio::test]
+async fn a_platforms_token_serves_for_phone_numbers_and_session_keys() {
+    let gateway = Gateway::dev().await;
+    let (world, simulator) = (World::with_ticket(&gateway).await, gateway.simulator());
+    world.attach(SHOP).await;
+    world.until_known(SHOP, "attached").await;
+    let login = world.log_in(SHOP, "oAda").await.ok();
+    let token = login["access_token"].as_str().unwrap();
+    let ask = async |path: &str, body: serde_json::Value| {
+        let request = gateway.client().request(Method::POST, path).bearer_auth(token).json(&body);
+        gateway.client().send(request).await
+    };
+    assert_eq!(ask("/v1/me/session-check", json!({})).await.ok(), json!({ "valid": true }));
+    let phone = json!({ "appid": SHOP, "openid": "oAda", "phone": "13800138000" });
+    let code = simulator.steer("/sim/phone-codes", &phone).await["code"].clone();
+    assert_eq!(ask("/v1/me/phone", json!({ "phoneCode": code })).await.ok()["outcome"], "bound");
+    assert_eq!(world.calls("/wxa/business/getuserphonenumber").await, [0]);
+
+    // A token that died is fetched again with the refresh token, and the call made once more.
+    simulator.end_tokens(SHOP).await;
+    assert_eq!(ask("/v1/me/session-check", json!({ "reset": true })).await.ok(), json!({ "valid": true }));
+    assert_eq!(world.calls("/wxa/resetusersessionkey").await, [40001, 0]);
+    assert_eq!(world.calls("/cgi-bin/component/api_authorizer_token").await, [0]);
+    for route in ["/cgi-bin/stable_token", "/cgi-bin/token"] {
+        assert!(world.calls(route).await.is_empty(), "there is no AppSecret");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_wechat_does_not_know_is_the_operators_affair() {
+    let gateway = Gateway::dev().await;
+    let world = World::with_ticket(&gateway).await;
+    world.attach(SHOP).await;
+    let refuse = async |route: &str, times: u32| {
+        gateway.simulator().fault(json!({ "route": route, "kind": "ip_whitelist", "times": times })).await;
+    };
+    refuse("/sns/component/jscode2session", 1).await;
+    world.log_in(SHOP, "oAda").await.refused(500, "APP_MISCONFIGURED");
+    assert!(gateway.log().contains("61004"), "{}", gateway.log());
+    world.log_in(SHOP, "oAda").await.ok();
+
+    // The next token is refused to our address: it is asked for once in ten minutes, however many log in.
+    refuse("api_component_token", 100).await;
+    gateway.simulator().end_tokens(PLATFORM).await;
+    let before = world.calls("/cgi-bin/component/api_component_token").await.len();
+    for person in ["oEve", "oJoe", "oZoe"] {
+        world.log_in(SHOP, person).await.refused(500, "APP_MISCONFIGURED");
+    }
+    assert_eq!(world.calls("/cgi-bin/component/api_component_token").await[before..], [61004]);
+}
+
 /// WeChat gave another refresh token, and the gateway was killed before it heard of it.
 #[tokio::test]
 async fn no_kill_loses_a_refresh_token() {

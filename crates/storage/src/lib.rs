@@ -49,7 +49,7 @@ pub use job::{Outcome, Worker};
 pub use merge_users::{NewMerge, NotMerged, NotUnmerged, Side, Unmerged};
 pub use open_session::OpenSessionError;
 pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};
-pub use repo::access_tokens::{SharedToken, TenantAccessTokens, TokenLease};
+pub use repo::access_tokens::{Report, SharedToken, TenantAccessTokens, TokenLease};
 pub use repo::admin_keys::{AdminKeys, NewAdminKey, TxAdminKeys};
 pub use repo::apps::{AllApps, AppChange, NewApp, StoredApp, TenantApps};
 pub use repo::audiences::{AllAudiences, AudienceUse, OwnedAudience, TenantAudiences};
@@ -73,7 +73,7 @@ pub use repo::platforms::{
     AllPlatforms, AuthorizationRequest, BroughtBy, Grant, LeasedToken, NewAuthorization, NewAuthorizationRequest,
     NewPlatform, NextToken, PendingCode, StoredToken, TenantPlatforms,
 };
-pub use repo::push_marks::{Arrival, Arrived, TxPushMarks};
+pub use repo::push_marks::{Arrival, Arrived, Receiver, TxPushMarks};
 pub use repo::push_settings::{AllPushSettings, PushChange, TenantPushSettings, TxPushSettings};
 pub use repo::receipts::{DeliveryCounts, TenantReceipts, TxReceipts};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};

@@ -57,6 +57,7 @@ support::on_every_engine!(
     crate::access_tokens::one_node_fetches_a_token_and_all_share_it,
     crate::access_tokens::a_node_whose_lease_ran_out_writes_nothing,
     crate::access_tokens::another_tenant_has_no_token_and_no_lease,
+    crate::access_tokens::one_report_of_a_dead_token_is_looked_into_in_a_minute_at_all_nodes,
     crate::access_tokens::a_token_lies_sealed_and_goes_when_it_has_ended_or_its_app_goes,
     crate::access_tokens::a_session_key_is_replaced_where_it_stands,
     crate::acting::a_session_acts_while_all_of_user_app_and_tenant_may,

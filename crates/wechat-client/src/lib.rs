@@ -2,6 +2,7 @@
 
 mod access_token;
 mod answer;
+mod authorization_page;
 mod base_url;
 mod breaker;
 mod call;
@@ -26,6 +27,7 @@ mod token_check;
 mod transport;
 
 pub use access_token::{AccessToken, IssuedToken, TokenMode};
+pub use authorization_page::{AuthorizationPage, RETURNED_CODE};
 pub use base_url::BaseUrl;
 pub use call::{Access, Security};
 pub use client::{Client, ClientConfig, Exchanged, SecretSlot};

@@ -69,4 +69,5 @@ async fn two_gateways_never_take_a_legacy_token_from_each_other() {
     assert!(gateway.simulator().takes(&third).await);
     assert_eq!(answers(gateway.simulator(), LEGACY).await, [0, 0]);
     assert_eq!(answers(gateway.simulator(), super::STABLE).await, Vec::<i64>::new());
+    assert_eq!(answers(gateway.simulator(), "/cgi-bin/getcallbackip").await, [40001, 0], "one report is looked into");
 }

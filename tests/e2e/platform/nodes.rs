@@ -61,3 +61,22 @@ async fn two_gateways_fetch_a_token_once() {
     people.join_all().await;
     assert_eq!(world.calls(path).await.len(), fetched + 1);
 }
+
+#[tokio::test]
+async fn a_push_that_one_gateway_took_is_known_to_the_other() {
+    let Some(database) = TestDatabase::create(Engine::Postgres).await else { return };
+    let gateway = Gateway::serve(database).await;
+    let world = World::with_ticket(&gateway).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (_process, other) = second(&gateway, folder.path()).await;
+    let there = format!("{}/wechat/platform/{PLATFORM}", other.base());
+    let now = gateway.simulator().seconds().await;
+    let push = |ticket: &str, url: &str| {
+        let message = json!({
+            "InfoType": "component_verify_ticket", "ComponentVerifyTicket": ticket, "CreateTime": now + 1,
+        });
+        world.push(json!({ "message": message, "timestamp": now, "nonce": "1234", "url": url }))
+    };
+    assert_eq!(push("ticket@@@one", &world.url()).await.0, 200);
+    assert_eq!(push("ticket@@@two", &there).await.0, 403, "time and nonce were used at the first one");
+}

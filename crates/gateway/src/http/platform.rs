@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use wxgate_crypto::Secret;
 use wxgate_domain::WechatAppid;
 use wxgate_storage::StorageError;
-use wxgate_wechat_client::{CallError, RefusedClass};
+use wxgate_wechat_client::{CallError, RETURNED_CODE, RefusedClass};
 
 use super::code::Code;
 use super::error::ApiError;
@@ -52,7 +52,7 @@ pub(super) fn about_authorized() -> About {
     About::new("finishPlatformAuthorization", "Where a browser comes back to after a mini-program was authorised.")
         .tag(about::WECHAT)
         .path("component_appid", COMPONENT_APPID)
-        .query("auth_code", "As WeChat sends it.", about::string())
+        .query(RETURNED_CODE, "As WeChat sends it.", about::string())
         .query("state", "As the authorisation was started with; it counts once.", about::string())
         .fails_in_plain_text()
         .text(200, HTML, "A page that says so.")
@@ -87,9 +87,9 @@ pub(super) async fn receive(
 /// Shows a page once the mini-program is attached. Neither code nor state reaches a log: queries are never written there.
 pub(super) async fn authorized(request: HttpRequest, gateway: web::Data<Gateway>) -> Result<HttpResponse, ApiError> {
     let platform = platform(&request).ok_or(Code::AuthorizationRefused)?;
-    let query = Query::of(&request, &["auth_code", "state"])?;
+    let query = Query::of(&request, &[RETURNED_CODE, "state"])?;
     let text = |name| query.required(name).map(|text| Secret::new(text.to_owned()));
-    let (state, code) = (text("state")?, text("auth_code")?);
+    let (state, code) = (text("state")?, text(RETURNED_CODE)?);
     gateway.platforms.brought(&platform, (&state, &code), None).await?;
     Ok(HttpResponse::Ok()
         .content_type(HTML)

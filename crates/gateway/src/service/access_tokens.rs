@@ -17,17 +17,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::{Digest, Random};
 use wxgate_domain::{AppId, AppSecrets, Clock, Credential, TenantId, Timestamp, TokenSource};
-use wxgate_storage::Storage;
+use wxgate_storage::{Report, Storage};
 use wxgate_wechat_client::{Access, CallError, Client, IssuedToken, Refused, RefusedClass, SecretSlot, TokenMode};
 
-pub(crate) use self::holder::Probe;
 use self::holder::{Follower, Holder, Lead, Standing};
 use super::directory::{ActiveApp, Directory};
 use super::platforms::Platforms;
 use super::signed_calls;
 use crate::metrics::Metrics;
 
-pub(crate) use self::error::TokenCallError;
+pub(crate) use self::error::{ReportError, TokenCallError};
 pub(crate) use self::holder::Held;
 
 /// Apps whose tokens are held at once; the least used go first. A token that went is fetched again when it is needed.
@@ -154,24 +153,29 @@ impl AccessTokens {
         buried
     }
 
-    /// Whether a token that somebody calls dead may be looked into now: only the present one, once a minute.
-    pub(crate) fn probe(&self, app: &ActiveApp, digest: &Digest) -> Probe {
-        self.holder(app).probe(digest, self.clock.now())
-    }
-
-    /// Asks WeChat whether a token is dead, and fetches another one if so.
+    /// Looks into a report that the token of this digest is dead: only the present one, once a minute at all nodes together.
+    /// WeChat is asked first. If it says so too, here or at another node, another token is fetched.
     ///
     /// # Errors
-    /// [`TokenCallError`]: WeChat does not say, or there is no other token to be had.
-    pub(crate) async fn look_into(&self, app: &Arc<ActiveApp>, held: &Held) -> Result<Verdict, TokenCallError> {
-        match self.wechat.check_token(&Access::plain(&app.app.appid, &held.token)).await {
-            Ok(()) => Ok(Verdict::Alive),
-            Err(error) if error.token_is_dead() && self.bury(app, held) => {
-                self.token(app).await?;
-                Ok(Verdict::Replaced)
-            }
-            Err(error) => Err(TokenCallError::of_call(error, self.clock.now())),
+    /// [`ReportError`]: too soon, WeChat does not say, or there is no other token to be had.
+    pub(crate) async fn look_into(&self, app: &Arc<ActiveApp>, digest: &Digest) -> Result<Verdict, ReportError> {
+        let Some(held) = self.holder(app).held(digest) else { return Ok(Verdict::NotCurrent) };
+        let reports = self.storage.tenant(app.tenant.id()).access_tokens();
+        match reports.report(app.app.id, digest).await? {
+            Report::TooSoon(left) => return Err(ReportError::TooSoon(left)),
+            Report::LookInto => match self.wechat.check_token(&Access::plain(&app.app.appid, &held.token)).await {
+                Ok(()) => return Ok(Verdict::Alive),
+                Err(error) if error.token_is_dead() => reports.note_dead(app.app.id, digest).await?,
+                Err(error) => return Err(TokenCallError::of_call(error, self.clock.now()).into()),
+            },
+            Report::KnownDead => {}
         }
+        if !self.bury(app, &held) {
+            // WeChat called it dead before, and gave it again.
+            return Err(TokenCallError::still_dead().into());
+        }
+        self.token(app).await?;
+        Ok(Verdict::Replaced)
     }
 
     fn holder(&self, app: &ActiveApp) -> Arc<Holder> {
@@ -189,7 +193,8 @@ impl AccessTokens {
                 // The platform has it, and shares it between nodes itself.
                 (Credential::Component { platform }, _) => {
                     let asked_at = self.clock.now();
-                    self.platforms.issued(platform, &app.app.appid).await.map(|issued| self.held(issued, asked_at))
+                    let of = (platform, &app.app.appid);
+                    self.platforms.issued(app.tenant.id(), of).await.map(|issued| self.held(issued, asked_at))
                 }
             }
         };

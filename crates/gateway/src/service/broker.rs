@@ -11,7 +11,7 @@ use wxgate_storage::{NewAuditEntry, StorageError};
 use wxgate_wechat_client::AccessToken;
 
 use self::tallies::Tallies;
-use super::access_tokens::{AccessTokens, Probe, TokenCallError, Verdict};
+use super::access_tokens::{AccessTokens, ReportError, TokenCallError, Verdict};
 use super::directory::ActiveApp;
 use super::limits::{Limits, Wait};
 
@@ -53,6 +53,16 @@ pub(crate) enum BrokerError {
     NotWritten(#[from] StorageError),
 }
 
+impl From<ReportError> for BrokerError {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::TooSoon(left) => Self::TooOften(Wait::of(left)),
+            ReportError::Token(error) => Self::Token(error),
+            ReportError::Storage(error) => Self::NotWritten(error),
+        }
+    }
+}
+
 impl Broker {
     /// A broker of these tokens.
     pub(crate) fn new(access_tokens: AccessTokens, limits: Arc<Limits>) -> Self {
@@ -84,11 +94,7 @@ impl Broker {
         digest: &Digest,
     ) -> Result<Verdict, BrokerError> {
         self.must_be_granted(app, asker).await?;
-        let verdict = match self.access_tokens.probe(app, digest) {
-            Probe::NotCurrent => Verdict::NotCurrent,
-            Probe::TooSoon(left) => return Err(BrokerError::TooOften(Wait::of(left))),
-            Probe::Now(held) => self.access_tokens.look_into(app, &held).await?,
-        };
+        let verdict = self.access_tokens.look_into(app, digest).await?;
         if verdict == Verdict::Replaced {
             self.write_down(app, asker, REPLACED).await?;
         }

@@ -16,11 +16,10 @@ use moka::sync::Cache;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::{Digest, Random};
-use wxgate_domain::{Clock, LoginCode, Platform, Timestamp, WechatAppid, WechatIdentity};
+use wxgate_domain::{Clock, LoginCode, Platform, TenantId, Timestamp, WechatAppid, WechatIdentity};
 use wxgate_storage::{LeasedToken, Storage};
 use wxgate_wechat_client::{CallError, Client, Component, ComponentLoginError, ExchangeError, IssuedToken, SecretSlot};
 
-pub(crate) use self::authorizations::Links;
 pub(crate) use self::error::{AuthorizationError, PlatformError, PlatformPushError};
 pub(crate) use self::events::PlatformPush;
 use self::tokens::Held;
@@ -53,8 +52,6 @@ pub(crate) struct Platforms {
     dead: Cache<Digest, ()>,
     /// Fetches that failed, and until when nobody tries again.
     failed: Cache<LeasedToken, (PlatformError, Timestamp)>,
-    /// The time and nonce of every push, with what came under them.
-    seen: Cache<Digest, Digest>,
     /// Codes that events brought and that are being exchanged.
     settling: Arc<Semaphore>,
 }
@@ -72,7 +69,6 @@ impl Platforms {
             held: moka::future::Cache::builder().max_capacity(REMEMBERED).time_to_live(BELIEVED).build(),
             dead: Cache::builder().max_capacity(REMEMBERED).time_to_live(DEAD).build(),
             failed: Cache::builder().max_capacity(REMEMBERED).time_to_live(DEAD).build(),
-            seen: Cache::builder().max_capacity(events::SEEN).time_to_live(events::REMEMBERED).build(),
             settling: Arc::new(Semaphore::new(SETTLING)),
         }
     }
@@ -91,7 +87,7 @@ impl Platforms {
         if app.app.credential.component().is_some_and(|component| component.withdrawn_at.is_some()) {
             return Err(LoginError::NotAuthorized);
         }
-        let platform = self.known(platform).await.map_err(|error| no_token(&error))?;
+        let platform = self.known(app.tenant.id(), platform).await.map_err(|error| no_token(&error))?;
         let mut tries = 0;
         loop {
             let held = self.component_token(&platform).await.map_err(|error| no_token(&error))?;
@@ -116,8 +112,12 @@ impl Platforms {
     ///
     /// # Errors
     /// [`CallError`], as WeChat would put it.
-    pub(crate) async fn issued(&self, platform: &WechatAppid, appid: &WechatAppid) -> Result<IssuedToken, CallError> {
-        let platform = self.known(platform).await?;
+    pub(crate) async fn issued(
+        &self,
+        tenant: TenantId,
+        (platform, appid): (&WechatAppid, &WechatAppid),
+    ) -> Result<IssuedToken, CallError> {
+        let platform = self.known(tenant, platform).await?;
         let held = self.app_token(&platform, appid).await?;
         let expires_in = held.until.since(self.clock.now());
         Ok(IssuedToken { token: held.token.clone(), expires_in, slot: SecretSlot::Current })
@@ -128,15 +128,18 @@ impl Platforms {
         self.dead.insert(token, ());
     }
 
-    /// The platform of this appid.
-    async fn known(&self, appid: &WechatAppid) -> Result<Arc<Platform>, PlatformError> {
-        if let Some(known) = self.known.get(appid) {
-            return Ok(known);
-        }
-        let found = self.storage.platforms().find(appid).await?.ok_or(PlatformError::Unknown)?;
-        let known = Arc::new(found);
-        self.known.insert(appid.clone(), known.clone());
-        Ok(known)
+    /// The tenant's platform of this appid.
+    async fn known(&self, tenant: TenantId, appid: &WechatAppid) -> Result<Arc<Platform>, PlatformError> {
+        let known = if let Some(known) = self.known.get(appid) {
+            known
+        } else {
+            let found = self.storage.platforms().find(appid).await?.ok_or(PlatformError::Unknown)?;
+            let found = Arc::new(found);
+            self.known.insert(appid.clone(), found.clone());
+            found
+        };
+        // Nobody acts through the platform of somebody else.
+        if known.tenant == tenant { Ok(known) } else { Err(PlatformError::Unknown) }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use wxgate_crypto::push::{PushFailure, Stamp};
 use wxgate_domain::{Clock, PushSettings, Timestamp, WechatAppid};
-use wxgate_storage::{Arrival, Storage, StorageError};
+use wxgate_storage::{Arrival, Receiver, Storage, StorageError};
 
 use crate::metrics::Metrics;
 
@@ -108,7 +108,7 @@ impl Pushes {
         }
         if is_fresh(&stamp, self.clock.now()) {
             let mark = frame::stamp_digest(&stamp);
-            let arrival = Arrival { app: settings.app, stamp: mark, body: mark, message: None };
+            let arrival = Arrival { receiver: Receiver::App(settings.app), stamp: mark, body: mark, message: None };
             deeds::note(&self.storage, settings.tenant, &arrival).await?;
         }
         Ok(())

@@ -14,6 +14,8 @@ pub(crate) struct Model {
     pub(crate) expires_at: Option<i64>,
     pub(crate) owner: Option<Uuid>,
     pub(crate) lease_until: Option<i64>,
+    pub(crate) probed_at: Option<i64>,
+    pub(crate) dead: Option<Vec<u8>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

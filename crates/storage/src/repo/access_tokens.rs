@@ -3,6 +3,8 @@
 //! For tokens of which each new one ends the one before (WeChat's `cgi-bin/token`): two nodes that fetch would take each
 //! other's token away. The lease has a new random owner each time, and only that owner writes.
 
+mod reports;
+
 use std::time::Duration;
 
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, Set};
@@ -15,6 +17,8 @@ use crate::error::StorageError;
 use crate::scope::{of_tenant, update_of_tenant};
 use crate::sql;
 use crate::storage::{Core, Storage};
+
+pub use self::reports::Report;
 
 /// How long a fetch may take, two seconds with WeChat and the write included, before another node may begin one.
 const LEASE: Duration = Duration::from_secs(10);
@@ -92,11 +96,8 @@ impl TenantAccessTokens {
                 return Ok(None);
             }
             let row = ActiveModel { tenant_id: Set(self.tenant.uuid()), app_id: Set(app.uuid()), ..hold.clone() };
-            let row = ActiveModel { sealed: Set(None), fetched_at: Set(None), expires_at: Set(None), ..row };
-            match Entity::insert(row).exec_without_returning(&core.writer).await.map_err(StorageError::from) {
-                Ok(_) => return Ok(Some(TokenLease { app, owner })),
-                Err(StorageError::NotUnique { .. }) => {}
-                Err(error) => return Err(error),
+            if self.insert(row).await? {
+                return Ok(Some(TokenLease { app, owner }));
             }
         }
         Ok(None)
@@ -136,6 +137,15 @@ impl TenantAccessTokens {
         of_tenant::<Entity>(self.tenant).filter(Column::AppId.eq(app.uuid()))
     }
 
+    /// Inserts a row; false if there is one.
+    async fn insert(&self, row: ActiveModel) -> Result<bool, StorageError> {
+        match Entity::insert(row).exec_without_returning(&self.storage.core.writer).await.map_err(StorageError::from) {
+            Ok(_) => Ok(true),
+            Err(StorageError::NotUnique { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn update(&self, app: AppId, only: Condition, change: ActiveModel) -> Result<bool, StorageError> {
         let update = update_of_tenant::<Entity>(self.tenant).filter(Column::AppId.eq(app.uuid())).filter(only);
         Ok(update.set(change).exec(&self.storage.core.writer).await?.rows_affected > 0)
@@ -150,11 +160,11 @@ fn mine(lease: &TokenLease) -> Condition {
     Condition::all().add(Column::Owner.eq(lease.owner))
 }
 
-/// Deletes tokens that have ended and that nobody is about to replace.
+/// Deletes tokens that have ended, that nobody is about to replace, and of which no report is fresh.
 pub(crate) async fn purge(core: &Core, now: Timestamp) -> Result<(), StorageError> {
     let over = |column: Column| Condition::any().add(column.is_null()).add(column.lte(now.millis()));
     #[expect(clippy::disallowed_methods, reason = "of all tenants at once")]
     let ended = Entity::delete_many().filter(over(Column::ExpiresAt)).filter(over(Column::LeaseUntil));
-    ended.exec(&core.writer).await?;
+    ended.filter(reports::is_old(now)).exec(&core.writer).await?;
     Ok(())
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+use uuid::Uuid;
 use wxgate_crypto::Digest;
-use wxgate_domain::{AppId, TenantId, Timestamp};
+use wxgate_domain::{AppId, PlatformId, TenantId, Timestamp};
 
 use crate::entity::push_mark;
 use crate::error::StorageError;
@@ -20,13 +21,31 @@ const KEPT: Duration = Duration::from_hours(1);
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     /// Whose it is.
-    pub app: AppId,
+    pub receiver: Receiver,
     /// Of time and nonce, which WeChat uses once.
     pub stamp: Digest,
     /// Of what was signed, or of the body where that was not.
     pub body: Digest,
     /// The same for two deliveries of one message, however they were signed; `None` for what is no message.
     pub message: Option<Digest>,
+}
+
+/// Whom WeChat pushes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// A mini-program.
+    App(AppId),
+    /// A third-party platform.
+    Platform(PlatformId),
+}
+
+impl Receiver {
+    fn uuid(self) -> Uuid {
+        match self {
+            Self::App(app) => app.uuid(),
+            Self::Platform(platform) => platform.uuid(),
+        }
+    }
 }
 
 /// Whether a push was there before.
@@ -40,7 +59,7 @@ pub enum Arrived {
     Replayed,
 }
 
-/// Notes the pushes of the apps of one tenant.
+/// Notes the pushes to the apps and platforms of one tenant.
 #[derive(Clone, Copy, Debug)]
 pub struct TxPushMarks<'a> {
     tx: &'a Tx,
@@ -64,7 +83,7 @@ impl<'a> TxPushMarks<'a> {
             None => None,
         };
         let known = of_tenant::<push_mark::Entity>(self.tenant)
-            .filter(push_mark::Column::AppId.eq(arrival.app.uuid()))
+            .filter(push_mark::Column::AppId.eq(arrival.receiver.uuid()))
             .filter(push_mark::Column::Mark.is_in(std::iter::once(stamp.clone()).chain(message.clone())))
             .all(&self.tx.tx)
             .await?;
@@ -77,7 +96,7 @@ impl<'a> TxPushMarks<'a> {
         let until = self.tx.core.clock.now().plus(KEPT).millis();
         let rows = marks.map(|mark| push_mark::ActiveModel {
             tenant_id: Set(self.tenant.uuid()),
-            app_id: Set(arrival.app.uuid()),
+            app_id: Set(arrival.receiver.uuid()),
             mark: Set(mark),
             body: Set(arrival.body.as_bytes().to_vec()),
             until: Set(until),

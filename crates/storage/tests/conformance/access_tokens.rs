@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::Query;
-use wxgate_crypto::Secret;
 use wxgate_crypto::user_data::SessionKey;
+use wxgate_crypto::{Digest, Secret};
 use wxgate_domain::{NewSession, Timestamp, WechatIdentity};
-use wxgate_storage::{SharedToken, Storage, StorageError};
+use wxgate_storage::{Report, SharedToken, Storage, StorageError};
 
 use crate::support::{TestDatabase, app, tenant};
 
@@ -64,6 +64,36 @@ pub(crate) async fn another_tenant_has_no_token_and_no_lease(database: TestDatab
     assert!(theirs.find(shop.id).await.unwrap().is_none());
     assert_eq!(theirs.lease(shop.id).await.map(drop).unwrap_err(), StorageError::Dangling);
     storage.stop().await;
+}
+
+pub(crate) async fn one_report_of_a_dead_token_is_looked_into_in_a_minute_at_all_nodes(database: TestDatabase) {
+    let (one, other) = (database.started().await, database.started().await);
+    let (acme, umbrella) = (tenant(&one, "acme").await, tenant(&one, "umbrella").await);
+    let shop = app(&one, &acme, "wx1").await;
+    let (mine, theirs) = (one.tenant(acme.id).access_tokens(), other.tenant(acme.id).access_tokens());
+    let [first, second] = ["89_first", "89_second"].map(|token| Digest::sha256(token.as_bytes()));
+    assert_eq!(mine.report(shop.id, &first).await.unwrap(), Report::LookInto);
+    let too_soon = theirs.report(shop.id, &first).await.unwrap();
+    assert!(matches!(too_soon, Report::TooSoon(left) if left <= Duration::from_mins(1)), "{too_soon:?}");
+
+    // WeChat agreed: nobody asks about this one again, and about another not yet. A sweep changes nothing of it.
+    mine.note_dead(shop.id, &first).await.unwrap();
+    one.sweep().await.unwrap();
+    assert_eq!(theirs.report(shop.id, &first).await.unwrap(), Report::KnownDead);
+    assert!(matches!(theirs.report(shop.id, &second).await.unwrap(), Report::TooSoon(_)));
+    // Who fetches meanwhile is not in the way, nor are they in anyone's.
+    fetch(&one, acme.id, &shop, database.clock.now()).await;
+    assert!(theirs.find(shop.id).await.unwrap().is_some());
+    database.clock.advance(Duration::from_secs(61));
+    assert_eq!(theirs.report(shop.id, &second).await.unwrap(), Report::LookInto);
+    assert!(matches!(mine.report(shop.id, &second).await.unwrap(), Report::TooSoon(_)));
+
+    let strangers = one.tenant(umbrella.id).access_tokens();
+    assert_eq!(strangers.report(shop.id, &first).await.unwrap_err(), StorageError::Dangling);
+    strangers.note_dead(shop.id, &second).await.unwrap();
+    assert!(matches!(mine.report(shop.id, &second).await.unwrap(), Report::TooSoon(_)));
+    one.stop().await;
+    other.stop().await;
 }
 
 pub(crate) async fn a_token_lies_sealed_and_goes_when_it_has_ended_or_its_app_goes(database: TestDatabase) {

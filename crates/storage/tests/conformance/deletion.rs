@@ -6,8 +6,8 @@ use uuid::Uuid;
 use wxgate_crypto::Digest;
 use wxgate_domain::{AdminScopes, Event, EventKinds, JobState, NodeId, Tenant, TenantId, TenantStatus, WebhookStatus};
 use wxgate_storage::{
-    Arrival, Engine, ErasureJournal, NewAdminKey, NewForwardAuthPolicy, NewWebhook, Outcome, PushChange, Storage,
-    StorageConfig, StorageError,
+    Arrival, Engine, ErasureJournal, NewAdminKey, NewForwardAuthPolicy, NewWebhook, Outcome, PushChange, Receiver,
+    Storage, StorageConfig, StorageError,
 };
 
 use crate::support::{TestDatabase, app_in_group, audience, new_tenant, service_client, tenant, union_group};
@@ -70,7 +70,7 @@ async fn furnish(storage: &Storage, raw: &DatabaseConnection, tenant: &Tenant, n
     let scope = tx.tenant(tenant.id);
     scope.push_settings().set(&app.appid, PushChange::default()).await.unwrap();
     let digest = Digest::sha256(b"a push");
-    let arrival = Arrival { app: app.id, stamp: digest, body: digest, message: None };
+    let arrival = Arrival { receiver: Receiver::App(app.id), stamp: digest, body: digest, message: None };
     scope.push_marks().arrive(&arrival).await.unwrap();
     tx.commit().await.unwrap();
 

@@ -7,7 +7,7 @@ use sea_orm::sea_query::Query;
 use wxgate_crypto::Digest;
 use wxgate_crypto::push::{Answer, EncodingAesKey, PushToken, Stamp};
 use wxgate_domain::{App, Profile, ProfileParts, PushMode, Tenant};
-use wxgate_storage::{Arrival, Arrived, PushChange, Storage, StorageError};
+use wxgate_storage::{Arrival, Arrived, PushChange, Receiver, Storage, StorageError};
 
 use crate::support::{TestDatabase, app, tenant};
 use crate::support_rows as rows;
@@ -27,7 +27,7 @@ async fn arrive(storage: &Storage, tenant: &Tenant, arrival: &Arrival) -> Result
 
 fn arrival(app: &App, stamp: &str, body: &str, message: Option<&str>) -> Arrival {
     let digest = |text: &str| Digest::sha256(text.as_bytes());
-    Arrival { app: app.id, stamp: digest(stamp), body: digest(body), message: message.map(digest) }
+    Arrival { receiver: Receiver::App(app.id), stamp: digest(stamp), body: digest(body), message: message.map(digest) }
 }
 
 pub(crate) async fn settings_are_made_once_changed_and_removed(database: TestDatabase) {
@@ -112,7 +112,8 @@ pub(crate) async fn a_push_is_known_again_and_nothing_else_uses_its_stamp(databa
         (arrival(&shop, "later", "forged", None), Arrived::Replayed),
         (arrival(&shop, "third", "body", None), Arrived::New),
         // Another app is another story.
-        (Arrival { app: other.id, ..first }, Arrived::New),
+        (Arrival { receiver: Receiver::App(other.id), ..first }, Arrived::New),
+        (Arrival { receiver: Receiver::Platform(acme.id.uuid().into()), ..first }, Arrived::New),
     ] {
         assert_eq!(arrive(&storage, &acme, &arrival).await.unwrap(), expected, "{arrival:?}");
     }

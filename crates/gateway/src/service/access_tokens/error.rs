@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use wxgate_domain::Timestamp;
+use wxgate_storage::StorageError;
 use wxgate_wechat_client::{CallError, Refused, RefusedClass};
 
 use crate::service::limits::Wait;
@@ -21,6 +22,18 @@ pub(crate) enum TokenCallError {
     Call(CallError),
 }
 
+/// Why a report of a dead token comes to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReportError {
+    /// Another one was looked into a moment ago: not for so long.
+    #[error("another report of this app was looked into a moment ago")]
+    TooSoon(Duration),
+    #[error(transparent)]
+    Token(#[from] TokenCallError),
+    #[error("the report cannot be noted: {0}")]
+    Storage(#[from] StorageError),
+}
+
 /// How long to wait where WeChat calls even a fresh token dead.
 const STILL_DEAD: u32 = 30;
 
@@ -30,12 +43,15 @@ impl TokenCallError {
         Self::Unavailable { retry_after: Wait::of(wait).0 }
     }
 
+    /// WeChat calls dead what it gives.
+    pub(super) fn still_dead() -> Self {
+        Self::Unavailable { retry_after: STILL_DEAD }
+    }
+
     /// What a call that failed means.
     pub(super) fn of_call(error: CallError, now: Timestamp) -> Self {
         match error {
-            CallError::Refused(Refused { class: RefusedClass::TokenDead, .. }) => {
-                Self::Unavailable { retry_after: STILL_DEAD }
-            }
+            CallError::Refused(Refused { class: RefusedClass::TokenDead, .. }) => Self::still_dead(),
             CallError::Refused(Refused { class: RefusedClass::QuotaExhausted, .. }) => {
                 Self::QuotaExhausted { retry_after: now.until_midnight_in_beijing() }
             }

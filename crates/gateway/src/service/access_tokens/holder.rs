@@ -20,9 +20,6 @@ const EN_ROUTE: Duration = Duration::from_secs(10);
 /// How long a token that was called dead, and that WeChat gives all the same, is not asked about again.
 const GIVEN_AGAIN: Duration = Duration::from_secs(30);
 
-/// How often somebody's word that a token is dead is looked into.
-const BETWEEN_PROBES: Duration = Duration::from_mins(1);
-
 /// A token that is held, and its moments.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -57,19 +54,6 @@ struct State {
     buried: Option<(Digest, Timestamp)>,
     /// Whether somebody used the token that is held.
     used: bool,
-    /// When somebody's word that it is dead was looked into.
-    probed_at: Option<Timestamp>,
-}
-
-/// Whether a token that somebody calls dead may be looked into.
-#[derive(Debug)]
-pub(crate) enum Probe {
-    /// It is not the one that is held.
-    NotCurrent,
-    /// Not for so long: it was a moment ago.
-    TooSoon(Duration),
-    /// Now.
-    Now(Arc<Held>),
 }
 
 /// What a caller may do.
@@ -127,17 +111,9 @@ impl Holder {
         true
     }
 
-    /// Whether a token that somebody calls dead may be looked into now.
-    pub(super) fn probe(&self, digest: &Digest, now: Timestamp) -> Probe {
-        let mut state = self.state();
-        let Some(held) = state.held.as_ref().filter(|held| held.token.digest() == *digest).cloned() else {
-            return Probe::NotCurrent;
-        };
-        if let Some(until) = state.probed_at.map(|at| at.plus(BETWEEN_PROBES)).filter(|until| now < *until) {
-            return Probe::TooSoon(until.since(now));
-        }
-        state.probed_at = Some(now);
-        Probe::Now(held)
+    /// The token of this digest, if it is the one that is held.
+    pub(super) fn held(&self, digest: &Digest) -> Option<Arc<Held>> {
+        self.state().held.as_ref().filter(|held| held.token.digest() == *digest).cloned()
     }
 
     fn lead(self: &Arc<Self>, state: &mut State) -> (Lead, Follower) {

@@ -134,15 +134,3 @@ fn another_appsecret_need_not_wait_for_the_pause_of_the_one_before() {
     // The address is the same whatever the secret.
     assert!(matches!(holder.claim(&wrong, NOW), Standing::Paused(_)));
 }
-
-#[test]
-fn a_word_that_a_token_is_dead_counts_for_the_present_one_once_a_minute() {
-    let holder = Arc::new(Holder::default());
-    let Standing::Lead(lead, _) = holder.claim(&secret("5ec2e7"), NOW) else { panic!("nothing is held") };
-    lead.settle(&token("89_first"), NOW);
-    let digest = token("89_first").token.digest();
-    assert!(matches!(holder.probe(&token("89_other").token.digest(), NOW), Probe::NotCurrent));
-    assert!(matches!(holder.probe(&digest, NOW), Probe::Now(_)));
-    assert!(matches!(holder.probe(&digest, NOW.plus(Duration::from_secs(59))), Probe::TooSoon(_)));
-    assert!(matches!(holder.probe(&digest, NOW.plus(Duration::from_mins(1))), Probe::Now(_)));
-}

@@ -6,11 +6,11 @@ use wxgate_crypto::Secret;
 use wxgate_crypto::push::{EncodingAesKey, PushKeys, PushToken};
 use wxgate_domain::{AppSecret, Platform, PlatformApp, Tenant, Timestamp, WechatAppid};
 use wxgate_storage::{NewPlatform, StorageError};
-use wxgate_wechat_client::CallError;
+use wxgate_wechat_client::{AuthorizationPage, CallError};
 
 use super::{Admin, AdminError, Event, checked, taken};
 use crate::operation::secret_text::SecretText;
-use crate::service::platforms::{AuthorizationError, Links, PlatformError};
+use crate::service::platforms::{AuthorizationError, PlatformError};
 
 /// A platform to be added.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Admin {
         &self,
         (tenant, platform): &(Tenant, Platform),
         app: Option<WechatAppid>,
-    ) -> Result<(Links, Timestamp), AdminError> {
+    ) -> Result<(AuthorizationPage, Timestamp), AdminError> {
         let by = (self.caller.actor.to_string(), app);
         let begun = self.platforms.begin(&Arc::new(platform.clone()), by, &self.public_url).await;
         let (request, links) = begun.map_err(|error| AdminError::platform(&platform.appid, error))?;

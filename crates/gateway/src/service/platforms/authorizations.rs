@@ -5,11 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Url;
 use wxgate_crypto::{Digest, Secret, encoding};
 use wxgate_domain::{AdminKeyId, AdminScope, Platform, PlatformApp, PlatformAppState, WechatAppid};
 use wxgate_storage::{AuthorizationRequest, BroughtBy, Grant, LeasedToken, NewAuthorizationRequest, StorageError, Tx};
-use wxgate_wechat_client::{Authorization, CallError, RefusedClass};
+use wxgate_wechat_client::{Authorization, AuthorizationPage, CallError, RefusedClass};
 
 use super::{AuthorizationError, PlatformError, Platforms};
 use crate::service::admin::{Caller, Event};
@@ -26,28 +25,15 @@ const PAGES: u32 = 20;
 const AGAIN: Duration = Duration::from_millis(150);
 const TIMES: u32 = 20;
 
-/// WeChat's pages on which an app's administrator agrees, on a computer and in WeChat itself.
-const ON_A_COMPUTER: &str = "https://mp.weixin.qq.com/cgi-bin/componentloginpage";
-const IN_WECHAT: &str = "https://open.weixin.qq.com/wxaopen/safe/bindcomponent";
-
-/// Mini-programs only.
-const MINI_PROGRAMS: &str = "2";
-
-/// Where an app's administrator agrees. The addresses hold the state: whoever has them may bring an app.
-#[derive(Debug)]
-pub(crate) struct Links {
-    pub(crate) on_a_computer: Secret<String>,
-    pub(crate) in_wechat: Secret<String>,
-}
-
 impl Platforms {
-    /// What is to be stored of an authorisation that somebody starts, and where it goes on.
+    /// What is to be stored of an authorisation that somebody starts, and where it goes on. The addresses hold the state:
+    /// whoever has them may bring an app.
     pub(crate) async fn begin(
         &self,
         platform: &Arc<Platform>,
         (actor, appid): (String, Option<WechatAppid>),
         public_url: &str,
-    ) -> Result<(NewAuthorizationRequest, Links), PlatformError> {
+    ) -> Result<(NewAuthorizationRequest, AuthorizationPage), PlatformError> {
         let mut again = true;
         let pre_auth = loop {
             let held = self.component_token(platform).await?;
@@ -67,13 +53,8 @@ impl Platforms {
             expires_at: self.clock.now().plus(pre_auth.expires_in.min(AUTHORIZATION)).plus(RETURN),
         };
         let back = format!("{public_url}/wechat/platform/{}/authorized?state={}", platform.appid, state.expose());
-        let fields = [
-            ("component_appid", platform.appid.as_str()),
-            ("pre_auth_code", pre_auth.code.expose()),
-            ("redirect_uri", &back),
-            ("auth_type", MINI_PROGRAMS),
-        ];
-        Ok((request, links(&fields, appid.as_ref())))
+        let page = AuthorizationPage::new(&platform.appid, &pre_auth, &Secret::new(back), appid.as_ref());
+        Ok((request, page))
     }
 
     /// Carries out an authorisation that came back with its state, once, for the tenant of whoever started it. With `by` it
@@ -291,35 +272,4 @@ fn granted(authorization: &Authorization) -> Grant {
 pub(super) fn tell(platform: &Platform, appid: &WechatAppid, error: Option<&PlatformError>) {
     let Some(error) = error else { return };
     tracing::warn!(wechat.platform = %platform.appid, wechat.appid = %appid, error.source = %error, "the code of an authorisation could not be exchanged yet");
-}
-
-fn links(fields: &[(&str, &str)], appid: Option<&WechatAppid>) -> Links {
-    // Both addresses are well-formed, so they parse.
-    let address = |base: &str, more: &[(&str, &str)]| {
-        Url::parse_with_params(base, more.iter().chain(fields)).map(String::from).unwrap_or_default()
-    };
-    let mut more = vec![("action", "bindcomponent"), ("no_scan", "1")];
-    more.extend(appid.map(|appid| ("biz_appid", appid.as_str())));
-    Links {
-        on_a_computer: Secret::new(address(ON_A_COMPUTER, &[])),
-        in_wechat: Secret::new(format!("{}#wechat_redirect", address(IN_WECHAT, &more))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_state_stands_in_the_address_of_return_and_nowhere_else() {
-        let fields = [("pre_auth_code", "preauthcode@@@a b"), ("redirect_uri", "https://auth.example/x?state=s1")];
-        let appid = "wxshop".parse().unwrap();
-        let links = links(&fields, Some(&appid));
-        let computer = Url::parse(links.on_a_computer.expose()).unwrap();
-        let pairs: Vec<_> = computer.query_pairs().collect();
-        assert!(pairs.contains(&("redirect_uri".into(), "https://auth.example/x?state=s1".into())), "{pairs:?}");
-        assert!(links.in_wechat.expose().contains("&biz_appid=wxshop&"));
-        assert!(links.in_wechat.expose().ends_with("#wechat_redirect"));
-        assert!(links.in_wechat.expose().contains("redirect_uri=https%3A%2F%2Fauth.example%2Fx%3Fstate%3Ds1"));
-    }
 }

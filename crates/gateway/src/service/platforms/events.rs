@@ -4,23 +4,17 @@
 //! to be exchanged) is done afterwards, from the database.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use wxgate_crypto::Digest;
 use wxgate_crypto::push::{Stamp, encrypt_of};
 use wxgate_domain::{Platform, Timestamp, WechatAppid};
-use wxgate_storage::{LeasedToken, NewAuthorization, StorageError};
+use wxgate_storage::{Arrival, Arrived, LeasedToken, NewAuthorization, Receiver, StorageError, Tx};
 use wxgate_wechat_client::{PlatformEvent, PushedEvent, PushedMessage};
 
 use super::{PlatformPushError, Platforms, authorizations};
 use crate::service::admin::{Caller, Event};
+use crate::service::erasure::ATTEMPTS;
 use crate::service::push::{FRESH, is_fresh};
-
-/// How long a time and nonce are remembered: as long as they can come again.
-pub(super) const REMEMBERED: Duration = Duration::from_mins(11);
-
-/// Times and nonces that are remembered at once.
-pub(super) const SEEN: u64 = 100_000;
 
 /// A push as it came.
 #[derive(Clone, Debug)]
@@ -66,99 +60,120 @@ impl Platforms {
         if !is_fresh(&stamp, now) {
             return Err(PlatformPushError::Stale);
         }
-        let (mark, body) = (marked(appid, &stamp), Digest::sha256(encrypt.as_bytes()));
-        if let Some(before) = self.seen.get(&mark) {
-            // WeChat repeats what it got no answer for, letter by letter. Under other letters it is not WeChat.
-            return if before == body { Ok(()) } else { Err(PlatformPushError::Replayed) };
-        }
-        match read(appid, &opened.message, now)? {
-            Told::Platform(event, at) => self.carry_out(&platform, event, at).await?,
-            Told::Nothing => {
-                tracing::info!(wechat.platform = %appid, "WeChat told a third-party platform something that nothing is done about");
-            }
-        }
-        self.seen.insert(mark, body);
-        Ok(())
-    }
-
-    async fn carry_out(
-        &self,
-        platform: &Arc<Platform>,
-        event: PlatformEvent,
-        at: Timestamp,
-    ) -> Result<(), PlatformPushError> {
-        match event {
-            PlatformEvent::Ticket(ticket) => {
-                let tx = self.storage.begin().await?;
-                let is_newer = tx.tenant(platform.tenant).platforms().note_ticket(&platform.appid, &ticket, at).await?;
-                tx.commit().await?;
-                if is_newer && platform.token_until.is_none() {
-                    // The first one: whoever logs in next finds a token.
-                    let (platforms, platform) = (self.clone(), platform.clone());
-                    let of = LeasedToken::Platform(platform.id);
-                    self.tasks.spawn(async move { platforms.renew(platform, of).await });
+        let told = read(appid, &opened.message, now)?;
+        let arrival = Arrival {
+            receiver: Receiver::Platform(platform.id),
+            stamp: marked(&stamp),
+            body: Digest::sha256(encrypt.as_bytes()),
+            message: None,
+        };
+        let mut attempt = 1;
+        let next = loop {
+            match self.once(&platform, &arrival, &told).await {
+                // The same push at another node.
+                Err(PlatformPushError::Storage(StorageError::Busy | StorageError::NotUnique { .. }))
+                    if attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
                 }
-                Ok(())
+                done => break done?,
             }
-            PlatformEvent::Authorized { appid, code, pre_auth_code } => {
-                let pre_auth_code = pre_auth_code.map(|code| Digest::sha256(code.expose().as_bytes()));
-                let new = NewAuthorization { appid, code, pre_auth_code, at };
-                self.note_authorization(platform, new).await
-            }
-            PlatformEvent::Unauthorized { appid } => Ok(self.note_withdrawal(platform, &appid, at).await?),
-        }
-    }
-
-    /// Keeps the code, and exchanges it beside the answer.
-    async fn note_authorization(
-        &self,
-        platform: &Arc<Platform>,
-        new: NewAuthorization,
-    ) -> Result<(), PlatformPushError> {
-        let tx = self.storage.begin().await?;
-        match tx.tenant(platform.tenant).platforms().note_authorization(platform.id, &new).await {
-            Ok(true) => tx.commit().await?,
-            Ok(false) => return Ok(()),
-            Err(StorageError::Full { .. }) => {
-                tracing::error!(wechat.platform = %platform.appid, wechat.appid = %new.appid, "an authorisation is not kept: ten thousand are parked already");
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        }
-        // Where there are too many at once, the next look exchanges it.
-        let Ok(place) = self.settling.clone().try_acquire_owned() else { return Ok(()) };
-        let (platforms, platform) = (self.clone(), platform.clone());
-        self.tasks.spawn(async move {
-            let _place = place;
-            let settled = platforms.settle(&platform, &new.appid).await;
-            authorizations::tell(&platform, &new.appid, settled.as_ref().err());
-        });
+        };
+        self.go_on(&platform, next).await;
         Ok(())
     }
 
-    /// Deletes the tokens of an app that withdrew. Its users stay; nobody logs in.
-    async fn note_withdrawal(
-        &self,
-        platform: &Platform,
-        appid: &WechatAppid,
-        at: Timestamp,
-    ) -> Result<(), StorageError> {
+    /// Carries out what a push says, in one transaction with the note that it was there.
+    async fn once(&self, platform: &Platform, arrival: &Arrival, told: &Told) -> Result<Next, PlatformPushError> {
         let tx = self.storage.begin().await?;
-        let was_attached = tx.tenant(platform.tenant).platforms().note_withdrawal(platform, appid, at).await?;
-        if was_attached {
-            let event = Event::of(platform.tenant, "platform.withdrawn", appid);
-            tx.audit(event.tenant).record(&event.entry(&Caller::system())).await?;
-            tracing::warn!(wechat.platform = %platform.appid, wechat.appid = %appid, "an app withdrew from its third-party platform");
+        match tx.tenant(platform.tenant).push_marks().arrive(arrival).await? {
+            // WeChat repeats what it got no answer for, letter by letter.
+            Arrived::Again => return Ok(Next::Nothing),
+            // Under other letters it is not WeChat.
+            Arrived::Replayed => return Err(PlatformPushError::Replayed),
+            Arrived::New => {}
         }
+        let next = match told {
+            Told::Platform(event, at) => carry_out(&tx, platform, event, *at).await?,
+            Told::Nothing => {
+                tracing::info!(wechat.platform = %platform.appid, "WeChat told a third-party platform something that nothing is done about");
+                Next::Nothing
+            }
+        };
         tx.commit().await?;
-        self.held.invalidate(&LeasedToken::App(platform.id, appid.clone())).await;
-        Ok(())
+        Ok(next)
+    }
+
+    /// What goes on beside the answer.
+    async fn go_on(&self, platform: &Arc<Platform>, next: Next) {
+        match next {
+            Next::Nothing => {}
+            Next::Renew => {
+                let (platforms, platform) = (self.clone(), platform.clone());
+                let of = LeasedToken::Platform(platform.id);
+                self.tasks.spawn(async move { platforms.renew(platform, of).await });
+            }
+            Next::Settle(appid) => {
+                // Where there are too many at once, the next look exchanges it.
+                let Ok(place) = self.settling.clone().try_acquire_owned() else { return };
+                let (platforms, platform) = (self.clone(), platform.clone());
+                self.tasks.spawn(async move {
+                    let _place = place;
+                    let settled = platforms.settle(&platform, &appid).await;
+                    authorizations::tell(&platform, &appid, settled.as_ref().err());
+                });
+            }
+            Next::Forget(appid) => self.held.invalidate(&LeasedToken::App(platform.id, appid)).await,
+        }
     }
 }
 
-/// A push's time and nonce, of this platform.
-fn marked(appid: &WechatAppid, stamp: &Stamp<'_>) -> Digest {
-    Digest::sha256(format!("{appid} {} {}", stamp.timestamp, stamp.nonce).as_bytes())
+/// What is to be done once a push is committed.
+enum Next {
+    Nothing,
+    /// The first ticket came: whoever logs in next finds a token.
+    Renew,
+    /// An app authorised the platform: its code is to be exchanged.
+    Settle(WechatAppid),
+    /// An app withdrew: its token is used no more.
+    Forget(WechatAppid),
+}
+
+async fn carry_out(tx: &Tx, platform: &Platform, event: &PlatformEvent, at: Timestamp) -> Result<Next, StorageError> {
+    let rows = tx.tenant(platform.tenant).platforms();
+    match event {
+        PlatformEvent::Ticket(ticket) => {
+            let is_newer = rows.note_ticket(&platform.appid, ticket, at).await?;
+            Ok(if is_newer && platform.token_until.is_none() { Next::Renew } else { Next::Nothing })
+        }
+        PlatformEvent::Authorized { appid, code, pre_auth_code } => {
+            let pre_auth_code = pre_auth_code.as_ref().map(|code| Digest::sha256(code.expose().as_bytes()));
+            let new = NewAuthorization { appid: appid.clone(), code: code.clone(), pre_auth_code, at };
+            match rows.note_authorization(platform.id, &new).await {
+                Ok(true) => Ok(Next::Settle(new.appid)),
+                Ok(false) => Ok(Next::Nothing),
+                Err(StorageError::Full { .. }) => {
+                    tracing::error!(wechat.platform = %platform.appid, wechat.appid = %new.appid, "an authorisation is not kept: ten thousand are parked already");
+                    Ok(Next::Nothing)
+                }
+                Err(error) => Err(error),
+            }
+        }
+        PlatformEvent::Unauthorized { appid } => {
+            // Its tokens are deleted. Its users stay; nobody logs in.
+            if rows.note_withdrawal(platform, appid, at).await? {
+                let event = Event::of(platform.tenant, "platform.withdrawn", appid);
+                tx.audit(event.tenant).record(&event.entry(&Caller::system())).await?;
+                tracing::warn!(wechat.platform = %platform.appid, wechat.appid = %appid, "an app withdrew from its third-party platform");
+            }
+            Ok(Next::Forget(appid.clone()))
+        }
+    }
+}
+
+/// A push's time and nonce.
+fn marked(stamp: &Stamp<'_>) -> Digest {
+    Digest::sha256(format!("{} {}", stamp.timestamp, stamp.nonce).as_bytes())
 }
 
 fn read(appid: &WechatAppid, message: &[u8], now: Timestamp) -> Result<Told, PlatformPushError> {

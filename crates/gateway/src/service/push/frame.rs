@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use wxgate_crypto::Digest;
 use wxgate_crypto::push::{PushFailure, Stamp, body_fields, encrypt_of};
 use wxgate_domain::{PushSettings, Timestamp};
-use wxgate_storage::Arrival;
+use wxgate_storage::{Arrival, Receiver};
 use wxgate_wechat_client::PushedMessage;
 
 use super::{PushError, is_fresh};
@@ -79,7 +79,12 @@ impl Delivery {
             let encrypted = [u8::from(is_proved)];
             Digest::sha256(&[encrypted.as_slice(), said.identity.as_bytes()].concat())
         });
-        let arrival = Arrival { app: settings.app, stamp: stamp_digest(&self.stamp()), body, message: identity };
+        let arrival = Arrival {
+            receiver: Receiver::App(settings.app),
+            stamp: stamp_digest(&self.stamp()),
+            body,
+            message: identity,
+        };
         Ok(Push { arrival, is_proved, said, message })
     }
 }

@@ -42,12 +42,24 @@ impl World {
         assert!(self.http.post(url).json(&body).send().await.unwrap().status().is_success());
     }
 
+    /// Kills the tokens, as another system does.
+    async fn end_tokens(&self) {
+        let url = format!("{}/sim/tokens/end", self.simulator.url());
+        let body = json!({ "appid": self.house.app.as_str() });
+        assert!(self.http.post(url).json(&body).send().await.unwrap().status().is_success());
+    }
+
     /// How often WeChat was asked for a token.
     async fn fetches(&self) -> usize {
+        self.calls("/cgi-bin/stable_token").await
+    }
+
+    /// How often one of WeChat's interfaces was called.
+    async fn calls(&self, route: &str) -> usize {
         let url = format!("{}/sim/journal", self.simulator.url());
         let journal: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
         let calls = journal["calls"].as_array().unwrap().iter();
-        calls.filter(|call| call["route"] == "/cgi-bin/stable_token").count()
+        calls.filter(|call| call["route"] == route).count()
     }
 
     /// Looks for tokens that are due, and waits until that is done.
@@ -62,18 +74,23 @@ impl World {
 /// The tokens of the house's app, which come from the WeChat at this address.
 pub(super) async fn tokens_of(house: &House, wechat: &str) -> (AccessTokens, Arc<ActiveApp>) {
     add_app(house).await;
+    node(house, house.storage.clone(), wechat).await
+}
+
+/// The same at one of several nodes.
+async fn node(house: &House, storage: Storage, wechat: &str) -> (AccessTokens, Arc<ActiveApp>) {
     let wechat = ClientConfig {
         base_url: BaseUrl::parse(wechat, true).unwrap(),
         connect_timeout: Duration::from_secs(10),
         total_timeout: Duration::from_secs(30),
         ..ClientConfig::default()
     };
-    let directory = Directory::new(house.storage.clone(), PUBLIC_URL, &[]);
+    let directory = Directory::new(storage.clone(), PUBLIC_URL, &[]);
     let app = directory.active_app(&house.app).await.unwrap();
     let (time, tasks) = ((house.clock.clone(), house.random.clone()), TaskTracker::new());
     let wechat = Client::new(wechat).unwrap();
-    let platforms = Platforms::new(time.clone(), house.storage.clone(), wechat.clone(), tasks.clone());
-    let rows = (house.storage.clone(), directory);
+    let platforms = Platforms::new(time.clone(), storage.clone(), wechat.clone(), tasks.clone());
+    let rows = (storage, directory);
     (AccessTokens::new(time, rows, (wechat, platforms), Metrics::new(), tasks), app)
 }
 
@@ -117,4 +134,32 @@ async fn a_token_in_use_is_replaced_in_the_background_and_one_that_nobody_uses_i
     world.pass(Duration::from_secs(7_000)).await;
     world.look().await;
     assert_eq!(world.fetches().await, 4, "nobody used that one");
+}
+
+#[tokio::test]
+async fn a_report_of_a_dead_token_is_looked_into_once_a_minute_at_all_nodes() {
+    let world = World::new().await;
+    let storage = world.house.another_process().await;
+    let (there, app) = node(&world.house, storage, &world.simulator.url()).await;
+    let (here, probes) = (&world.tokens, "/cgi-bin/getcallbackip");
+    let token = world.token().await;
+    assert_eq!(there.token(&app).await.unwrap().token.expose(), token, "one token for all nodes");
+    let digest = Digest::sha256(token.as_bytes());
+    let other = Digest::sha256(b"89_another");
+    assert_eq!(here.look_into(&world.app, &other).await.unwrap(), Verdict::NotCurrent);
+    assert_eq!(here.look_into(&world.app, &digest).await.unwrap(), Verdict::Alive);
+    let too_soon = there.look_into(&app, &digest).await.unwrap_err();
+    assert!(matches!(too_soon, ReportError::TooSoon(left) if left == Duration::from_mins(1)), "{too_soon:?}");
+    assert_eq!(world.calls(probes).await, 1);
+
+    world.pass(Duration::from_mins(1)).await;
+    world.end_tokens().await;
+    assert_eq!(here.look_into(&world.app, &digest).await.unwrap(), Verdict::Replaced);
+    // The other node has it in hand still, and need not ask WeChat.
+    assert_eq!(there.look_into(&app, &digest).await.unwrap(), Verdict::Replaced);
+    assert_eq!(world.calls(probes).await, 2);
+    let next = world.token().await;
+    assert!(next != token && there.token(&app).await.unwrap().token.expose() == next);
+    let next = Digest::sha256(next.as_bytes());
+    assert!(matches!(there.look_into(&app, &next).await, Err(ReportError::TooSoon(_))), "dead or alive");
 }

@@ -4,6 +4,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use wxgate_crypto::encoding;
 use wxgate_domain::{AppSecret, AppSecrets, AppStatus, Credential, LoginCode, WechatAppid};
+use wxgate_storage::StoredApp;
 use wxgate_wechat_client::{Access, CallError, ExchangeError, RejectedClass, TokenMode};
 
 use super::super::apps::calls::in_words;
@@ -66,16 +67,17 @@ impl Admin {
             Err(error) => Finding::problem(subject, format!("gets no access_token: {error}"), AGAIN),
         });
         if let Some(signed) = SignedCalls::of(&found.api_security).ok().flatten() {
-            findings.push(self.signed_calls(appid, &found.credential, &signed).await);
+            findings.push(self.signed_calls(&found, &signed).await);
         }
         Ok(findings)
     }
 
     /// A call that changes nothing, signed and encrypted.
-    async fn signed_calls(&self, appid: &WechatAppid, credential: &Credential, signed: &SignedCalls) -> Finding {
+    async fn signed_calls(&self, found: &StoredApp, signed: &SignedCalls) -> Finding {
+        let appid = &found.app.appid;
         let subject = format!("app {appid}");
         let asked = async {
-            let issued = self.issued(appid, credential).await?;
+            let issued = self.issued(found).await?;
             let path = SIGNED_INTERFACE.parse().map_err(|_| CallError::Unavailable)?;
             let wechat = self.wechat.clone();
             let ask = async move |access: Access<'_>| wechat.daily_quota(&access, &path).await;
