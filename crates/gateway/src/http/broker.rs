@@ -7,6 +7,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_crypto::{Digest, encoding};
+use wxgate_storage::StorageError;
 
 use super::boundary::RequestId;
 use super::code::Code;
@@ -19,7 +20,7 @@ use super::openapi::about::{self, About};
 use super::session_check::TOKEN_CALL;
 use crate::app::Gateway;
 use crate::service::access_tokens::Verdict;
-use crate::service::broker::Asker;
+use crate::service::broker::{Asker, BrokerError};
 use crate::service::clients::KnownClient;
 use crate::service::directory::ActiveApp;
 
@@ -122,4 +123,18 @@ async fn asking(
 /// A SHA-256 in lower-case hexadecimal digits.
 fn digest(text: &str) -> Option<Digest> {
     Digest::from_slice(&encoding::hex(text)?)
+}
+
+impl From<BrokerError> for ApiError {
+    fn from(error: BrokerError) -> Self {
+        match error {
+            BrokerError::NotGranted => Code::NotGranted.into(),
+            BrokerError::TooOften(wait) => Self::from(Code::RateLimited).retry_after(wait.0),
+            BrokerError::Token(error) => error.into(),
+            BrokerError::NotWritten(StorageError::Busy | StorageError::Unavailable { .. }) => {
+                Self::caused(Code::Overloaded, error).retry_after(1)
+            }
+            BrokerError::NotWritten(_) => Self::caused(Code::Internal, error),
+        }
+    }
 }

@@ -14,14 +14,11 @@ use wxgate_wechat_client::{CallError, RefusedClass};
 use super::code::{Action, Code};
 use crate::service::access_tokens::TokenCallError;
 use crate::service::account::AccountError;
-use crate::service::broker::BrokerError;
 use crate::service::clients::ClientError;
 use crate::service::directory::DirectoryError;
 use crate::service::login::LoginError;
-use crate::service::merge::MergeError;
 use crate::service::refresh::RefreshError;
 use crate::service::revocations::RevocationsError;
-use crate::service::session_check::SessionCheckError;
 use crate::service::verified::Refused;
 
 /// An error of our API.
@@ -236,33 +233,6 @@ impl From<TokenCallError> for ApiError {
     }
 }
 
-impl From<SessionCheckError> for ApiError {
-    fn from(error: SessionCheckError) -> Self {
-        match error {
-            SessionCheckError::Stale => Code::SessionKeyStale.into(),
-            SessionCheckError::TooOften(wait) => Self::from(Code::RateLimited).retry_after(wait.0),
-            SessionCheckError::Call(error) => error.into(),
-            SessionCheckError::Storage(StorageError::Busy | StorageError::Unavailable { .. })
-            | SessionCheckError::Lost => Self::caused(Code::Overloaded, error).retry_after(1),
-            SessionCheckError::Storage(_) => Self::caused(Code::Internal, error),
-        }
-    }
-}
-
-impl From<BrokerError> for ApiError {
-    fn from(error: BrokerError) -> Self {
-        match error {
-            BrokerError::NotGranted => Code::NotGranted.into(),
-            BrokerError::TooOften(wait) => Self::from(Code::RateLimited).retry_after(wait.0),
-            BrokerError::Token(error) => error.into(),
-            BrokerError::NotWritten(StorageError::Busy | StorageError::Unavailable { .. }) => {
-                Self::caused(Code::Overloaded, error).retry_after(1)
-            }
-            BrokerError::NotWritten(_) => Self::caused(Code::Internal, error),
-        }
-    }
-}
-
 /// How long WeChat's refusal asks to wait; ten minutes where it does not say.
 fn back_off(error: &CallError) -> u32 {
     let wait = if let CallError::Refused(refused) = error { refused.back_off() } else { None };
@@ -291,21 +261,6 @@ impl From<&TokenCallError> for Code {
                 RefusedClass::Misconfigured => Self::AppMisconfigured,
             },
         }
-    }
-}
-
-impl From<MergeError> for ApiError {
-    fn from(error: MergeError) -> Self {
-        let code = match error {
-            MergeError::Account(error) => return error.into(),
-            MergeError::App(error) => return error.into(),
-            MergeError::Other(error) => return error.into(),
-            MergeError::Token => Code::MergeTokenInvalid,
-            MergeError::OtherSide => Code::StepUpRequired,
-            MergeError::Stays(_) | MergeError::Stands(_) => Code::NotMergeable,
-            MergeError::NoMerge => Code::NotFound,
-        };
-        Self::caused(code, error)
     }
 }
 

@@ -13,7 +13,7 @@ use super::extract::client::Client;
 use super::login;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
-use crate::service::merge::OtherSide;
+use crate::service::merge::{MergeError, OtherSide};
 
 /// What a client sends: a merge token or the merge that is to be undone, and a fresh code of `wx.login` of each side.
 #[derive(Deserialize, ToSchema)]
@@ -100,4 +100,19 @@ pub(super) async fn post(
         _ => return Err(Code::RequestInvalid.into()),
     };
     Ok(HttpResponse::Ok().json(reply))
+}
+
+impl From<MergeError> for ApiError {
+    fn from(error: MergeError) -> Self {
+        let code = match error {
+            MergeError::Account(error) => return error.into(),
+            MergeError::App(error) => return error.into(),
+            MergeError::Other(error) => return error.into(),
+            MergeError::Token => Code::MergeTokenInvalid,
+            MergeError::OtherSide => Code::StepUpRequired,
+            MergeError::Stays(_) | MergeError::Stands(_) => Code::NotMergeable,
+            MergeError::NoMerge => Code::NotFound,
+        };
+        Self::caused(code, error)
+    }
 }

@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use wxgate_storage::StorageError;
 
 use super::code::Code;
 use super::error::ApiError;
@@ -10,6 +11,7 @@ use super::extract::bearer::User;
 use super::extract::body::JsonBody;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
+use crate::service::session_check::SessionCheckError;
 
 /// What a client asks.
 #[derive(Deserialize, ToSchema)]
@@ -56,4 +58,17 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, ApiError> {
     gateway.accounts.check_session_key(&user.0, body.value.reset).await?;
     Ok(HttpResponse::Ok().json(SessionCheckReply { valid: true }))
+}
+
+impl From<SessionCheckError> for ApiError {
+    fn from(error: SessionCheckError) -> Self {
+        match error {
+            SessionCheckError::Stale => Code::SessionKeyStale.into(),
+            SessionCheckError::TooOften(wait) => Self::from(Code::RateLimited).retry_after(wait.0),
+            SessionCheckError::Call(error) => error.into(),
+            SessionCheckError::Storage(StorageError::Busy | StorageError::Unavailable { .. })
+            | SessionCheckError::Lost => Self::caused(Code::Overloaded, error).retry_after(1),
+            SessionCheckError::Storage(_) => Self::caused(Code::Internal, error),
+        }
+    }
 }
