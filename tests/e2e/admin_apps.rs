@@ -53,7 +53,7 @@ async fn an_appid_counts_for_whoever_wechat_accepts() {
 
     // Whoever was accepted keeps it.
     umbrella.post("/apps", &new_app("umbrella", SECRET)).await.refused(409, "TAKEN");
-    gateway.within_two_seconds(NEW_APP, "CODE_INVALID").await;
+    gateway.comes_to_answer(NEW_APP, "CODE_INVALID").await;
     let issued = gateway.simulator().code(NEW_APP).await;
     gateway.client().login_with(NEW_APP, &issued.code).await.ok();
 }

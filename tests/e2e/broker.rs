@@ -77,7 +77,7 @@ async fn a_token_is_refused_to_whoever_has_no_grant_no_secret_another_tenant_or_
     ask(&client.sent_from([127, 0, 0, 9]), APP, Some(&elsewhere)).await.ok();
     ask(client, "wxnobodys", Some(&shop)).await.refused(404, "APP_UNKNOWN");
     gateway.command(["app", "disable", APP]).run().await.ok();
-    gateway.within_two_seconds(APP, "APP_DISABLED").await;
+    gateway.comes_to_answer(APP, "APP_DISABLED").await;
     ask(client, APP, Some(&shop)).await.refused(403, "APP_DISABLED");
 
     let log = gateway.operator().get("/audit?tenant=demo&action=access_token.take").await.ok();

@@ -3,12 +3,10 @@
 mod addresses;
 mod tokens;
 
-use std::time::Duration;
-
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
-use crate::harness::{APP, Gateway, OTHER_APP, Reply, within};
+use crate::harness::{APP, Gateway, OTHER_APP, PATIENCE, Reply, within};
 
 /// A policy for the first demo app's tokens, and one that asks for more than they allow.
 const POLICY: &str = "shop";
@@ -32,7 +30,7 @@ async fn prepared(gateway: Gateway) -> Gateway {
 
 /// Waits until the gateway has heard of a policy.
 async fn in_force(gateway: &Gateway, policy: &str) {
-    within(Duration::from_secs(2), &format!("the policy {policy} is in force"), async || {
+    within(PATIENCE, &format!("the policy {policy} is in force"), async || {
         let reply = gateway.client().get(&format!("/forward-auth/{policy}")).await;
         (reply.status == 401).then_some(())
     })
@@ -58,8 +56,8 @@ async fn ask(gateway: &Gateway, policy: &str, token: &Value) -> Reply {
 }
 
 /// Waits until a policy's answer about a token has this status.
-async fn becomes(gateway: &Gateway, token: &Value, status: u16, limit: Duration) {
-    within(limit, &format!("the answer becomes {status}"), async || {
+async fn becomes(gateway: &Gateway, token: &Value, status: u16) {
+    within(PATIENCE, &format!("the answer becomes {status}"), async || {
         (ask(gateway, POLICY, token).await.status == status).then_some(())
     })
     .await;

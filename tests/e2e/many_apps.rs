@@ -1,13 +1,11 @@
 //! Many mini-programs of many tenants behind one gateway, added, disabled and rotated while it runs.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::{Value, json};
 use wxgate_token::VerifyError;
 
 use crate::harness::database::{Engine, TestDatabase};
-use crate::harness::{APP, Gateway, OTHER_APP, jwt, within};
+use crate::harness::{APP, Gateway, OTHER_APP, PATIENCE, jwt, within};
 
 const NEW_APP: &str = "wx00000000000000a1";
 
@@ -17,14 +15,14 @@ async fn login(gateway: &Gateway, appid: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_tenant_and_an_app_added_while_it_runs_are_served_within_two_seconds() {
+async fn a_tenant_and_an_app_added_while_it_runs_are_served() {
     let gateway = Gateway::dev().await;
     // Asked for before they exist, so that their absence is remembered.
     gateway.client().login_with(NEW_APP, "?").await.refused(404, "APP_UNKNOWN");
     gateway.client().get("/t/acme/jwks.json").await.refused(404, "NOT_FOUND");
 
     gateway.command(["tenant", "add", "acme", "--name", "Acme Ltd."]).run().await.ok();
-    within(Duration::from_secs(2), "the tenant has keys", async || {
+    within(PATIENCE, "the tenant has keys", async || {
         (gateway.client().get("/t/acme/jwks.json").await.status == 200).then_some(())
     })
     .await;
@@ -46,9 +44,9 @@ async fn the_simulator_of_a_trial_hears_of_new_apps_too() {
         .run()
         .await
         .ok();
-    gateway.within_two_seconds(NEW_APP, "CODE_INVALID").await;
+    gateway.comes_to_answer(NEW_APP, "CODE_INVALID").await;
     // Nobody told the simulator but the gateway: steering an unknown app is refused.
-    within(Duration::from_secs(2), "the simulator knows the app", async || {
+    within(PATIENCE, "the simulator knows the app", async || {
         let request = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = request.post(format!("{}/sim/codes", gateway.simulator().url()));
         let reply = request.json(&json!({ "appid": NEW_APP })).send().await.unwrap();
@@ -59,19 +57,19 @@ async fn the_simulator_of_a_trial_hears_of_new_apps_too() {
 }
 
 #[tokio::test]
-async fn a_disabled_app_is_refused_within_two_seconds_and_served_again_when_enabled() {
+async fn a_disabled_app_is_refused_and_served_again_when_enabled() {
     let gateway = Gateway::dev().await;
     login(&gateway, APP).await;
 
     gateway.command(["app", "disable", APP]).run().await.ok();
-    gateway.within_two_seconds(APP, "APP_DISABLED").await;
+    gateway.comes_to_answer(APP, "APP_DISABLED").await;
     let issued = gateway.simulator().code(APP).await;
     let refused = gateway.client().login_with(APP, &issued.code).await.refused(403, "APP_DISABLED");
     assert_eq!(refused["action"], "stop");
     login(&gateway, OTHER_APP).await;
 
     gateway.command(["app", "enable", APP]).run().await.ok();
-    gateway.within_two_seconds(APP, "CODE_INVALID").await;
+    gateway.comes_to_answer(APP, "CODE_INVALID").await;
     gateway.client().login_with(APP, &issued.code).await.ok();
 }
 
@@ -159,14 +157,13 @@ async fn a_new_secret_serves_before_and_after_wechat_knows_it() {
         simulator.exchanges().await - before
     };
     rotate("5ec2e7second").await;
-    within(Duration::from_secs(2), "both secrets are tried", async || (calls_of_a_login().await == 2).then_some(()))
-        .await;
+    within(PATIENCE, "both secrets are tried", async || (calls_of_a_login().await == 2).then_some(())).await;
     assert!(gateway.log().contains("WeChat accepts only the previous AppSecret"));
 
     // Then at WeChat: the first slot serves alone.
     simulator.put_app(APP, "5ec2e7second", Some("demo")).await;
     assert_eq!(calls_of_a_login().await, 1);
-    within(Duration::from_secs(2), "the login proves the new secret", async || {
+    within(PATIENCE, "the login proves the new secret", async || {
         let app = gateway.command(["app", "show", APP, "--json"]).run().await.json();
         (app["secret"]["state"] == "accepted").then_some(())
     })
@@ -175,12 +172,11 @@ async fn a_new_secret_serves_before_and_after_wechat_knows_it() {
     // However many secrets are tried, the one that works is not lost.
     rotate("5ec2e7third").await;
     rotate("5ec2e7fourth").await;
-    within(Duration::from_secs(2), "both secrets are tried", async || (calls_of_a_login().await == 2).then_some(()))
-        .await;
+    within(PATIENCE, "both secrets are tried", async || (calls_of_a_login().await == 2).then_some(())).await;
 
     // With a secret that is in no slot the app's set-up needs its operator, and the code is told so.
     simulator.put_app(APP, "5ec2e7elsewhere", Some("demo")).await;
-    let refused = within(Duration::from_secs(2), "neither secret is right", async || {
+    let refused = within(PATIENCE, "neither secret is right", async || {
         let issued = simulator.code(APP).await;
         let reply = gateway.client().login_with(APP, &issued.code).await;
         (reply.status != 200).then_some((issued, reply))

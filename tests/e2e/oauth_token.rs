@@ -118,14 +118,14 @@ async fn refuses_new_tokens_after_a_block_a_disabled_app_or_a_suspended_tenant()
     let gateway = Gateway::dev().await;
     let pair = log_in(&gateway).await;
     gateway.command(["app", "disable", APP]).run().await.ok();
-    gateway.within_two_seconds(APP, "APP_DISABLED").await;
+    gateway.comes_to_answer(APP, "APP_DISABLED").await;
     refresh(gateway.client(), "demo", APP, &pair).await.oauth_refused(400, "unauthorized_client");
     gateway.command(["app", "enable", APP]).run().await.ok();
     gateway.command(["tenant", "suspend", "demo"]).run().await.ok();
-    gateway.within_two_seconds(OTHER_APP, "APP_DISABLED").await;
+    gateway.comes_to_answer(OTHER_APP, "APP_DISABLED").await;
     refresh(gateway.client(), "demo", APP, &pair).await.oauth_refused(400, "unauthorized_client");
     gateway.command(["tenant", "resume", "demo"]).run().await.ok();
-    gateway.within_two_seconds(APP, "CODE_INVALID").await;
+    gateway.comes_to_answer(APP, "CODE_INVALID").await;
     let pair = refresh(gateway.client(), "demo", APP, &pair).await.ok();
 
     let claims = jwt::verify(&gateway, "demo", APP, &pair["access_token"]).await.unwrap();

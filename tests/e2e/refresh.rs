@@ -1,13 +1,12 @@
 //! A mini-program keeps its session: one refresh token for the next pair, and nothing for whoever stole one.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{APP, Client, Gateway, Reply, within};
+use crate::harness::{APP, Client, Gateway, PATIENCE, Reply, within};
 
 async fn refresh(client: &Client, token: &Value) -> Reply {
     client.post("/v1/token/refresh", &json!({ "refresh_token": token })).await
@@ -86,7 +85,7 @@ async fn with_no_window_a_lost_answer_costs_the_session() {
     let gateway = Gateway::dev().await;
     gateway.command(["tenant", "policy", "demo", "--refresh-grace-seconds", "0"]).run().await.ok();
     // Running gateways hear of the policy within two seconds.
-    let late = within(Duration::from_secs(2), "the policy is heard of", async || {
+    let late = within(PATIENCE, "the policy is heard of", async || {
         let pair = log_in(&gateway).await;
         refresh(gateway.client(), &pair["refresh_token"]).await.ok();
         let late = refresh(gateway.client(), &pair["refresh_token"]).await;

@@ -10,7 +10,7 @@ use wxgate_domain::{Clock, RevocationEffect, RevokedSubject, ServiceClientId};
 use wxgate_token::{RevocationPage, VerifiedPage, security_event};
 
 use crate::harness::cli::wxgate;
-use crate::harness::{APP, Gateway, Reply, jwt, within};
+use crate::harness::{APP, Gateway, PATIENCE, Reply, jwt, within};
 
 /// A service client of tenant `demo` that follows.
 struct Follower {
@@ -26,7 +26,7 @@ impl Follower {
         let text = |name: &str| added[name].as_str().unwrap_or_else(|| panic!("{added}")).to_owned();
         let follower = Self { id: text("id").parse().unwrap(), secret: text("secret"), cursor: None };
         // The gateway hears of it within a moment.
-        within(Duration::from_secs(2), "the client is known", async || {
+        within(PATIENCE, "the client is known", async || {
             (gateway.client().send(follower.question(gateway, tenant, "")).await.status != 401).then_some(())
         })
         .await;
@@ -211,7 +211,7 @@ async fn refuses_whoever_is_no_follower_of_this_tenant() {
     let blind = gateway.command(["service-client", "add", "--tenant", "demo", "blind", "--json"]).run().await.json();
     let id = blind["id"].as_str().unwrap().parse().unwrap();
     let blind = Follower { id, secret: blind["secret"].as_str().unwrap().to_owned(), cursor: None };
-    within(Duration::from_secs(2), "the client is known and has no grant", async || {
+    within(PATIENCE, "the client is known and has no grant", async || {
         (blind.ask(&gateway, "").await.status == 403).then_some(())
     })
     .await;
@@ -234,7 +234,7 @@ async fn refuses_cursors_of_another_tenant_and_of_before_a_restore() {
     let cursor = follower.cursor.clone().unwrap();
     assert_eq!(follower.ask(&gateway, &format!("after={cursor}")).await.status, 200);
     gateway.command(["db", "restored"]).run().await.ok();
-    within(Duration::from_secs(2), "the cursor is gone", async || {
+    within(PATIENCE, "the cursor is gone", async || {
         (follower.ask(&gateway, &format!("after={cursor}")).await.status == 410).then_some(())
     })
     .await;

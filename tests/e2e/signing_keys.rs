@@ -38,7 +38,7 @@ async fn in_state(gateway: &Gateway, state: &str) -> String {
 
 /// Waits until this gateway signs with another key than `old`; returns its first token by that.
 async fn another_signs(gateway: &Gateway, old: &str) -> Value {
-    within(Duration::from_secs(2), "another key signs", async || {
+    within(PATIENCE, "another key signs", async || {
         let token = token(gateway).await;
         (kid(&token) != old).then_some(token)
     })

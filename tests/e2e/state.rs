@@ -98,7 +98,7 @@ async fn a_file_is_brought_about_once_and_then_there_is_nothing_to_do() {
     assert!(secret.starts_with("wxs_"), "{told}");
     for (appid, secret) in SECRETS {
         assert!(!told.to_string().contains(secret));
-        gateway.within_two_seconds(appid, "CODE_INVALID").await;
+        gateway.comes_to_answer(appid, "CODE_INVALID").await;
         let code = gateway.simulator().code(appid).await.code;
         let login = gateway.client().login_with(appid, &code).await.ok();
         let scope = if appid == SECRETS[0].0 { "user orders:read" } else { "user" };
@@ -153,10 +153,10 @@ async fn what_the_file_does_not_name_goes_only_when_asked_and_confirmed() {
     // An app goes with its identities.
     let without = smaller.split("[[tenants.apps]]").next().unwrap();
     apply(&gateway, without, &["--prune", "--yes"]).await.ok();
-    gateway.within_two_seconds(SECRETS[0].0, "APP_UNKNOWN").await;
+    gateway.comes_to_answer(SECRETS[0].0, "APP_UNKNOWN").await;
     let file = export(&gateway, &["--tenant", "acme"]).await;
     assert!(!file.contains("wxacme"), "{file}");
-    gateway.within_two_seconds(APP, "CODE_INVALID").await;
+    gateway.comes_to_answer(APP, "CODE_INVALID").await;
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! A tenant is removed for good: suspended first, confirmed, and then nothing of it answers any more.
 
-use std::time::Duration;
-
 use reqwest::Method;
 
 use crate::harness::{APP, Gateway, PATIENCE, within};
@@ -30,10 +28,9 @@ async fn a_removed_tenant_is_gone_from_everywhere() {
     let job = gateway.command(["tenant", "remove", "demo", "--yes", "--json"]).run().await.json();
     assert_eq!((&job["state"], &job["slug"]), (&"done".into(), &"demo".into()), "{job}");
     for route in ROUTES {
-        within(Duration::from_secs(2), route, async || (gateway.client().get(route).await.status == 404).then_some(()))
-            .await;
+        within(PATIENCE, route, async || (gateway.client().get(route).await.status == 404).then_some(())).await;
     }
-    gateway.within_two_seconds(APP, "APP_UNKNOWN").await;
+    gateway.comes_to_answer(APP, "APP_UNKNOWN").await;
     let me = gateway.client().request(Method::GET, "/v1/me").bearer_auth(&token);
     gateway.client().try_send(me).await.unwrap().refused(401, "TOKEN_INVALID");
     let body = serde_json::json!({ "refresh_token": login["refresh_token"] });

@@ -1,12 +1,10 @@
 //! AppSecrets: WeChat is asked, the one that works is never lost, and none comes back out.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{NEW_APP, SECRET, WRONG, new_app, two_tenants};
-use crate::harness::{APP, Gateway, Operator, Reply, within};
+use crate::harness::{APP, Gateway, Operator, PATIENCE, Reply, within};
 
 async fn put_secret(operator: &Operator, body: &Value) -> Reply {
     operator.send(operator.request(Method::PUT, &format!("/apps/{APP}/secret")).json(body)).await
@@ -56,7 +54,7 @@ async fn a_secret_is_rotated_under_logins_and_nobody_is_refused() {
     let pending = pending.ok()["secret"].clone();
     assert_eq!((&pending["state"], &pending["previous_fingerprint"]), (&json!("pending"), &first["fingerprint"]));
     assert!(pending["changed_at"].is_i64() && pending["fingerprint"] != first["fingerprint"], "{pending}");
-    within(Duration::from_secs(2), "the old secret serves", async || {
+    within(PATIENCE, "the old secret serves", async || {
         login(&gateway).await;
         (gateway.metric("wxgate_previous_secret_exchanges_total").await > 0).then_some(())
     })
@@ -71,7 +69,7 @@ async fn a_secret_is_rotated_under_logins_and_nobody_is_refused() {
     put_secret(&operator, &new).await.ok();
 
     tokio::join!(logins(10), gateway.simulator().put_app(APP, SECRET, Some("demo")));
-    let accepted = within(Duration::from_secs(3), "a login proves the new secret", async || {
+    let accepted = within(PATIENCE, "a login proves the new secret", async || {
         login(&gateway).await;
         let now = secret(&operator).await;
         (now["state"] == "accepted").then_some(now)
@@ -93,10 +91,10 @@ async fn a_secret_is_taken_while_wechat_is_silent_and_proved_by_a_login() {
     assert_eq!(added.json()["secret"]["state"], "unverified");
     acme.post(&format!("/apps/{NEW_APP}/verify"), &json!({})).await.refused(503, "UPSTREAM_UNAVAILABLE");
 
-    gateway.within_two_seconds(NEW_APP, "CODE_INVALID").await;
+    gateway.comes_to_answer(NEW_APP, "CODE_INVALID").await;
     let issued = gateway.simulator().code(NEW_APP).await;
     gateway.client().login_with(NEW_APP, &issued.code).await.ok();
-    within(Duration::from_secs(2), "the login proves the secret", async || {
+    within(PATIENCE, "the login proves the secret", async || {
         let app = acme.get(&format!("/apps/{NEW_APP}")).await.ok();
         (app["secret"]["state"] == "accepted").then_some(())
     })

@@ -1,11 +1,9 @@
 //! What tenants and apps tune, and whether a tenant may act.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::{FAILURE, House, USAGE, refused};
-use crate::harness::{APP, Gateway, jwt, within};
+use crate::harness::{APP, Gateway, PATIENCE, jwt, within};
 
 const SECRET: &str = "c0ffee5ec2e7c0ffee5ec2e7c0ffee42";
 
@@ -109,7 +107,7 @@ async fn a_changed_policy_shows_in_the_next_tokens_of_a_running_gateway() {
     gateway.command(["tenant", "policy", "demo", "--access-token-seconds", "60"]).run().await.ok();
     let change = ["app", "policy", APP, "--audience", "orders", "--scope", "orders:read", "--openid-claim", "true"];
     gateway.command(change).run().await.ok();
-    let after = within(Duration::from_secs(2), "both policies are taken up", async || {
+    let after = within(PATIENCE, "both policies are taken up", async || {
         let reply = log_in().await;
         let changed = reply["scope"] == "orders:read" && reply["expires_in"].as_u64().is_some_and(|n| n <= 60);
         changed.then_some(reply)
@@ -125,13 +123,13 @@ async fn a_suspended_tenant_is_served_nothing_until_it_is_resumed() {
     let gateway = Gateway::dev().await;
     let told = gateway.command(["tenant", "suspend", "demo"]).run().await.ok();
     assert!(told.contains("demo: suspended"), "{told}");
-    gateway.within_two_seconds(APP, "APP_DISABLED").await;
+    gateway.comes_to_answer(APP, "APP_DISABLED").await;
     let again = gateway.command(["tenant", "suspend", "demo", "--json"]).run().await.json();
     assert_eq!(again["status"], "suspended");
     assert_eq!(gateway.command(["tenant", "list", "--json"]).run().await.json()[0]["status"], "suspended");
 
     gateway.command(["tenant", "resume", "demo"]).run().await.ok();
-    gateway.within_two_seconds(APP, "CODE_INVALID").await;
+    gateway.comes_to_answer(APP, "CODE_INVALID").await;
     for command in ["suspend", "resume"] {
         let told = refused(gateway.command(["tenant", command, "nobody"]).run().await, FAILURE);
         assert!(told.contains("there is no tenant nobody"), "{told}");

@@ -4,7 +4,6 @@ use std::future::{Future, IntoFuture};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -144,13 +143,13 @@ impl Gateway {
             add = add.argument("--union-group").argument(group);
         }
         add.stdin(&secret).run().await.ok();
-        self.within_two_seconds(appid, "CODE_INVALID").await;
+        self.comes_to_answer(appid, "CODE_INVALID").await;
     }
 
     /// Waits until an attempt on an app ends in this code. The attempt's code has an impossible shape, which is looked
     /// at after the app: `APP_UNKNOWN`, `APP_DISABLED`, or `CODE_INVALID` for an app that is served.
-    pub(crate) async fn within_two_seconds(&self, appid: &str, code: &str) {
-        within(Duration::from_secs(2), &format!("{appid} answers {code}"), async || {
+    pub(crate) async fn comes_to_answer(&self, appid: &str, code: &str) {
+        within(PATIENCE, &format!("{appid} answers {code}"), async || {
             (self.client.login_with(appid, "?").await.json()["code"] == code).then_some(())
         })
         .await;

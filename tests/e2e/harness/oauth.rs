@@ -1,11 +1,9 @@
 //! Service clients and standard clients of a tenant's OAuth endpoints.
 
-use std::time::Duration;
-
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
-use super::{APP, Client, Gateway, Reply, within};
+use super::{APP, Client, Gateway, PATIENCE, Reply, within};
 
 pub(crate) const WECHAT_CODE: &str = "urn:wxgate:grant:wechat-code";
 pub(crate) const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -32,7 +30,7 @@ pub(crate) async fn service_client(gateway: &Gateway, tenant: &str, name: &str, 
 
 /// Waits until the gateway believes a client: revoking nothing is what every client may do.
 pub(crate) async fn believed(gateway: &Gateway, tenant: &str, client: &ServiceClient) {
-    within(Duration::from_secs(2), "the service client is believed", async || {
+    within(PATIENCE, "the service client is believed", async || {
         let reply = post(gateway.client(), tenant, "revoke", Some(client), &[("token", "x")]).await;
         (reply.status == 200).then_some(())
     })
@@ -102,7 +100,7 @@ pub(crate) async fn introspect(gateway: &Gateway, tenant: &str, by: &ServiceClie
 
 /// Waits until a token is worth something to a client, or nothing.
 pub(crate) async fn becomes(gateway: &Gateway, (tenant, by): (&str, &ServiceClient), token: &str, active: bool) {
-    within(Duration::from_secs(2), &format!("active is {active}"), async || {
+    within(PATIENCE, &format!("active is {active}"), async || {
         (introspect(gateway, tenant, by, token).await["active"] == active).then_some(())
     })
     .await;

@@ -1,12 +1,10 @@
 //! A tenant with one of everything.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::oauth::{ServiceClient, service_client};
-use crate::harness::{Gateway, Reply, jwt, within};
+use crate::harness::{Gateway, PATIENCE, Reply, jwt, within};
 
 /// What there is of a tenant, and what it is called. No name is a part of another.
 pub(super) struct Estate {
@@ -90,7 +88,7 @@ impl Estate {
         let issued = gateway.simulator().code(appid).await;
         let login = gateway.client().login_with(appid, &issued.code).await.ok();
         let keys = gateway.client().get(&format!("/t/{slug}/jwks.json")).await.ok();
-        within(Duration::from_secs(2), "the policy is in force", async || {
+        within(PATIENCE, "the policy is in force", async || {
             let asked = gateway.client().request(Method::GET, &format!("/forward-auth/{policy}"));
             let asked = asked.bearer_auth(login["access_token"].as_str().unwrap());
             (gateway.client().send(asked).await.status == 200).then_some(())

@@ -1,7 +1,6 @@
 //! Two gateways on one database: a master key is activated when both have it, and not before.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -66,7 +65,7 @@ async fn a_node_that_lacks_the_new_key_is_named() {
     // One that ends cleanly is missed by nobody.
     process.ask_to_end();
     assert!(process.ended().await.success());
-    within(Duration::from_secs(5), "one node is left", async || {
+    within(PATIENCE, "one node is left", async || {
         let list = command(&["master-key", "list", "--json"]).await.json();
         let nodes = list.as_array().unwrap().iter().map(|key| key["nodes"].as_array().unwrap().len());
         (nodes.max() == Some(1)).then_some(())

@@ -1,14 +1,12 @@
 //! A service client's tokens for itself: what they say, and what the client cannot ask for.
 
-use std::time::Duration;
-
 use serde_json::json;
 use wxgate_token::VerifyError;
 
 use crate::harness::oauth::{
     ServiceClient, audiences, client_token, opens_nothing_of_users, post, service_client, text,
 };
-use crate::harness::{Gateway, Reply, jwt, within};
+use crate::harness::{Gateway, PATIENCE, Reply, jwt, within};
 
 async fn orders(gateway: &Gateway) -> ServiceClient {
     audiences(gateway, "demo", &["orders", "https://stock.example/api", "billing"]).await;
@@ -85,7 +83,7 @@ async fn refuses_tokens_of_a_suspended_tenant() {
     let gateway = Gateway::dev().await;
     let client = orders(&gateway).await;
     gateway.command(["tenant", "suspend", "demo"]).run().await.ok();
-    let refused = within(Duration::from_secs(2), "the tenant is suspended", async || {
+    let refused = within(PATIENCE, "the tenant is suspended", async || {
         let reply = ask(&gateway, &client, &[]).await;
         (reply.status != 200).then_some(reply)
     });

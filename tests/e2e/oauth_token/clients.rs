@@ -1,11 +1,9 @@
 //! Who a service client is: an id, a secret, an address; and nothing told to whoever is not one.
 
-use std::time::Duration;
-
 use reqwest::Method;
 
 use crate::harness::oauth::{ServiceClient, believed, post, request, service_client, urlencoded};
-use crate::harness::{Client, Gateway, Reply, within};
+use crate::harness::{Client, Gateway, PATIENCE, Reply, within};
 
 /// What every client may do: give back a token that is none.
 async fn ask(client: &Client, tenant: &str, by: Option<&ServiceClient>, more: &[(&str, &str)]) -> Reply {
@@ -128,7 +126,7 @@ async fn a_rotated_secret_counts_as_long_as_was_said_and_a_removed_client_not_at
         with_secret(&first, rotated["secret"].as_str().unwrap())
     };
     let refused = async |client: &ServiceClient| {
-        within(Duration::from_secs(2), "the secret is refused", async || {
+        within(PATIENCE, "the secret is refused", async || {
             (ask(gateway.client(), "demo", Some(client), &[]).await.status != 200).then_some(())
         })
         .await;

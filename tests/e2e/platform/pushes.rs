@@ -74,7 +74,7 @@ async fn an_authorisation_that_nobody_asked_for_is_parked() {
     let admin = gateway.operator().admin_of("demo").await;
     admin.post(&path, &json!({})).await.refused(403, "NOT_GRANTED");
     assert_eq!(gateway.operator().post(&path, &json!({})).await.ok()["state"], "attached");
-    gateway.within_two_seconds(SHOP, "CODE_INVALID").await;
+    gateway.comes_to_answer(SHOP, "CODE_INVALID").await;
     world.log_in(SHOP, "oAda").await.ok();
 
     // Changed permissions of an attached app need nobody's leave.

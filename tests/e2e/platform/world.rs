@@ -15,7 +15,7 @@ pub(super) const SHOP: &str = "wx00000000000005f0";
 const SECRET: &str = "5ec2e7a1c0ffee5ec2e7c0ffee42aa17";
 
 /// How long what is done beside the answers may take: a lease that nobody gave back, and the next look.
-pub(super) const BESIDE: Duration = Duration::from_secs(45);
+const BESIDE: Duration = Duration::from_secs(45);
 
 /// The platform, and the keys of its pushes.
 pub(super) struct World<'a> {
@@ -148,7 +148,7 @@ impl<'a> World<'a> {
         let address = self.agree(appid, &started, json!({})).await;
         let page = self.come_back(&address).await;
         assert_eq!(page.status, 200, "{}", page.text);
-        self.gateway.within_two_seconds(appid, "CODE_INVALID").await;
+        self.gateway.comes_to_answer(appid, "CODE_INVALID").await;
     }
 
     /// Somebody logs in.

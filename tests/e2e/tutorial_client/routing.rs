@@ -1,12 +1,10 @@
 //! There is no appid in the tutorial's body: the app is found by path, X-App-Id, Referer, or by being the only one.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::json;
 
 use super::PATH;
-use crate::harness::{APP, Gateway, OTHER_APP, Reply, within};
+use crate::harness::{APP, Gateway, OTHER_APP, PATIENCE, Reply, within};
 
 const UNKNOWN_APP: &str = "wx00000000000000ff";
 
@@ -99,14 +97,14 @@ async fn the_only_enabled_app_needs_no_name() {
 
     // With a second one, a name is needed; with that one disabled, it no longer is.
     gateway.add_app("demo", "wx00000000000000a2", None).await;
-    within(Duration::from_secs(2), "two apps are no choice", async || {
+    within(PATIENCE, "two apps are no choice", async || {
         (attempt(&gateway, PATH, &[], "?").await.json()["error"] == "APP_REQUIRED").then_some(())
     })
     .await;
     gateway.command(["app", "disable", "wx00000000000000a1"]).run().await.ok();
-    gateway.within_two_seconds("wx00000000000000a1", "APP_DISABLED").await;
+    gateway.comes_to_answer("wx00000000000000a1", "APP_DISABLED").await;
     let issued = gateway.simulator().code("wx00000000000000a2").await;
-    within(Duration::from_secs(2), "one enabled app is a choice again", async || {
+    within(PATIENCE, "one enabled app is a choice again", async || {
         (attempt(&gateway, PATH, &[], "?").await.json()["error"] == "CODE_INVALID").then_some(())
     })
     .await;

