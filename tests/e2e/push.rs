@@ -3,6 +3,7 @@
 mod channel;
 mod refused;
 mod settings;
+mod slow;
 mod told;
 mod vectors;
 
@@ -55,7 +56,12 @@ async fn every_event_in_every_mode_and_format() {
             push(person.event("user_info_modified")).await;
             assert_eq!(person.has().await, (false, false), "{mode} {format}");
             person.fill_in().await;
-            push(person.revoke("6")).await;
+            // With all the fields that WeChat may add.
+            let mut revoke = person.revoke("6");
+            for (field, value) in [("PluginID", APP), ("OpenPID", "G7esq5NVzP76"), ("UnionID", "uSomebody")] {
+                revoke[field] = json!(value);
+            }
+            push(revoke).await;
             assert_eq!(person.has().await, (!proved, !proved), "{mode} {format}");
             push(person.event("user_authorization_cancellation")).await;
             if proved {
@@ -174,7 +180,7 @@ async fn what_is_not_known_here_is_accepted() {
     let gateway = Gateway::dev().await;
     let channel = Channel::open(&gateway, "plain").await;
     let person = Person::new(&gateway).await;
-    for (mode, format) in [("plain", "json"), ("plain", "xml"), ("safe", "json"), ("compatible", "xml")] {
+    for (mode, format) in MODES.iter().flat_map(|mode| FORMATS.map(|format| (*mode, format))) {
         for message in [
             json!({ "Event": "debug_demo", "debug_str": "hello" }),
             json!({ "MsgType": "text", "Content": "]]>", "MsgId": 8_998_968_089_682_228_i64, "FromUserName": person.openid }),

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::cli::{Cli, Output, wxgate};
-use crate::harness::{APP, Gateway};
+use crate::harness::{APP, Gateway, Receiver};
 
 /// A tenant with one of everything. The secret stands beside the file.
 const ACME: &str = r#"
@@ -16,6 +16,11 @@ name = "Acme Ltd."
 union_groups = ["main"]
 audiences = ["orders-api"]
 policy = { access_token_seconds = 600 }
+
+[[tenants.webhooks]]
+name = "erasures"
+url = "https://orders.acme.example/wxgate"
+events = ["user.erased", "user.merged"]
 
 [[tenants.apps]]
 appid = "wxacme0000000001"
@@ -87,7 +92,7 @@ fn verbs(told: &Value) -> Vec<(&str, &str)> {
 async fn a_file_is_brought_about_once_and_then_there_is_nothing_to_do() {
     let gateway = gateway().await;
     let plan = apply(&gateway, ACME, &["--dry-run"]).await.ok();
-    for line in ["+ create tenant acme", "+ create app wxacme0000000001 of tenant acme", "7 to create", "a dry run"] {
+    for line in ["+ create tenant acme", "+ create app wxacme0000000001 of tenant acme", "8 to create", "a dry run"] {
         assert!(plan.contains(line), "{line}: {plan}");
     }
     gateway.command(["tenant", "show", "acme"]).run().await.failed();
@@ -96,6 +101,7 @@ async fn a_file_is_brought_about_once_and_then_there_is_nothing_to_do() {
     assert!(verbs(&told).iter().all(|(verb, _)| *verb == "create"), "{told}");
     let secret = told["service_clients"][0]["secret"].as_str().unwrap();
     assert!(secret.starts_with("wxs_"), "{told}");
+    assert!(told["webhooks"][0]["secret"].as_str().unwrap().starts_with("whsec_"), "{told}");
     for (appid, secret) in SECRETS {
         assert!(!told.to_string().contains(secret));
         gateway.comes_to_answer(appid, "CODE_INVALID").await;
@@ -106,7 +112,7 @@ async fn a_file_is_brought_about_once_and_then_there_is_nothing_to_do() {
     }
 
     let again = apply(&gateway, ACME, &[]).await.ok();
-    assert!(again.contains("nothing to do") && again.contains("7 as they are"), "{again}");
+    assert!(again.contains("nothing to do") && again.contains("8 as they are"), "{again}");
     let log = gateway.command(["audit", "list", "--tenant", "acme", "--json"]).run().await.json();
     let actions: Vec<_> = log.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
     assert!(actions.contains(&"tenant.create") && actions.contains(&"service-client.create"), "{actions:?}");
@@ -117,10 +123,10 @@ async fn an_export_is_a_file_that_changes_nothing_and_holds_no_secret() {
     let gateway = gateway().await;
     apply(&gateway, ACME, &[]).await.ok();
     let file = export(&gateway, &[]).await;
-    for name in ["acme", "demo", "wxacme0000000001", APP, "orders-api", "orders:read"] {
+    for name in ["acme", "demo", "wxacme0000000001", APP, "orders-api", "orders:read", "user.erased"] {
         assert!(file.contains(name), "{name}: {file}");
     }
-    assert!(!file.contains("5ec2e7") && !file.contains("wxs_"), "{file}");
+    assert!(!file.contains("5ec2e7") && !file.contains("wxs_") && !file.contains("whsec_"), "{file}");
     let told = apply(&gateway, &file, &["--json", "--prune"]).await.json();
     assert!(verbs(&told).iter().all(|(verb, _)| *verb == "keep"), "{told}");
 
@@ -157,6 +163,63 @@ async fn what_the_file_does_not_name_goes_only_when_asked_and_confirmed() {
     let file = export(&gateway, &["--tenant", "acme"]).await;
     assert!(!file.contains("wxacme"), "{file}");
     gateway.comes_to_answer(APP, "CODE_INVALID").await;
+}
+
+/// The demo tenant with one webhook, whose secret stands in the file `hook.secret`.
+fn with_webhook(url: &str, more: &str) -> String {
+    let hook = format!("[[tenants.webhooks]]\nname = \"people\"\nurl = \"{url}\"\n{more}\n");
+    format!("[[tenants]]\nslug = \"demo\"\n{hook}secret = {{ file = \"hook.secret\" }}\n")
+}
+
+/// Somebody new, of whom a webhook is told.
+async fn log_in(gateway: &Gateway) {
+    let code = gateway.simulator().code(APP).await.code;
+    gateway.client().login_with(APP, &code).await.ok();
+}
+
+#[tokio::test]
+async fn a_webhook_has_the_secret_that_stands_beside_the_file() {
+    let gateway = Gateway::dev().env("WXGATE__WEBHOOKS__ALLOW_NETWORKS", "127.0.0.0/8").await;
+    let receiver = Receiver::start().await;
+    let beside = gateway.folder().join("hook.secret");
+    let [first, second] = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="];
+    std::fs::write(&beside, format!("{first}\n")).unwrap();
+    let file = with_webhook(&receiver.url(), "events = [\"user.created\"]");
+    let told = apply(&gateway, &file, &["--json"]).await.json();
+    assert!(verbs(&told).contains(&("create", "people")) && !told.to_string().contains("whsec_"), "{told}");
+    log_in(&gateway).await;
+    receiver.taken(1).await[0].is_signed_with(&[first]);
+    assert!(apply(&gateway, &file, &[]).await.ok().contains("nothing to do"));
+
+    // Another one counts beside the one before.
+    std::fs::write(&beside, second).unwrap();
+    let plan = apply(&gateway, &file, &["--dry-run"]).await.ok();
+    assert!(plan.contains("~ change webhook secret people of tenant demo"), "{plan}");
+    apply(&gateway, &file, &[]).await.ok();
+    log_in(&gateway).await;
+    receiver.taken(2).await[1].is_signed_with(&[second, first]);
+
+    let off = with_webhook(&receiver.url(), "events = [\"user.created\"]\ndisabled = true");
+    assert!(apply(&gateway, &off, &[]).await.ok().contains("~ change webhook people"));
+    let exported = export(&gateway, &["--tenant", "demo"]).await;
+    assert!(exported.contains("disabled = true") && !exported.contains("whsec_"), "{exported}");
+
+    // What is no secret, or no kind of event, is told with its place and not repeated.
+    std::fs::write(&beside, "whsec_canary").unwrap();
+    let told = apply(&gateway, &file, &[]).await.failed();
+    assert!(told.contains("demo.webhooks.people.secret: ") && !told.contains("canary"), "{told}");
+    let told = apply(&gateway, &with_webhook("https://a.example/", "events = [\"user.eaten\"]"), &[]).await.failed();
+    assert!(told.contains("tenants[0] (demo).webhooks[0] (people): events"), "{told}");
+
+    let none = "[[tenants]]\nslug = \"demo\"\n";
+    let told = apply(&gateway, none, &["--json"]).await.json();
+    assert!(verbs(&told).contains(&("ignore", "people")), "{told}");
+    // Everything else of the tenant is named, and stays.
+    let file = exported.split("[[tenants.webhooks]]").next().unwrap();
+    let told = apply(&gateway, file, &["--json", "--prune", "--yes"]).await.json();
+    assert!(verbs(&told).contains(&("remove", "people")), "{told}");
+    let left = gateway.operator().get("/webhooks?tenant=demo").await.ok();
+    assert_eq!(left["items"], json!([]));
 }
 
 #[tokio::test]

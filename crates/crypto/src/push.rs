@@ -19,11 +19,14 @@ use crate::{strict_json, strict_xml};
 
 /// What an app, or a third-party platform, has in common with WeChat for its pushes.
 ///
-/// While the EncodingAESKey is being changed there are two: a frame may be under either.
+/// While one of them is being changed there are two of it: a push may be signed with either token, and a frame be under
+/// either key.
 #[derive(Clone, Debug)]
 pub struct PushKeys {
     /// Signs what is pushed and what is answered.
     pub token: PushToken,
+    /// The one before, while it is being changed.
+    pub previous_token: Option<PushToken>,
     /// The key that is tried first.
     pub current: EncodingAesKey,
     /// The one before, while it is being changed.
@@ -40,6 +43,15 @@ pub struct OpenedPush<'a> {
 }
 
 impl PushKeys {
+    /// Whether `signature` is that of a plaintext push or of an address verification. It says nothing about a body.
+    pub fn signs(&self, stamp: &Stamp<'_>, signature: &str) -> bool {
+        self.tokens().any(|token| token.signs(stamp, signature))
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = &PushToken> {
+        std::iter::once(&self.token).chain(&self.previous_token)
+    }
+
     /// Opens an encrypted push: signature first, then cipher, frame and addressee.
     ///
     /// # Errors
@@ -51,7 +63,7 @@ impl PushKeys {
         encrypt: &str,
         appid: &str,
     ) -> Result<OpenedPush<'_>, PushFailure> {
-        if !self.token.signs_message(stamp, encrypt, msg_signature) {
+        if !self.tokens().any(|token| token.signs_message(stamp, encrypt, msg_signature)) {
             return Err(PushFailure::Signature);
         }
         let failure = match self.current.open(encrypt, appid) {
@@ -91,10 +103,16 @@ pub struct Answer<'a> {
 /// # Errors
 /// [`PushFailure::MissingEncrypt`]: also for a body that is neither, and for one that holds it twice.
 pub fn encrypt_of(body: &[u8]) -> Result<String, PushFailure> {
-    match body_fields(body).ok_or(PushFailure::MissingEncrypt)?.remove("Encrypt") {
-        Some(Value::String(encrypt)) => Ok(encrypt),
-        _ => Err(PushFailure::MissingEncrypt),
-    }
+    let fields = body_fields(body).ok_or(PushFailure::MissingEncrypt)?;
+    encrypt_in(&fields).map(str::to_owned)
+}
+
+/// The same of a body that was read already.
+///
+/// # Errors
+/// [`PushFailure::MissingEncrypt`].
+pub fn encrypt_in(fields: &serde_json::Map<String, Value>) -> Result<&str, PushFailure> {
+    fields.get("Encrypt").and_then(Value::as_str).ok_or(PushFailure::MissingEncrypt)
 }
 
 /// The fields of a pushed message or body, whichever of the two formats it has. `None` if it has neither.

@@ -3,6 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::digest::constant_time_eq;
 use crate::encoding;
 use crate::random::Random;
 use crate::secret::Secret;
@@ -23,6 +24,12 @@ impl WebhookSecret {
     /// The secret of stored bytes; `None` if there are too few of them, or too many.
     pub fn from_bytes(bytes: Secret<Vec<u8>>) -> Option<Self> {
         (24..=64).contains(&bytes.expose().len()).then_some(Self(bytes))
+    }
+
+    /// The secret of a text, `whsec_` and base64; `None` if it is none.
+    pub fn parse(text: &Secret<String>) -> Option<Self> {
+        let text = text.expose().trim().strip_prefix(Self::PREFIX)?;
+        Self::from_bytes(Secret::new(encoding::base64(text)?))
     }
 
     /// The bytes, to be sealed.
@@ -46,6 +53,14 @@ impl WebhookSecret {
     }
 }
 
+impl PartialEq for WebhookSecret {
+    fn eq(&self, other: &Self) -> bool {
+        constant_time_eq(self.0.expose(), other.0.expose())
+    }
+}
+
+impl Eq for WebhookSecret {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +73,10 @@ mod tests {
         let signed = secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert_eq!(secret.to_text().expose(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        assert_eq!(WebhookSecret::parse(&secret.to_text()), Some(secret));
+        for wrong in ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2hvcnQ=", "whsec_%"] {
+            assert_eq!(WebhookSecret::parse(&Secret::new(wrong.to_owned())), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ fn open_push(case: &Value) -> Result<String, PushFailure> {
         return Err(if signed { failure } else { PushFailure::Signature });
     }
     let previous = case["previous_encoding_aes_key"].is_string().then(|| aes_key("previous_encoding_aes_key").unwrap());
-    let keys = PushKeys { token: token(case), current: current.unwrap(), previous };
+    let keys = PushKeys { token: token(case), previous_token: None, current: current.unwrap(), previous };
     let opened = keys.open(&stamp(query), text(query, "msg_signature"), &encrypt, text(case, "appid"))?;
     Ok(String::from_utf8(opened.message.to_vec()).unwrap())
 }
@@ -146,7 +146,7 @@ fn push_reply() {
     for case in cases("push_reply") {
         let id = text(&case, "id");
         let current = EncodingAesKey::parse(Secret::new(text(&case, "encoding_aes_key").to_owned())).unwrap();
-        let keys = PushKeys { token: token(&case), current, previous: None };
+        let keys = PushKeys { token: token(&case), previous_token: None, current, previous: None };
         let answer = Answer {
             message: text(&case, "plaintext").as_bytes(),
             appid: text(&case, "appid"),

@@ -7,7 +7,7 @@ use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::ids::{MalformedId, MergeId, SessionId, UserId, WechatAppid, parsed};
+use crate::ids::{AppId, MalformedId, MergeId, OpenId, SessionId, UserId, WechatAppid, parsed};
 use crate::merge::CandidateCause;
 use crate::rotation::EndReason;
 use crate::time::Timestamp;
@@ -105,6 +105,11 @@ pub enum Event {
         appid: WechatAppid,
         /// The user whom it is about, if they are known: with them goes the message.
         user: Option<UserId>,
+        /// Our id of the mini-program, and what WeChat calls the person in it whom the message is about. With whoever has
+        /// that name goes the message, though it came before them.
+        from: Option<(AppId, OpenId)>,
+        /// Whether WeChat wrote it: it came encrypted, under a signature. In clear anybody may have written it who saw one.
+        is_proved: bool,
         /// The message as WeChat sent it, in JSON.
         message: Map<String, Value>,
     },
@@ -148,6 +153,14 @@ impl Event {
         }
     }
 
+    /// The person whom it is about by WeChat's name, who may be no user: once they are erased, what it says is forgotten.
+    pub fn subject(&self) -> Option<(AppId, &OpenId)> {
+        match self {
+            Self::PushForwarded { from, .. } => from.as_ref().map(|(app, openid)| (*app, openid)),
+            _ => None,
+        }
+    }
+
     /// The body of the request that tells of it: `{"type", "timestamp", "data"}` (Standard Webhooks, "Payload structure").
     pub fn body(&self, at: Timestamp) -> String {
         json!({ "type": self.kind(), "timestamp": at.to_rfc3339(), "data": self.data() }).to_string()
@@ -175,8 +188,8 @@ impl Event {
             Self::SessionEnded { session, user, reason } => {
                 json!({ "session_id": session, "user_id": user, "reason": reason.as_str() })
             }
-            Self::PushForwarded { appid, user, message } => {
-                json!({ "appid": appid, "user_id": user, "message": message })
+            Self::PushForwarded { appid, user, is_proved, message, .. } => {
+                json!({ "appid": appid, "user_id": user, "proved": is_proved, "message": message })
             }
         }
     }
@@ -312,6 +325,11 @@ impl EventKinds {
     pub const EVERY: Self = Self(u32::MAX);
 
     const STAR: &str = "*";
+
+    /// Every kind, where a function is asked for.
+    pub fn every() -> Self {
+        Self::EVERY
+    }
 
     /// Whether it is among them.
     pub fn contain(self, kind: EventKind) -> bool {

@@ -82,6 +82,8 @@ pub struct PushStatus {
     pub mode: PushMode,
     /// Tells the token from others.
     pub token: SecretFingerprint,
+    /// The same of the token before, while it is being changed.
+    pub previous_token: Option<SecretFingerprint>,
     /// Tells the EncodingAESKey from others.
     pub key: SecretFingerprint,
     /// The same of the key before, while it is being changed.

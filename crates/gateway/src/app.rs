@@ -176,7 +176,7 @@ impl App {
         gateway.run_beside(&storage);
         let checkpoints = Checkpoints::new(storage.clone(), config.checkpoint_file.clone());
         tokio::spawn(checkpoints.clone().keep());
-        let webhooks = webhooks(config, &storage, &gateway, (node.id, &sockets))?;
+        let webhooks = webhooks(config, &storage, &gateway, &sockets)?;
         let beside = live_and_work(&storage, (node, config.database.master_keys.clone()), &readiness);
         beside.spawn(webhooks.keep(readiness.stopping()));
         let servers = listen_on_both(config, gateway, sockets)?;
@@ -219,16 +219,11 @@ fn live_and_work(storage: &Storage, (node, keys): (Node, MasterKeys), readiness:
 }
 
 /// Who tells the tenants' services, and never this process itself.
-fn webhooks(
-    config: &Config,
-    storage: &Storage,
-    gateway: &Gateway,
-    (node, sockets): (NodeId, &Sockets),
-) -> std::io::Result<Webhooks> {
+fn webhooks(config: &Config, storage: &Storage, gateway: &Gateway, sockets: &Sockets) -> std::io::Result<Webhooks> {
     let Addresses { public, admin, .. } = sockets.addresses(None)?;
     let reach = Reach::new(&config.webhooks.allow_networks, &[public, admin]);
     let telling = (gateway.clock.clone(), gateway.metrics.clone());
-    Ok(Webhooks::new(storage, telling, node, &config.webhooks, reach))
+    Ok(Webhooks::new(storage, telling, &config.webhooks, reach))
 }
 
 /// Serves both listeners from now on.

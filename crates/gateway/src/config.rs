@@ -86,8 +86,6 @@ pub(crate) struct Webhooks {
     pub(crate) timeout: Duration,
     /// Webhooks that are told of something at once.
     pub(crate) in_flight: usize,
-    /// Events under way to one webhook at once.
-    pub(crate) in_flight_per_webhook: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -323,7 +321,6 @@ impl Reader<'_> {
             first_retry: Duration::from_millis(self.0.number("webhooks.first_retry_ms", 10, 60_000)),
             timeout: Duration::from_millis(self.0.number("webhooks.timeout_ms", 100, 30_000)),
             in_flight: self.0.number("webhooks.in_flight", 1, 1_000),
-            in_flight_per_webhook: self.0.number("webhooks.in_flight_per_webhook", 1, 16),
         }
     }
 

@@ -6,7 +6,7 @@
 use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
 use wxgate_crypto::MacKey;
 use wxgate_domain::{
-    EndReason, EraseCause, Event, OpenId, RevocationEffect, RevokedSubject, UnionId, UserId, UserStatus,
+    AppId, EndReason, EraseCause, Event, OpenId, RevocationEffect, RevokedSubject, UnionId, UserId, UserStatus,
 };
 
 use crate::changes::ChangeKind;
@@ -82,6 +82,12 @@ impl TxUsers<'_> {
         let keys = TenantKeys::load(tx, &core.master_keys, tenant).await?;
         let (number, key) = keys.digests.first().ok_or_else(|| StorageError::inconsistent("data_key", "purpose"))?;
         let marks = marks(*number, key, &identities, &members)?;
+        let openids = identities
+            .iter()
+            .map(|known| Ok((known.app_id.into(), ascii(known.openid.clone(), "identity", "openid")?)))
+            .collect::<Result<Vec<(AppId, OpenId)>, StorageError>>()?;
+        let named: Vec<_> = openids.iter().map(|(app, openid)| (*app, openid)).collect();
+        events::forget_subjects(tx, &keys, tenant, &named).await?;
         let buried = Buried { tenant, user: id, status: stored.status, at: now };
         tombstones::put(tx, &buried, &marks).await?;
         let mut told = live.events(id, EndReason::Erased);

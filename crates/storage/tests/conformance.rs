@@ -124,7 +124,7 @@ support::on_every_engine!(
     crate::policies::a_policy_is_changed_as_a_whole_or_not_at_all,
     crate::policies::two_changes_of_one_policy_are_both_kept,
     crate::pushes::settings_are_made_once_changed_and_removed,
-    crate::pushes::the_key_before_opens_until_it_is_forgotten,
+    crate::pushes::token_and_key_before_count_until_they_are_forgotten,
     crate::pushes::a_push_is_known_again_and_nothing_else_uses_its_stamp,
     crate::pushes::of_two_nodes_with_one_push_one_does_it,
     crate::pushes::pushes_of_long_ago_are_forgotten,

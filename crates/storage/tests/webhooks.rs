@@ -21,6 +21,7 @@ support::on_every_engine!(
     crate::telling::a_webhook_is_told_of_what_it_wants_from_then_on,
     crate::telling::what_is_rolled_back_is_never_told,
     crate::telling::what_was_still_to_be_told_of_a_user_goes_with_them,
+    crate::telling::what_came_of_somebody_before_they_were_a_user_goes_with_them,
     crate::delivering::one_node_at_a_time_has_the_turn_and_a_dead_one_loses_it,
     crate::delivering::a_receiver_that_fails_for_an_hour_gets_everything_in_order,
     crate::delivering::an_event_that_is_refused_holds_up_no_other,

@@ -74,7 +74,12 @@ pub enum PlatformEvent {
 impl PushedMessage {
     /// Reads a message, JSON or XML. `None` if it is neither, or if an event of the kinds above lacks what it is about.
     pub fn read(message: &[u8]) -> Option<Self> {
-        let fields = Fields(body_fields(message)?);
+        Self::of(&body_fields(message)?)
+    }
+
+    /// The same of the fields of a message. `None` if an event of the kinds above lacks what it is about.
+    pub fn of(fields: &Map<String, Value>) -> Option<Self> {
+        let fields = Fields(fields);
         let event = match fields.text("InfoType") {
             Some("component_verify_ticket") => {
                 PushedEvent::Platform(PlatformEvent::Ticket(fields.secret("ComponentVerifyTicket")?))
@@ -96,9 +101,9 @@ impl PushedMessage {
     }
 }
 
-struct Fields(Map<String, Value>);
+struct Fields<'a>(&'a Map<String, Value>);
 
-impl Fields {
+impl Fields<'_> {
     fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).or_else(|| self.0.iter().find(|(key, _)| key.trim() == name).map(|(_, value)| value))
     }
@@ -146,7 +151,7 @@ impl Fields {
         let parts = match shown("MsgId") {
             Some(id) => vec![Some(id)],
             None if matches!(event, PushedEvent::Other { .. }) => {
-                return Digest::sha256(Value::from(self.0.clone()).to_string().as_bytes());
+                return Digest::sha256(serde_json::json!(self.0).to_string().as_bytes());
             }
             None => ["FromUserName", "CreateTime", "Event", "InfoType", "OpenID", "RevokeInfo", "AuthorizerAppid"]
                 .map(shown)

@@ -116,8 +116,12 @@ async fn a_platform_goes_from_its_ticket_to_a_login() {
 async fn pushes_of_every_mode_and_format_open() {
     let world = World::start().await;
     let random = Random::seeded(1);
-    let keys =
-        PushKeys { token: PushToken::generate(&random), current: EncodingAesKey::generate(&random), previous: None };
+    let keys = PushKeys {
+        token: PushToken::generate(&random),
+        previous_token: None,
+        current: EncodingAesKey::generate(&random),
+        previous: None,
+    };
     let push = async |more: Value| {
         let mut body = json!({
             "appid": APPID, "token": keys.token.expose(), "encoding_aes_key": keys.current.expose(),

@@ -34,7 +34,7 @@ pub(super) async fn everything(gateway: &Gateway, told: &mut Told, canaries: &mu
     let now = wxgate_domain::Clock::System.now().seconds();
     for (number, key, appid) in [(0, KEY, APP), (1, NEXT_KEY, APP), (2, KEY, "wxother"), (3, NEXT_KEY, "wxother")] {
         let current = EncodingAesKey::parse(Secret::new(key.to_owned())).unwrap();
-        let keys = PushKeys { token: token.clone(), current, previous: None };
+        let keys = PushKeys { token: token.clone(), previous_token: None, current, previous: None };
         let nonce = format!("nonce{number}");
         let answer = Answer { message: message.as_bytes(), appid, timestamp: now, nonce: &nonce };
         let push = keys.reply(&keys.current, &answer, [7; 16]);

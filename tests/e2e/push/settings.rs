@@ -74,6 +74,43 @@ async fn a_key_is_changed_without_losing_a_push() {
 }
 
 #[tokio::test]
+async fn a_token_is_changed_without_losing_a_push() {
+    let gateway = Gateway::dev().await;
+    let mut channel = Channel::open(&gateway, "plain").await;
+    let path = format!("/apps/{APP}/push");
+    let both = async |channel: &Channel<'_>| {
+        let verified = gateway.simulator().verify_push(&json!({ "url": channel.url(), "token": channel.token })).await;
+        assert_eq!(verified["verified"], true, "{verified}");
+        for mode in ["plain", "safe"] {
+            channel.accepted(json!({ "mode": mode, "message": { "Event": "debug_demo" } })).await;
+        }
+    };
+    let (old, key) = (channel.token.clone(), channel.key.clone());
+    let made = gateway.remotely(["app", "push", "rotate", APP, "--what", "token", "--json"]).run().await.json();
+    assert!(made["previous_token_fingerprint"].is_string() && made.get("encoding_aes_key").is_none(), "{made}");
+    let shown = gateway.command(["app", "push", "show", APP]).run().await.ok();
+    assert!(shown.contains("the one before") && !shown.contains(made["token"].as_str().unwrap()), "{shown}");
+    for token in [&old, made["token"].as_str().unwrap()] {
+        token.clone_into(&mut channel.token);
+        both(&channel).await;
+    }
+    // A value of one's own renews what it is for.
+    let given = gateway.operator().post(&format!("{path}/rotate"), &json!({ "token": TOKEN })).await.ok();
+    assert_eq!((given.get("token"), given.get("previous_key_fingerprint")), (None, None), "{given}");
+    let finished = gateway.operator().post(&format!("{path}/finish"), &json!({})).await.ok();
+    assert_eq!(finished.get("previous_token_fingerprint"), None, "{finished}");
+    TOKEN.clone_into(&mut channel.token);
+    both(&channel).await;
+    for token in [old, made["token"].as_str().unwrap().to_owned()] {
+        channel.token = token;
+        for mode in ["plain", "safe"] {
+            channel.refused(json!({ "mode": mode, "message": { "Event": "debug_demo" } }), 403, "Forbidden").await;
+        }
+    }
+    assert_eq!(channel.key, key, "the key stayed");
+}
+
+#[tokio::test]
 async fn an_app_that_serves_nobody_still_forgets() {
     let gateway = Gateway::dev().await;
     let channel = Channel::open(&gateway, "safe").await;

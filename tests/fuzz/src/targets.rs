@@ -60,7 +60,8 @@ fn user_data(input: &[u8]) -> String {
 
 fn push_keys() -> PushKeys {
     let key = EncodingAesKey::parse(Secret::new("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG".to_owned())).unwrap();
-    PushKeys { token: PushToken::parse("spamtestspamtestspamtest").unwrap(), current: key, previous: None }
+    let token = PushToken::parse("spamtestspamtestspamtest").unwrap();
+    PushKeys { token, previous_token: None, current: key, previous: None }
 }
 
 /// Envelopes around a message, and around none.

@@ -8,7 +8,12 @@ const STAMP: Stamp<'static> = Stamp { timestamp: "1700000000", nonce: "nonce1" }
 
 fn keys(seed: u64) -> PushKeys {
     let random = Random::seeded(seed);
-    PushKeys { token: PushToken::generate(&random), current: EncodingAesKey::generate(&random), previous: None }
+    PushKeys {
+        token: PushToken::generate(&random),
+        previous_token: None,
+        current: EncodingAesKey::generate(&random),
+        previous: None,
+    }
 }
 
 /// A push as WeChat makes it: `Encrypt` and its signature.
@@ -37,6 +42,20 @@ fn the_previous_key_opens_while_the_key_changes_and_answers_what_it_opened() {
     assert_eq!(between.open(&STAMP, &signature, &encrypt, APPID).unwrap().key, &old.current);
     let after = PushKeys { previous: None, ..between };
     assert_eq!(after.open(&STAMP, &signature, &encrypt, APPID).unwrap_err(), PushFailure::Padding);
+}
+
+#[test]
+fn the_previous_token_counts_while_the_token_changes() {
+    let old = keys(1);
+    let (encrypt, signature) = push(&old, b"{}");
+    let between = PushKeys { token: keys(2).token, previous_token: Some(old.token.clone()), ..old.clone() };
+    assert!(between.open(&STAMP, &signature, &encrypt, APPID).is_ok());
+    for token in [&old.token, &between.token] {
+        assert!(between.signs(&STAMP, &token.signature(&STAMP)));
+    }
+    let after = PushKeys { previous_token: None, ..between };
+    assert_eq!(after.open(&STAMP, &signature, &encrypt, APPID).unwrap_err(), PushFailure::Signature);
+    assert!(!after.signs(&STAMP, &old.token.signature(&STAMP)));
 }
 
 #[test]

@@ -72,6 +72,14 @@ impl PushToken {
     }
 }
 
+impl PartialEq for PushToken {
+    fn eq(&self, other: &Self) -> bool {
+        constant_time_eq(self.expose().as_bytes(), other.expose().as_bytes())
+    }
+}
+
+impl Eq for PushToken {}
+
 /// `lower_hex(sha1(the texts, sorted by their bytes and joined))`.
 fn signature_over<const N: usize>(mut texts: [&str; N]) -> String {
     texts.sort_unstable();

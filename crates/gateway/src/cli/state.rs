@@ -14,6 +14,7 @@ use crate::service::admin::{Planned, Verb};
 /// What every export says first.
 const HEADER: &str = "# What wxgate has set up, without secrets; `wxgate apply` brings it about again.
 # A new app needs `secret = { file = \"...\" }` or `secret = { env = \"...\" }`; without one, an app keeps the one it has.
+# A webhook may have one as well; that of a new webhook is made otherwise.
 
 ";
 
@@ -98,6 +99,15 @@ impl Apply {
                 client.tenant,
                 client.id,
                 client.secret.expose()
+            ));
+        }
+        for webhook in &done.webhooks {
+            print::line(format!(
+                "webhook {} of tenant {}: id {}, secret {} (it is not shown again)",
+                webhook.name,
+                webhook.tenant,
+                webhook.id,
+                webhook.secret.expose()
             ));
         }
         print::line(match (done.applied, todo) {

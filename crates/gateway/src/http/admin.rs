@@ -210,6 +210,7 @@ impl From<AdminError> for ApiError {
             | AdminError::KeysRefused
             | AdminError::PushToken(_)
             | AdminError::AesKeyShape
+            | AdminError::WebhookSecretShape
             | AdminError::Overlap(_)
             | AdminError::NoEvents
             | AdminError::EventKind

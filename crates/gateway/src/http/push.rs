@@ -12,7 +12,7 @@ use super::extract::body;
 use super::login::APPID;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
-use crate::service::push::{Delivery, PushError};
+use crate::service::push::{IncomingPush, PushError};
 
 /// Where this and the pushes to third-party platforms begin.
 const PREFIXES: [&str; 2] = ["/wechat/push/", "/wechat/platform/"];
@@ -85,7 +85,7 @@ pub(super) async fn receive(
 ) -> Result<HttpResponse, ApiError> {
     let appid = appid(&request)?;
     let query = Query::of(&request, &READ)?;
-    let delivery = Delivery {
+    let push = IncomingPush {
         timestamp: query.required("timestamp")?.to_owned(),
         nonce: query.required("nonce")?.to_owned(),
         signature: query.get("signature").map(str::to_owned),
@@ -93,7 +93,7 @@ pub(super) async fn receive(
         says_encrypted: query.get("encrypt_type").is_some_and(|kind| kind != "raw"),
         body: body::of_any_type(&request, payload, MAX_PUSH).await?.to_vec(),
     };
-    gateway.pushes.receive(&appid, &delivery).await?;
+    gateway.pushes.receive(&appid, &push).await?;
     Ok(HttpResponse::Ok().content_type(TEXT).body("success"))
 }
 

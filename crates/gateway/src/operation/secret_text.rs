@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use wxgate_crypto::Secret;
 use wxgate_crypto::push::{EncodingAesKey, PushToken};
+use wxgate_crypto::{Secret, WebhookSecret};
 use wxgate_domain::{AppSecret, strong_push_token};
 
 use crate::service::admin::AdminError;
@@ -44,6 +44,14 @@ impl SecretText {
     /// [`AdminError::PushToken`].
     pub(crate) fn push_token(&self) -> Result<PushToken, AdminError> {
         Ok(strong_push_token(self.expose().trim())?)
+    }
+
+    /// The secret of a webhook that it says.
+    ///
+    /// # Errors
+    /// [`AdminError::WebhookSecretShape`].
+    pub(crate) fn webhook_secret(&self) -> Result<WebhookSecret, AdminError> {
+        WebhookSecret::parse(&self.0).ok_or(AdminError::WebhookSecretShape)
     }
 
     /// The EncodingAESKey that it says.

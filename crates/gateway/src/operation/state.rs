@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_domain::{
-    AdminScope, AppPolicy, Audience, PolicyName, Scope, ServiceClientId, ServiceClientPolicy, Slug, TenantPolicy,
-    WechatAppid,
+    AdminScope, AppPolicy, Audience, EventKinds, PolicyName, Scope, ServiceClientId, ServiceClientPolicy, Slug,
+    TenantPolicy, WebhookId, WebhookUrl, WechatAppid,
 };
 
 use super::secret_text::SecretText;
 use super::{Method, Operation, Route, Visitor};
-use crate::service::admin::{Admin, AdminError, Applied, MadeClient, Planned};
+use crate::service::admin::{Admin, AdminError, Applied, MadeClient, MadeHook, Planned};
 
 /// Every operation of this file.
 pub(super) fn all(visitor: &mut impl Visitor) {
@@ -47,6 +47,8 @@ pub(crate) struct TenantState {
     pub(crate) forward_auth: Vec<ForwardAuthState>,
     #[serde(default)]
     pub(crate) service_clients: Vec<ServiceClientState>,
+    #[serde(default)]
+    pub(crate) webhooks: Vec<WebhookState>,
 }
 
 /// A mini-program.
@@ -107,6 +109,29 @@ pub(crate) struct ServiceClientState {
     pub(crate) policy: ServiceClientPolicy,
 }
 
+/// A webhook.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebhookState {
+    /// Its name for people, unique in the tenant.
+    pub(crate) name: String,
+    /// Where requests go.
+    #[schema(value_type = String)]
+    pub(crate) url: WebhookUrl,
+    /// The kinds of events that it is told of; `*`, which is all of them, if left out.
+    #[serde(default = "EventKinds::every")]
+    #[schema(value_type = Vec<String>, required = false)]
+    pub(crate) events: EventKinds,
+    /// Its secret, `whsec_...`. Left out: the one that it has; that of a new one is made by the gateway and told once. Another
+    /// one counts beside the one before for a day. No answer ever shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub(crate) secret: Option<SecretText>,
+    /// Whether it is told of nothing. Left out: as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) disabled: Option<bool>,
+}
+
 /// The state of tenants.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -161,6 +186,29 @@ pub(crate) struct AppliedReply {
     pub(crate) applied: bool,
     /// The service clients that were made, with the secrets that are told here and never again.
     pub(crate) service_clients: Vec<MadeClientReply>,
+    /// The webhooks that were made without a secret of the document's, with the secrets that are told here and never again.
+    pub(crate) webhooks: Vec<MadeHookReply>,
+}
+
+/// A webhook whose secret was made.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct MadeHookReply {
+    /// The slug of its tenant.
+    #[schema(value_type = String)]
+    pub(crate) tenant: Slug,
+    pub(crate) name: String,
+    #[schema(value_type = String)]
+    pub(crate) id: WebhookId,
+    /// `whsec_...`.
+    #[schema(value_type = String)]
+    pub(crate) secret: SecretText,
+}
+
+impl From<MadeHook> for MadeHookReply {
+    fn from(made: MadeHook) -> Self {
+        let MadeHook { tenant, webhook, secret } = made;
+        Self { tenant, name: webhook.name, id: webhook.id, secret: SecretText::telling(secret.to_text().expose()) }
+    }
 }
 
 /// A service client that was made.
@@ -195,8 +243,9 @@ impl Operation for ApplyState {
     };
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
-        let Applied { plan, made } = admin.apply_state(self.tenants, self.prune, self.dry_run).await?;
-        let service_clients = made.into_iter().map(MadeClientReply::from).collect();
-        Ok(AppliedReply { plan, applied: !self.dry_run, service_clients })
+        let Applied { plan, clients, hooks } = admin.apply_state(self.tenants, self.prune, self.dry_run).await?;
+        let service_clients = clients.into_iter().map(MadeClientReply::from).collect();
+        let webhooks = hooks.into_iter().map(MadeHookReply::from).collect();
+        Ok(AppliedReply { plan, applied: !self.dry_run, service_clients, webhooks })
     }
 }

@@ -43,7 +43,7 @@ pub(crate) use doctor::{Finding, Level};
 pub(crate) use master_keys::RemovedMasterKey;
 pub(crate) use platforms::PlatformToAdd;
 pub(crate) use restore::Restored;
-pub(crate) use state::{Applied, MadeClient, Planned, StateError, Verb};
+pub(crate) use state::{Applied, MadeClient, MadeHook, Planned, StateError, Verb};
 pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 
@@ -207,6 +207,8 @@ pub(crate) enum AdminError {
     PushToken(#[from] WeakPushToken),
     #[error("an EncodingAESKey is 43 characters of base64, as WeChat's console makes it")]
     AesKeyShape,
+    #[error("a webhook's secret is whsec_ and the base64 of 24 to 64 bytes")]
+    WebhookSecretShape,
     #[error("a secret counts for {0} hours after its rotation at most")]
     Overlap(u16),
     #[error("a cursor is what the page before said, as it was")]

@@ -17,7 +17,7 @@ use wxgate_storage::{Arrival, Receiver, Storage, StorageError};
 
 use crate::metrics::Metrics;
 
-pub(crate) use frame::Delivery;
+pub(crate) use frame::IncomingPush;
 
 /// How far the time of a push may be from ours, either way. Whoever repeats it later is not WeChat.
 pub(super) const FRESH: Duration = Duration::from_mins(5);
@@ -103,7 +103,7 @@ impl Pushes {
 
     async fn try_to_verify(&self, appid: &WechatAppid, stamp: Stamp<'_>, signature: &str) -> Result<(), PushError> {
         let settings = self.settings(appid).await?;
-        if !settings.keys.token.signs(&stamp, signature) {
+        if !settings.keys.signs(&stamp, signature) {
             return Err(PushError::Frame(PushFailure::Signature));
         }
         if is_fresh(&stamp, self.clock.now()) {
@@ -115,15 +115,15 @@ impl Pushes {
     }
 
     /// Accepts a push: checked, committed, and done once however often it comes.
-    pub(crate) async fn receive(&self, appid: &WechatAppid, delivery: &Delivery) -> Result<(), PushError> {
-        let received = self.try_to_receive(appid, delivery).await;
+    pub(crate) async fn receive(&self, appid: &WechatAppid, push: &IncomingPush) -> Result<(), PushError> {
+        let received = self.try_to_receive(appid, push).await;
         self.metrics.push(received.as_ref().err().map_or("accepted", PushError::outcome));
         received
     }
 
-    async fn try_to_receive(&self, appid: &WechatAppid, delivery: &Delivery) -> Result<(), PushError> {
+    async fn try_to_receive(&self, appid: &WechatAppid, push: &IncomingPush) -> Result<(), PushError> {
         let settings = self.settings(appid).await?;
-        let push = delivery.open(&settings, self.clock.now())?;
+        let push = push.open(&settings, self.clock.now())?;
         let slot = self.slots.clone().try_acquire_owned().map_err(|_| PushError::Overloaded)?;
         let storage = self.storage.clone();
         let doing = self.tasks.spawn(async move {

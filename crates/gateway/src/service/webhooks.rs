@@ -1,7 +1,7 @@
 //! Telling the tenants' services of what happened, beside the requests.
 //!
 //! Whatever is to be told stands in the database since the transaction in which it happened. This node looks for webhooks
-//! that are to be told of something, takes the turn of each, so that no other node tells it meanwhile, and tells it one
+//! that are to be told of something, takes the turn of each, so that nobody else tells it meanwhile, and tells it one
 //! event after the other, in their order. What becomes of each attempt is the domain's to decide (`domain/delivery.rs`).
 
 mod address;
@@ -12,11 +12,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wxgate_domain::{Attempt, Clock, DeliveryState, Meaning, NodeId, TenantId, WebhookId};
+use wxgate_domain::{Attempt, Clock, DeliveryState, Meaning, TenantId, WebhookId};
 use wxgate_storage::{Deliveries, Pace, Storage, StorageError, Turn, Waiting};
 
 use crate::config;
@@ -54,11 +53,8 @@ const SHARE: usize = 4;
 pub(crate) struct Webhooks {
     deliveries: Deliveries,
     metrics: Arc<Metrics>,
-    node: NodeId,
     sender: Arc<Sender>,
     pace: Pace,
-    /// Events under way to one webhook at once.
-    abreast: usize,
     places: Arc<Semaphore>,
     /// Turns of each tenant that are under way, and how many there may be.
     busy: Arc<Mutex<HashMap<TenantId, usize>>>,
@@ -70,7 +66,6 @@ impl Webhooks {
     pub(crate) fn new(
         storage: &Storage,
         (clock, metrics): (Clock, Arc<Metrics>),
-        node: NodeId,
         config: &config::Webhooks,
         reach: Reach,
     ) -> Self {
@@ -79,10 +74,8 @@ impl Webhooks {
         Self {
             deliveries: storage.deliveries(),
             metrics,
-            node,
             sender: Arc::new(Sender::new(reach, config.timeout, clock)),
             pace: Pace { first_retry: config.first_retry, lease },
-            abreast: config.in_flight_per_webhook,
             places: Arc::new(Semaphore::new(config.in_flight)),
             busy: Arc::default(),
             share: (config.in_flight / SHARE).max(1),
@@ -141,7 +134,7 @@ impl Webhooks {
         webhook: WebhookId,
         stopping: &CancellationToken,
     ) -> Result<(), StorageError> {
-        let Some(mut turn) = self.deliveries.take(tenant, webhook, self.node, self.pace).await? else { return Ok(()) };
+        let Some(mut turn) = self.deliveries.take(tenant, webhook, self.pace).await? else { return Ok(()) };
         let told = self.tell(&mut turn, stopping).await;
         self.deliveries.give_back(&turn).await?;
         told
@@ -157,16 +150,11 @@ impl Webhooks {
             if next.is_empty() {
                 return Ok(());
             }
-            let to = turn.clone();
-            let attempts = stream::iter(next).map(|waiting| {
-                let Turn { url, secrets, .. } = &to;
-                async move {
-                    let message = Message { url, secrets, event: waiting.event, body: waiting.body.expose() };
-                    (self.sender.send(message).await, waiting)
-                }
-            });
-            let mut attempts = std::pin::pin!(attempts.buffered(self.abreast));
-            while let Some((attempt, waiting)) = attempts.next().await {
+            // One after the other: what a receiver did not take yet, nothing overtakes.
+            for waiting in next {
+                let Turn { url, secrets, .. } = &*turn;
+                let message = Message { url, secrets, event: waiting.event, body: waiting.body.expose() };
+                let attempt = self.sender.send(message).await;
                 if !self.settle(turn, &waiting, attempt).await? {
                     return Ok(());
                 }

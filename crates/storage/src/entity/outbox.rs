@@ -11,6 +11,8 @@ pub(crate) struct Model {
     pub(crate) kind: String,
     pub(crate) user_id: Option<Uuid>,
     pub(crate) other_user_id: Option<Uuid>,
+    pub(crate) subject: Option<Vec<u8>>,
+    pub(crate) subject_key: Option<i32>,
     pub(crate) payload: Option<Vec<u8>>,
     pub(crate) at: i64,
 }

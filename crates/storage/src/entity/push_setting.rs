@@ -11,6 +11,7 @@ pub(crate) struct Model {
     pub(crate) mode: String,
     pub(crate) token: Vec<u8>,
     pub(crate) aes_key: Vec<u8>,
+    pub(crate) previous_token: Option<Vec<u8>>,
     pub(crate) previous_aes_key: Option<Vec<u8>>,
     pub(crate) changed_at: i64,
 }

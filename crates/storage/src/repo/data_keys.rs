@@ -34,7 +34,7 @@ impl SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 27] = [
+pub(crate) const SEALED: [SealedColumn; 26] = [
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "platform", column: "secret", row: "id" },
@@ -46,13 +46,12 @@ pub(crate) const SEALED: [SealedColumn; 27] = [
     SealedColumn { table: "platform_app", column: "code", row: "id" },
     SealedColumn { table: "platform_app", column: "refresh_token", row: "id" },
     SealedColumn { table: "platform_app", column: "access_token", row: "id" },
-    SealedColumn { table: "app", column: "secret", row: "id" },
-    SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "app", column: "api_security", row: "id" },
     SealedColumn { table: "app", column: "previous_api_security", row: "id" },
     SealedColumn { table: "access_token", column: "sealed", row: "app_id" },
     SealedColumn { table: "signing_key", column: "private", row: "kid" },
     SealedColumn { table: "push_setting", column: "token", row: "id" },
+    SealedColumn { table: "push_setting", column: "previous_token", row: "id" },
     SealedColumn { table: "push_setting", column: "aes_key", row: "id" },
     SealedColumn { table: "push_setting", column: "previous_aes_key", row: "id" },
     SealedColumn { table: "session", column: "session_key", row: "id" },
@@ -197,8 +196,8 @@ async fn delete(tx: &DatabaseTransaction, tenant: TenantId, number: u32) -> Resu
     Ok(())
 }
 
-/// How many rows need a key: what it sealed, live sessions whose refresh tokens it made, tombstones and phone numbers,
-/// audit entries.
+/// How many rows need a key: what it sealed, live sessions whose refresh tokens it made, tombstones, phone numbers and
+/// messages about an openid, audit entries.
 async fn uses<C: ConnectionTrait>(db: &C, tenant: TenantId, key: &StoredDataKey) -> Result<u64, StorageError> {
     let named: &[&str] = match key.purpose {
         DataKeyPurpose::Seal => {
@@ -208,7 +207,11 @@ async fn uses<C: ConnectionTrait>(db: &C, tenant: TenantId, key: &StoredDataKey)
             }
             return Ok(uses);
         }
-        DataKeyPurpose::Digest => &["tombstone WHERE digest_key = ?", "phone WHERE digest_key = ?"],
+        DataKeyPurpose::Digest => &[
+            "tombstone WHERE digest_key = ?",
+            "phone WHERE digest_key = ?",
+            "outbox WHERE payload IS NOT NULL AND subject_key = ?",
+        ],
         DataKeyPurpose::RefreshMac => &["session WHERE ended_at IS NULL AND mac_key = ?"],
         DataKeyPurpose::Audit => &["audit_entry WHERE mac_key = ?"],
     };

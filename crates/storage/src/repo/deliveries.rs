@@ -1,7 +1,7 @@
 //! Deliveries: what is still to be told to which webhook, who does it now, and what became of each attempt.
 //!
-//! Whoever delivers takes the webhook's turn for a while, so that one node at a time tells it, in order. A node that dies
-//! loses the turn, and another one goes on where it stopped: an event may then be told twice, and never not at all.
+//! Whoever delivers takes the webhook's turn for a while, under a name that is made for this one turn, so that one at a time
+//! tells it, in order. A node that dies loses the turn, and another one goes on where it stopped: an event may then be told twice, and never not at all.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use wxgate_crypto::{Sealed, Secret, WebhookSecret};
 use wxgate_domain::delivery::{Settled, Tried, settle};
 use wxgate_domain::{
-    Attempt, Course, DeliveryState, EventId, NodeId, TenantId, Timestamp, WebhookId, WebhookStatus, WebhookUrl,
+    Attempt, Course, DeliveryState, EventId, TenantId, Timestamp, WebhookId, WebhookStatus, WebhookUrl,
 };
 
 use super::webhooks::{self, CURRENT, PREVIOUS};
@@ -27,7 +27,7 @@ use crate::tx;
 #[derive(Clone, Debug)]
 pub struct Deliveries(Storage);
 
-/// A webhook whose turn a node has.
+/// A webhook whose turn somebody has.
 #[derive(Clone, Debug)]
 pub struct Turn {
     /// The webhook.
@@ -40,7 +40,8 @@ pub struct Turn {
     pub secrets: Vec<WebhookSecret>,
     /// How the deliveries go.
     pub course: Course,
-    owner: NodeId,
+    /// Whose turn it is: another one each time, so that two processes under one node's id are two.
+    owner: Uuid,
     pace: Pace,
 }
 
@@ -113,25 +114,20 @@ impl Deliveries {
         rows.await?.iter().map(|row| Ok((get::<Uuid>(row, 0)?.into(), get::<Uuid>(row, 1)?.into()))).collect()
     }
 
-    /// Takes a webhook's turn; `None` if another node has it, or the webhook is not to be told of
+    /// Takes a webhook's turn; `None` if somebody has it, or the webhook is not to be told of
     /// anything now.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn take(
-        &self,
-        tenant: TenantId,
-        webhook: WebhookId,
-        owner: NodeId,
-        pace: Pace,
-    ) -> Result<Option<Turn>, StorageError> {
+    pub async fn take(&self, tenant: TenantId, webhook: WebhookId, pace: Pace) -> Result<Option<Turn>, StorageError> {
         let core = &self.0.core;
         let at = now(&core.writer, &core.clock).await?;
+        let owner = core.random.uuid_v7(at.millis());
         let taken = update_of_tenant::<webhook_turn::Entity>(tenant)
             .filter(webhook_turn::Column::WebhookId.eq(webhook.uuid()))
             .filter(webhook_turn::Column::LeaseUntil.lte(at.millis()))
             .set(webhook_turn::ActiveModel {
-                owner: Set(Some(owner.uuid())),
+                owner: Set(Some(owner)),
                 lease_until: Set(at.plus(pace.lease).millis()),
                 ..Default::default()
             });
@@ -148,7 +144,7 @@ impl Deliveries {
     async fn turn(
         &self,
         (tenant, webhook): (TenantId, WebhookId),
-        (owner, pace): (NodeId, Pace),
+        (owner, pace): (Uuid, Pace),
         at: Timestamp,
     ) -> Result<Option<Turn>, StorageError> {
         let core = &self.0.core;
@@ -206,8 +202,8 @@ impl Deliveries {
         Ok(waiting)
     }
 
-    /// Decides and writes what becomes of an event that was tried, and keeps the turn for as long again. `None` if this node
-    /// had lost the turn by then.
+    /// Decides and writes what becomes of an event that was tried, and keeps the turn for as long again. `None` if the
+    /// turn was lost by then.
     ///
     /// # Errors
     /// The database fails; the event is told again.
@@ -225,7 +221,7 @@ impl Deliveries {
         let settled = settle(turn.course, &tried, turn.pace.first_retry);
         let kept = update_of_tenant::<webhook_turn::Entity>(turn.tenant)
             .filter(webhook_turn::Column::WebhookId.eq(turn.webhook.uuid()))
-            .filter(webhook_turn::Column::Owner.eq(turn.owner.uuid()))
+            .filter(webhook_turn::Column::Owner.eq(turn.owner))
             .set(webhook_turn::ActiveModel {
                 failures: Set(i32::try_from(settled.course.failures).unwrap_or(i32::MAX)),
                 failing_since: Set(settled.course.failing_since.map(Timestamp::millis)),
@@ -270,12 +266,12 @@ impl Deliveries {
         self.leave(turn.tenant, turn.webhook, turn.owner).await
     }
 
-    async fn leave(&self, tenant: TenantId, webhook: WebhookId, owner: NodeId) -> Result<(), StorageError> {
+    async fn leave(&self, tenant: TenantId, webhook: WebhookId, owner: Uuid) -> Result<(), StorageError> {
         let core = &self.0.core;
         let at = now(&core.writer, &core.clock).await?;
         update_of_tenant::<webhook_turn::Entity>(tenant)
             .filter(webhook_turn::Column::WebhookId.eq(webhook.uuid()))
-            .filter(webhook_turn::Column::Owner.eq(owner.uuid()))
+            .filter(webhook_turn::Column::Owner.eq(owner))
             // Not zero: whoever had a turn comes after those who had none for longer.
             .set(webhook_turn::ActiveModel { owner: Set(None), lease_until: Set(at.millis()), ..Default::default() })
             .exec(&core.writer)

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, Set};
 use uuid::Uuid;
-use wxgate_crypto::{Place, Random};
-use wxgate_domain::{DeliveryState, Event, EventId, TenantId, Timestamp, UserId};
+use wxgate_crypto::{MacKey, Place, Random};
+use wxgate_domain::{AppId, DeliveryState, Event, EventId, OpenId, TenantId, Timestamp, UserId};
 
 use super::webhooks;
 use crate::entity::{delivery, outbox};
@@ -55,6 +55,18 @@ impl<'a> TxEvents<'a> {
             self.tx.has_told();
         }
         Ok(())
+    }
+}
+
+impl TxEvents<'_> {
+    /// Forgets what events say of a person of this name who is no user, and gives up telling of them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn forget(&self, app: AppId, openid: &OpenId) -> Result<(), StorageError> {
+        let Tx { core, tx, .. } = self.tx;
+        let keys = TenantKeys::load(tx, &core.master_keys, self.tenant).await?;
+        forget_subjects(tx, &keys, self.tenant, &[(app, openid)]).await
     }
 }
 
@@ -111,15 +123,23 @@ fn row(
     let uuid = id.uuid();
     let sealed = keys.seal.seal(&payload_place(tenant, uuid.as_bytes()), event.body(now).as_bytes(), random);
     let [user, other] = event.about().map(|user| user.map(UserId::uuid));
+    let subject = event.subject().zip(keys.digests.first());
     outbox::ActiveModel {
         id: Set(uuid),
         tenant_id: Set(tenant.uuid()),
         kind: Set(event.kind().as_str().to_owned()),
         user_id: Set(user),
         other_user_id: Set(other),
+        subject: Set(subject.map(|(named, (_, key))| subject_digest(key, named))),
+        subject_key: Set(subject.map(|(_, (number, _))| number.cast_signed())),
         payload: Set(Some(sealed.into_bytes())),
         at: Set(now.millis()),
     }
+}
+
+/// By what a person of this name is found, without saying who it is.
+fn subject_digest(key: &MacKey, (app, openid): (AppId, &OpenId)) -> Vec<u8> {
+    key.digest("subject of an event", &[app.uuid().as_bytes(), openid.as_str().as_bytes()]).as_bytes().to_vec()
 }
 
 /// Where the payload of an event is sealed.
@@ -140,6 +160,26 @@ fn pieces<T>(rows: Vec<T>) -> impl Iterator<Item = Vec<T>> {
 pub(crate) async fn forget_user(tx: &DatabaseTransaction, tenant: TenantId, user: UserId) -> Result<(), StorageError> {
     let about =
         Condition::any().add(outbox::Column::UserId.eq(user.uuid())).add(outbox::Column::OtherUserId.eq(user.uuid()));
+    forget(tx, tenant, about).await
+}
+
+/// The same of people by the names that WeChat has for them, whichever key digested these.
+pub(crate) async fn forget_subjects(
+    tx: &DatabaseTransaction,
+    keys: &TenantKeys,
+    tenant: TenantId,
+    named: &[(AppId, &OpenId)],
+) -> Result<(), StorageError> {
+    let digests: Vec<_> =
+        keys.digests.iter().flat_map(|(_, key)| named.iter().map(|named| subject_digest(key, *named))).collect();
+    for digests in digests.chunks(LARGEST) {
+        let about = Condition::all().add(outbox::Column::Subject.is_in(digests.iter().cloned()));
+        forget(tx, tenant, about).await?;
+    }
+    Ok(())
+}
+
+async fn forget(tx: &DatabaseTransaction, tenant: TenantId, about: Condition) -> Result<(), StorageError> {
     let ids = of_tenant::<outbox::Entity>(tenant).select_only().column(outbox::Column::Id).filter(about);
     let ids: Vec<Uuid> = ids.into_tuple().all(tx).await?;
     for ids in ids.chunks(LARGEST) {

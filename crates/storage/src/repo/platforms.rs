@@ -132,6 +132,7 @@ async fn push_keys(core: &Core, row: &platform::Model) -> Result<PushKeys, Stora
     };
     Ok(PushKeys {
         token: PushToken::parse(token.expose()).ok_or_else(|| StorageError::inconsistent("platform", PUSH_TOKEN))?,
+        previous_token: None,
         current: key(AES_KEY, row.aes_key.clone()).await?,
         previous,
     })

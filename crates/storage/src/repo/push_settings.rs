@@ -16,6 +16,7 @@ use crate::storage::Storage;
 use crate::tx::Tx;
 
 const TOKEN: &str = "token";
+const PREVIOUS_TOKEN: &str = "previous_token";
 const KEY: &str = "aes_key";
 const PREVIOUS: &str = "previous_aes_key";
 
@@ -31,18 +32,22 @@ fn opened(row: &push_setting::Model, keys: &TenantKeys) -> Result<(PushMode, Pus
         String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| wrong(column))
     };
     let key = |column, sealed| EncodingAesKey::parse(text(column, sealed)?).map_err(|_| wrong(column));
-    let token = PushToken::parse(text(TOKEN, &row.token)?.expose()).ok_or_else(|| wrong(TOKEN))?;
+    let token = |column, sealed| PushToken::parse(text(column, sealed)?.expose()).ok_or_else(|| wrong(column));
+    let previous_token = row.previous_token.as_ref().map(|sealed| token(PREVIOUS_TOKEN, sealed)).transpose()?;
+    let token = token(TOKEN, &row.token)?;
     let current = key(KEY, &row.aes_key)?;
     let previous = row.previous_aes_key.as_ref().map(|sealed| key(PREVIOUS, sealed)).transpose()?;
     let mode = row.mode.parse().map_err(|_| wrong("mode"))?;
-    Ok((mode, PushKeys { token, current, previous }))
+    Ok((mode, PushKeys { token, previous_token, current, previous }))
 }
 
 fn status(mode: PushMode, push: &PushKeys, changed_at: Timestamp, keys: &TenantKeys) -> PushStatus {
     let of_key = |key: &EncodingAesKey| SecretFingerprint::labelled("push_aes_key", key.expose(), &keys.digest);
+    let of_token = |token: &PushToken| SecretFingerprint::labelled("push_token", token.expose(), &keys.digest);
     PushStatus {
         mode,
-        token: SecretFingerprint::labelled("push_token", push.token.expose(), &keys.digest),
+        token: of_token(&push.token),
+        previous_token: push.previous_token.as_ref().map(of_token),
         key: of_key(&push.current),
         previous_key: push.previous.as_ref().map(of_key),
         changed_at,
@@ -121,10 +126,35 @@ fn of_app(tenant: TenantId, app: AppId) -> sea_orm::Select<push_setting::Entity>
 pub struct PushChange {
     /// In which mode the app takes pushes; safe where there is nothing yet.
     pub mode: Option<PushMode>,
-    /// Another token.
+    /// Another token; the one before counts no more.
     pub token: Option<PushToken>,
     /// Another EncodingAESKey; the one before counts no more.
     pub key: Option<EncodingAesKey>,
+}
+
+/// What becomes of a token or a key when the settings of an app are renewed.
+#[derive(Clone, Debug, Default)]
+pub enum Renewal<T> {
+    /// It stays as it is.
+    #[default]
+    Stays,
+    /// Another one is made.
+    Made,
+    /// This one takes its place.
+    Given(T),
+}
+
+impl<T: Eq> Renewal<T> {
+    /// The present one and the one before, renewed.
+    fn of(self, current: T, previous: Option<T>, make: impl FnOnce() -> T) -> (T, Option<T>) {
+        let next = match self {
+            Self::Stays => return (current, previous),
+            Self::Made => make(),
+            Self::Given(next) => next,
+        };
+        // The same twice is no change.
+        if next == current { (next, previous) } else { (next, Some(current)) }
+    }
 }
 
 /// Writes about the pushes of the apps of one tenant.
@@ -155,11 +185,13 @@ impl<'a> TxPushSettings<'a> {
         let is_new = before.is_none();
         let (mode, before) = before.unwrap_or_else(|| {
             let (token, current) = (PushToken::generate(random), EncodingAesKey::generate(random));
-            (PushMode::Safe, PushKeys { token, current, previous: None })
+            (PushMode::Safe, PushKeys { token, previous_token: None, current, previous: None })
         });
         let previous = before.previous.filter(|_| change.key.is_none());
+        let previous_token = before.previous_token.filter(|_| change.token.is_none());
         let push = PushKeys {
             token: change.token.unwrap_or(before.token),
+            previous_token,
             current: change.key.unwrap_or(before.current),
             previous,
         };
@@ -167,29 +199,31 @@ impl<'a> TxPushSettings<'a> {
         Ok((status, push, is_new))
     }
 
-    /// Takes another EncodingAESKey, this one or one that is made; the one before counts until it is forgotten.
+    /// Renews token, EncodingAESKey or both; those before count until they are forgotten.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such app, or it takes no pushes.
-    pub async fn rotate_key(
+    pub async fn renew(
         &self,
         appid: &WechatAppid,
-        key: Option<EncodingAesKey>,
+        token: Renewal<PushToken>,
+        key: Renewal<EncodingAesKey>,
     ) -> Result<(PushStatus, PushKeys), StorageError> {
-        self.change(appid, |PushKeys { token, current, previous }| {
-            let key = key.unwrap_or_else(|| EncodingAesKey::generate(&self.tx.core.random));
-            let previous = if key == current { previous } else { Some(current) };
-            PushKeys { token, current: key, previous }
+        let random = &self.tx.core.random;
+        self.change(appid, |before| {
+            let (token, previous_token) = token.of(before.token, before.previous_token, || PushToken::generate(random));
+            let (current, previous) = key.of(before.current, before.previous, || EncodingAesKey::generate(random));
+            PushKeys { token, previous_token, current, previous }
         })
         .await
     }
 
-    /// Forgets the EncodingAESKey before: the change is over.
+    /// Forgets the token and the EncodingAESKey before: the change is over.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such app, or it takes no pushes.
-    pub async fn forget_previous_key(&self, appid: &WechatAppid) -> Result<PushStatus, StorageError> {
-        Ok(self.change(appid, |keys| PushKeys { previous: None, ..keys }).await?.0)
+    pub async fn forget_previous(&self, appid: &WechatAppid) -> Result<PushStatus, StorageError> {
+        Ok(self.change(appid, |keys| PushKeys { previous_token: None, previous: None, ..keys }).await?.0)
     }
 
     /// Takes no pushes of an app any more.
@@ -230,6 +264,7 @@ impl<'a> TxPushSettings<'a> {
             tenant_id: Set(self.tenant.uuid()),
             mode: Set(mode.as_str().to_owned()),
             token: Set(seal(TOKEN, push.token.expose())),
+            previous_token: Set(push.previous_token.as_ref().map(|token| seal(PREVIOUS_TOKEN, token.expose()))),
             aes_key: Set(seal(KEY, push.current.expose())),
             previous_aes_key: Set(push.previous.as_ref().map(|key| seal(PREVIOUS, key.expose()))),
             changed_at: Set(now.millis()),

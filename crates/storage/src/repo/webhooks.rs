@@ -96,6 +96,23 @@ impl AllWebhooks {
         row.as_ref().map(of_row).transpose()
     }
 
+    /// Whether this is the secret of a webhook of a tenant.
+    ///
+    /// # Errors
+    /// The database fails, or the secret does not open.
+    pub async fn has_secret(
+        &self,
+        tenant: TenantId,
+        id: WebhookId,
+        secret: &WebhookSecret,
+    ) -> Result<bool, StorageError> {
+        let core = &self.0.core;
+        let by_id = || of_tenant::<webhook::Entity>(tenant).filter(webhook::Column::Id.eq(id.uuid()));
+        let Some(row) = core.read(|db| async move { by_id().one(&db).await }).await? else { return Ok(false) };
+        let keys = core.keys_with(tenant, wxgate_crypto::Sealed::parse(row.secret.clone())?.key_id()).await?;
+        Ok(open_secret(&keys, tenant, (CURRENT, id), row.secret)? == *secret)
+    }
+
     /// At most `limit` webhooks, of one tenant or of all, by id, after this one.
     ///
     /// # Errors
@@ -142,18 +159,23 @@ impl<'a> TxWebhooks<'a> {
         Self { tx, tenant }
     }
 
-    /// Adds a webhook and makes its secret, which is told here and never again. On other nodes logins tell it of what
+    /// Adds a webhook with this secret, or with one that is made; it is told here and never again. On other nodes logins tell it of what
     /// happens a quarter of a second later.
     ///
     /// # Errors
     /// [`StorageError::NotUnique`] (`uq_webhook_tenant_id_name`) if the tenant has one of this name,
     /// [`StorageError::Full`] if it has twenty.
-    pub async fn add(&self, new: NewWebhook) -> Result<(Webhook, WebhookSecret), StorageError> {
+    pub async fn add(
+        &self,
+        new: NewWebhook,
+        secret: Option<WebhookSecret>,
+    ) -> Result<(Webhook, WebhookSecret), StorageError> {
         let Tx { core, tx, .. } = self.tx;
         if of_tenant::<webhook::Entity>(self.tenant).count(tx).await? >= MOST {
             return Err(StorageError::Full { table: "webhook" });
         }
-        let (secret, now) = (WebhookSecret::generate(&core.random), core.clock.now());
+        let secret = secret.unwrap_or_else(|| WebhookSecret::generate(&core.random));
+        let now = core.clock.now();
         let id = WebhookId::new(now, &core.random);
         let NewWebhook { name, url, events, status } = new;
         let row = webhook::Model {
@@ -213,15 +235,20 @@ impl<'a> TxWebhooks<'a> {
         Ok(Webhook { name, url, events, status, ..before })
     }
 
-    /// Makes a new secret, which is told here and never again. For `overlap`, at most a week, requests are signed with the
+    /// Takes this secret, or a new one, which is told here and never again. For `overlap`, at most a week, requests are signed with the
     /// one in use as well; one from before it no longer counts.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such webhook.
-    pub async fn rotate(&self, id: WebhookId, overlap: Duration) -> Result<(Webhook, WebhookSecret), StorageError> {
+    pub async fn rotate(
+        &self,
+        id: WebhookId,
+        overlap: Duration,
+        secret: Option<WebhookSecret>,
+    ) -> Result<(Webhook, WebhookSecret), StorageError> {
         let core = &self.tx.core;
         let (row, keys) = (self.locked(id).await?, self.keys().await?);
-        let secret = WebhookSecret::generate(&core.random);
+        let secret = secret.unwrap_or_else(|| WebhookSecret::generate(&core.random));
         let current = open_secret(&keys, self.tenant, (CURRENT, id), row.secret.clone())?;
         let until = core.clock.now().plus(overlap.min(MAX_OVERLAP));
         let change = webhook::ActiveModel {

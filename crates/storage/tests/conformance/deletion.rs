@@ -62,7 +62,11 @@ async fn furnish(storage: &Storage, raw: &DatabaseConnection, tenant: &Tenant, n
     tx.admin_keys().add(key).await.unwrap();
     let url = "https://hooks.example/".parse().unwrap();
     let (events, status) = (EventKinds::EVERY, WebhookStatus::Enabled);
-    tx.tenant(tenant.id).webhooks().add(NewWebhook { name: "all".to_owned(), url, events, status }).await.unwrap();
+    tx.tenant(tenant.id)
+        .webhooks()
+        .add(NewWebhook { name: "all".to_owned(), url, events, status }, None)
+        .await
+        .unwrap();
     let created = Event::PhoneBound { user: tenant.id.uuid().into() };
     tx.tenant(tenant.id).events().tell(&created).await.unwrap();
     tx.tenants().set_status(tenant.id, TenantStatus::Suspended).await.unwrap();

@@ -7,7 +7,7 @@ use sea_orm::sea_query::Query;
 use wxgate_crypto::Digest;
 use wxgate_crypto::push::{Answer, EncodingAesKey, PushToken, Stamp};
 use wxgate_domain::{App, Profile, ProfileParts, PushMode, Tenant};
-use wxgate_storage::{Arrival, Arrived, PushChange, Receiver, Storage, StorageError};
+use wxgate_storage::{Arrival, Arrived, PushChange, Receiver, Renewal, Storage, StorageError};
 
 use crate::support::{TestDatabase, app, tenant};
 use crate::support_rows as rows;
@@ -66,7 +66,7 @@ pub(crate) async fn settings_are_made_once_changed_and_removed(database: TestDat
     storage.stop().await;
 }
 
-pub(crate) async fn the_key_before_opens_until_it_is_forgotten(database: TestDatabase) {
+pub(crate) async fn token_and_key_before_count_until_they_are_forgotten(database: TestDatabase) {
     let storage = database.started().await;
     let acme = tenant(&storage, "acme").await;
     let shop = app(&storage, &acme, "wx1").await;
@@ -81,18 +81,26 @@ pub(crate) async fn the_key_before_opens_until_it_is_forgotten(database: TestDat
     };
 
     let tx = storage.begin().await.unwrap();
-    let (rotated, keys) = tx.tenant(acme.id).push_settings().rotate_key(&shop.appid, None).await.unwrap();
+    let settings = tx.tenant(acme.id).push_settings();
+    let (renewed, keys) = settings.renew(&shop.appid, Renewal::Stays, Renewal::Made).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(keys.previous.as_ref(), Some(&old.current));
-    assert!(rotated.previous_key.is_some() && opens().await);
-    // The same key twice is no change of keys.
+    assert_eq!((&keys.token, keys.previous.as_ref()), (&old.token, Some(&old.current)));
+    assert!(renewed.previous_key.is_some() && renewed.previous_token.is_none() && opens().await);
     let tx = storage.begin().await.unwrap();
     let settings = tx.tenant(acme.id).push_settings();
-    let (_, again) = settings.rotate_key(&shop.appid, Some(keys.current.clone())).await.unwrap();
-    assert_eq!(again.previous.as_ref(), Some(&old.current));
-    let finished = settings.forget_previous_key(&shop.appid).await.unwrap();
+    let (renewed, keys) = settings.renew(&shop.appid, Renewal::Made, Renewal::Stays).await.unwrap();
     tx.commit().await.unwrap();
-    assert!(finished.previous_key.is_none() && !opens().await);
+    assert_eq!((keys.previous_token.as_ref(), keys.previous.as_ref()), (Some(&old.token), Some(&old.current)));
+    assert!(renewed.previous_token.is_some() && renewed.token != renewed.previous_token.unwrap() && opens().await);
+    // The same twice is no change.
+    let tx = storage.begin().await.unwrap();
+    let settings = tx.tenant(acme.id).push_settings();
+    let same = (Renewal::Given(keys.token.clone()), Renewal::Given(keys.current.clone()));
+    let (_, again) = settings.renew(&shop.appid, same.0, same.1).await.unwrap();
+    assert_eq!((again.previous_token.as_ref(), again.previous.as_ref()), (Some(&old.token), Some(&old.current)));
+    let finished = settings.forget_previous(&shop.appid).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(finished.previous_token.is_none() && finished.previous_key.is_none() && !opens().await);
     storage.stop().await;
 }
 
@@ -209,8 +217,8 @@ pub(crate) async fn another_tenants_pushes_are_out_of_reach(database: TestDataba
     let key = EncodingAesKey::generate(&database.random);
     let refused = [
         other.push_settings().set(&shop.appid, PushChange::default()).await.map(drop).unwrap_err(),
-        other.push_settings().rotate_key(&shop.appid, Some(key)).await.map(drop).unwrap_err(),
-        other.push_settings().forget_previous_key(&shop.appid).await.map(drop).unwrap_err(),
+        other.push_settings().renew(&shop.appid, Renewal::Made, Renewal::Given(key)).await.map(drop).unwrap_err(),
+        other.push_settings().forget_previous(&shop.appid).await.map(drop).unwrap_err(),
         other.push_settings().remove(&shop.appid).await.unwrap_err(),
         other.users().clear_profile(ada, ProfileParts::ALL).await.map(drop).unwrap_err(),
     ];

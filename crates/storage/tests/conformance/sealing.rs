@@ -5,12 +5,14 @@ use sea_orm::sea_query::Query;
 use wxgate_crypto::SealError;
 use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{NewSession, PhoneNumber, WechatIdentity};
-use wxgate_storage::{Engine, NewPhone, PhoneCodeClaim, PhoneCodeResult, PushChange, SentPhoneCode, StorageError};
+use wxgate_storage::{
+    Engine, NewPhone, PhoneCodeClaim, PhoneCodeResult, PushChange, Renewal, SentPhoneCode, StorageError,
+};
 
 use crate::support::{TestDatabase, app, new_tenant, tenant};
 
 /// The columns that are sealed.
-const SEALED: [(&str, &str); 16] = [
+const SEALED: [(&str, &str); 17] = [
     ("app", "secret"),
     ("app", "previous_secret"),
     ("signing_key", "private"),
@@ -18,6 +20,7 @@ const SEALED: [(&str, &str); 16] = [
     ("phone", "number"),
     ("phone_code", "number"),
     ("push_setting", "token"),
+    ("push_setting", "previous_token"),
     ("push_setting", "aes_key"),
     ("push_setting", "previous_aes_key"),
     ("platform", "secret"),
@@ -48,7 +51,7 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
     let tx = storage.begin().await.unwrap();
     let settings = tx.tenant(acme.id).push_settings();
     let (_, before, _) = settings.set(&shop.appid, PushChange::default()).await.unwrap();
-    let (_, push) = settings.rotate_key(&shop.appid, None).await.unwrap();
+    let (_, push) = settings.renew(&shop.appid, Renewal::Made, Renewal::Made).await.unwrap();
     tx.commit().await.unwrap();
 
     let of_platform = crate::platforms::furnish(&storage, &acme, 1).await;
@@ -109,6 +112,7 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
         session_text.as_bytes(),
         push.token.expose().as_bytes(),
         push.current.expose().as_bytes(),
+        before.token.expose().as_bytes(),
         before.current.expose().as_bytes(),
     ] {
         assert!(!contains(&stored, secret));

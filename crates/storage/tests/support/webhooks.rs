@@ -4,10 +4,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use wxgate_domain::{Attempt, EventKinds, NodeId, TenantId, Webhook, WebhookStatus};
+use wxgate_domain::{Attempt, EventKinds, TenantId, Webhook, WebhookStatus};
 use wxgate_storage::{NewWebhook, Pace, Storage, Turn};
-
-use crate::support::TestDatabase;
 
 /// How fast deliveries follow one another in these stories.
 pub(crate) const PACE: Pace = Pace { first_retry: Duration::from_secs(2), lease: Duration::from_secs(30) };
@@ -25,19 +23,14 @@ pub(crate) fn wanting(name: &str, events: &[&str]) -> NewWebhook {
 /// Adds one.
 pub(crate) async fn webhook(storage: &Storage, tenant: TenantId, name: &str, events: &[&str]) -> Webhook {
     let tx = storage.begin().await.unwrap();
-    let (webhook, _) = tx.tenant(tenant).webhooks().add(wanting(name, events)).await.unwrap();
+    let (webhook, _) = tx.tenant(tenant).webhooks().add(wanting(name, events), None).await.unwrap();
     tx.commit().await.unwrap();
     webhook
 }
 
-/// A process that delivers.
-pub(crate) fn node(database: &TestDatabase) -> NodeId {
-    NodeId::new(database.clock.now(), &database.random)
-}
-
 /// Takes the turn of a webhook.
-pub(crate) async fn turn(storage: &Storage, webhook: &Webhook, node: NodeId) -> Option<Turn> {
-    storage.deliveries().take(webhook.tenant, webhook.id, node, PACE).await.unwrap()
+pub(crate) async fn turn(storage: &Storage, webhook: &Webhook) -> Option<Turn> {
+    storage.deliveries().take(webhook.tenant, webhook.id, PACE).await.unwrap()
 }
 
 /// Tries the next event at a receiver that answers so; what it was told, if there was anything.
@@ -49,8 +42,8 @@ pub(crate) async fn try_next(storage: &Storage, turn: &mut Turn, attempt: Attemp
 }
 
 /// Tells a receiver that takes everything all that waits now.
-pub(crate) async fn drain(database: &TestDatabase, storage: &Storage, webhook: &Webhook) -> Vec<Value> {
-    let Some(mut turn) = turn(storage, webhook, node(database)).await else { return Vec::new() };
+pub(crate) async fn drain(storage: &Storage, webhook: &Webhook) -> Vec<Value> {
+    let Some(mut turn) = turn(storage, webhook).await else { return Vec::new() };
     let mut told = Vec::new();
     while let Some(event) = try_next(storage, &mut turn, Attempt::Answered(204)).await {
         told.push(event);

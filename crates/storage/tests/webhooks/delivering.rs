@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use wxgate_domain::{Attempt, AttemptError, Event, UserId, WebhookStatus};
+use wxgate_domain::{Attempt, AttemptError, DeliveryState, Event, UserId, WebhookStatus};
 use wxgate_storage::{NewWebhook, Storage, StorageError};
 
 use crate::support::{TestDatabase, tenant};
-use crate::support_webhooks::{drain, node, try_next, turn, wanting, webhook};
+use crate::support_webhooks::{drain, try_next, turn, wanting, webhook};
 
 const DOWN: Attempt = Attempt::Unanswered(AttemptError::Unreachable);
 const TAKEN: Attempt = Attempt::Answered(200);
@@ -39,19 +39,19 @@ pub(crate) async fn one_node_at_a_time_has_the_turn_and_a_dead_one_loses_it(data
     tell(&database, &storage, acme.id, 1..3).await;
     assert_eq!(storage.deliveries().due(10).await.unwrap(), [(acme.id, hook.id)]);
 
-    let mut first = turn(&storage, &hook, node(&database)).await.unwrap();
-    assert!(turn(&storage, &hook, node(&database)).await.is_none());
+    let mut first = turn(&storage, &hook).await.unwrap();
+    assert!(turn(&storage, &hook).await.is_none());
     assert!(storage.deliveries().due(10).await.unwrap().is_empty());
     database.clock.advance(Duration::from_secs(31));
-    let mut second = turn(&storage, &hook, node(&database)).await.unwrap();
+    let mut second = turn(&storage, &hook).await.unwrap();
     // The first was not dead but slow: what the receiver took counts, and it goes no further.
     let waiting = storage.deliveries().next(&first, 1).await.unwrap();
     assert!(storage.deliveries().settle(&mut first, &waiting[0], TAKEN).await.unwrap().is_none());
     assert_eq!(number(&try_next(&storage, &mut second, TAKEN).await.unwrap()), 2);
     storage.deliveries().give_back(&first).await.unwrap();
-    assert!(turn(&storage, &hook, node(&database)).await.is_none(), "nobody gives back the turn of another");
+    assert!(turn(&storage, &hook).await.is_none(), "nobody gives back the turn of another");
     storage.deliveries().give_back(&second).await.unwrap();
-    assert!(turn(&storage, &hook, node(&database)).await.is_some());
+    assert!(turn(&storage, &hook).await.is_some());
     storage.stop().await;
 }
 
@@ -63,7 +63,7 @@ pub(crate) async fn a_receiver_that_fails_for_an_hour_gets_everything_in_order(d
     let start = database.clock.now();
     let mut attempts = 0;
     while database.clock.now().since(start) < Duration::from_hours(1) {
-        if let Some(mut turn) = turn(&storage, &hook, node(&database)).await {
+        if let Some(mut turn) = turn(&storage, &hook).await {
             assert!(try_next(&storage, &mut turn, DOWN).await.is_some());
             storage.deliveries().give_back(&turn).await.unwrap();
             attempts += 1;
@@ -75,7 +75,7 @@ pub(crate) async fn a_receiver_that_fails_for_an_hour_gets_everything_in_order(d
 
     let mut told = Vec::new();
     for _ in 0..30 {
-        told.extend(drain(&database, &storage, &hook).await.iter().map(number));
+        told.extend(drain(&storage, &hook).await.iter().map(number));
         database.clock.advance(Duration::from_secs(5));
     }
     // The one by which it was seen that the receiver is back may have come first.
@@ -86,6 +86,17 @@ pub(crate) async fn a_receiver_that_fails_for_an_hour_gets_everything_in_order(d
     assert_eq!(all, (1..41).collect::<Vec<_>>(), "each once; {first} came first");
     let course = storage.tenant(acme.id).receipts().course(hook.id).await.unwrap().unwrap();
     assert_eq!((course.failures, course.failing_since), (0, None));
+
+    // An operator has the oldest told once more, under the id that it had.
+    let receipts = storage.tenant(acme.id).receipts().page(hook.id, None, None, 100).await.unwrap();
+    let oldest = receipts.last().unwrap().event;
+    assert!(receipts.len() == 40 && receipts.iter().all(|receipt| receipt.state == DeliveryState::Delivered));
+    let tx = storage.begin().await.unwrap();
+    assert_eq!(tx.tenant(acme.id).receipts().replay(hook.id, Some(oldest)).await.unwrap(), 1);
+    tx.commit().await.unwrap();
+    let again = turn(&storage, &hook).await.unwrap();
+    let waiting = storage.deliveries().next(&again, 10).await.unwrap();
+    assert_eq!(waiting.iter().map(|waiting| waiting.event).collect::<Vec<_>>(), [oldest]);
     storage.stop().await;
 }
 
@@ -97,7 +108,7 @@ pub(crate) async fn an_event_that_is_refused_holds_up_no_other(database: TestDat
     // The receiver fails whenever it is told of the first two.
     let mut told = Vec::new();
     for _ in 0..20 {
-        if let Some(mut turn) = turn(&storage, &hook, node(&database)).await {
+        if let Some(mut turn) = turn(&storage, &hook).await {
             let next = storage.deliveries().next(&turn, 1).await.unwrap();
             if let Some(waiting) = next.first() {
                 let event = number(&serde_json::from_slice(waiting.body.expose()).unwrap());
@@ -119,20 +130,20 @@ pub(crate) async fn while_secrets_rotate_there_are_two(database: TestDatabase) {
     let storage = database.started().await;
     let acme = tenant(&storage, "acme").await;
     let tx = storage.begin().await.unwrap();
-    let (hook, first) = tx.tenant(acme.id).webhooks().add(wanting("all", &["*"])).await.unwrap();
+    let (hook, first) = tx.tenant(acme.id).webhooks().add(wanting("all", &["*"]), None).await.unwrap();
     tx.commit().await.unwrap();
     let tx = storage.begin().await.unwrap();
-    let (_, second) = tx.tenant(acme.id).webhooks().rotate(hook.id, Duration::from_hours(1)).await.unwrap();
+    let (_, second) = tx.tenant(acme.id).webhooks().rotate(hook.id, Duration::from_hours(1), None).await.unwrap();
     tx.commit().await.unwrap();
 
     let texts = |turn: &wxgate_storage::Turn| -> Vec<String> {
         turn.secrets.iter().map(|secret| secret.to_text().expose().clone()).collect()
     };
-    let during = turn(&storage, &hook, node(&database)).await.unwrap();
+    let during = turn(&storage, &hook).await.unwrap();
     assert_eq!(texts(&during), [second.to_text().expose().clone(), first.to_text().expose().clone()]);
     storage.deliveries().give_back(&during).await.unwrap();
     database.clock.advance(Duration::from_hours(1));
-    let after = turn(&storage, &hook, node(&database)).await.unwrap();
+    let after = turn(&storage, &hook).await.unwrap();
     assert_eq!(texts(&after), [second.to_text().expose().clone()]);
     storage.stop().await;
 }
@@ -142,13 +153,13 @@ pub(crate) async fn whoever_is_gone_is_told_nothing_until_enabled_again(database
     let acme = tenant(&storage, "acme").await;
     let hook = webhook(&storage, acme.id, "all", &["*"]).await;
     tell(&database, &storage, acme.id, 1..2).await;
-    let mut held = turn(&storage, &hook, node(&database)).await.unwrap();
+    let mut held = turn(&storage, &hook).await.unwrap();
     try_next(&storage, &mut held, Attempt::Answered(410)).await.unwrap();
     storage.deliveries().is_gone(&held).await.unwrap();
     storage.deliveries().give_back(&held).await.unwrap();
     assert_eq!(storage.webhooks().find(hook.id).await.unwrap().unwrap().status, WebhookStatus::Gone);
     assert!(storage.deliveries().due(10).await.unwrap().is_empty());
-    assert!(turn(&storage, &hook, node(&database)).await.is_none());
+    assert!(turn(&storage, &hook).await.is_none());
     tell(&database, &storage, acme.id, 2..3).await;
 
     let tx = storage.begin().await.unwrap();
@@ -158,7 +169,7 @@ pub(crate) async fn whoever_is_gone_is_told_nothing_until_enabled_again(database
     };
     tx.tenant(acme.id).webhooks().change(hook.id, enabled).await.unwrap();
     tx.commit().await.unwrap();
-    let told: Vec<_> = drain(&database, &storage, &hook).await.iter().map(number).collect();
+    let told: Vec<_> = drain(&storage, &hook).await.iter().map(number).collect();
     assert_eq!(told, [1], "what happened meanwhile it never hears of");
     storage.stop().await;
 }

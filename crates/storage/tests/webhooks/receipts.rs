@@ -7,7 +7,7 @@ use wxgate_storage::{Storage, StorageError};
 
 use crate::logins::count;
 use crate::support::{TestDatabase, tenant};
-use crate::support_webhooks::{PACE, drain, node, try_next, turn, wanting, webhook};
+use crate::support_webhooks::{PACE, drain, try_next, turn, wanting, webhook};
 
 async fn tell(storage: &Storage, tenant: wxgate_domain::TenantId) {
     let tx = storage.begin().await.unwrap();
@@ -28,7 +28,7 @@ pub(crate) async fn what_failed_for_a_day_is_given_up_and_told_again_on_demand(d
     let acme = tenant(&storage, "acme").await;
     let hook = webhook(&storage, acme.id, "all", &["*"]).await;
     tell(&storage, acme.id).await;
-    let mut held = turn(&storage, &hook, node(&database)).await.unwrap();
+    let mut held = turn(&storage, &hook).await.unwrap();
     try_next(&storage, &mut held, Attempt::Answered(503)).await.unwrap();
     storage.deliveries().give_back(&held).await.unwrap();
     let receipts = storage.tenant(acme.id).receipts();
@@ -43,15 +43,15 @@ pub(crate) async fn what_failed_for_a_day_is_given_up_and_told_again_on_demand(d
     assert_eq!((page.len(), page[0].state, page[0].due_at), (1, DeliveryState::Failed, None));
     assert_eq!(receipts.counts(hook.id).await.unwrap().failed, 1);
     assert!(receipts.page(hook.id, None, Some(page[0].event), 10).await.unwrap().is_empty());
-    assert!(drain(&database, &storage, &hook).await.is_empty());
+    assert!(drain(&storage, &hook).await.is_empty());
 
     assert_eq!(replay(&storage, &hook, None).await, 1);
-    assert_eq!(drain(&database, &storage, &hook).await.len(), 1);
+    assert_eq!(drain(&storage, &hook).await.len(), 1);
     let taken = receipts.page(hook.id, Some(DeliveryState::Delivered), None, 10).await.unwrap();
     assert_eq!((taken[0].event, taken[0].attempts, taken[0].last_status), (page[0].event, 1, Some(204)));
     // Also what was taken, under the same id.
     assert_eq!(replay(&storage, &hook, Some(page[0].event)).await, 1);
-    assert_eq!(drain(&database, &storage, &hook).await.len(), 1);
+    assert_eq!(drain(&storage, &hook).await.len(), 1);
     storage.stop().await;
 }
 
@@ -60,7 +60,7 @@ pub(crate) async fn after_a_week_nothing_is_remembered(database: TestDatabase) {
     let acme = tenant(&storage, "acme").await;
     let hook = webhook(&storage, acme.id, "all", &["*"]).await;
     tell(&storage, acme.id).await;
-    drain(&database, &storage, &hook).await;
+    drain(&storage, &hook).await;
     database.clock.advance(Duration::from_hours(6 * 24));
     tell(&storage, acme.id).await;
     storage.sweep().await.unwrap();
@@ -85,12 +85,12 @@ pub(crate) async fn another_tenant_sees_and_moves_nothing(database: TestDatabase
     assert!(other.receipts().page(hook.id, None, None, 10).await.unwrap().is_empty());
     assert_eq!(other.receipts().counts(hook.id).await.unwrap().waiting, 0);
     let deliveries = storage.deliveries();
-    assert!(deliveries.take(umbrella.id, hook.id, node(&database), PACE).await.unwrap().is_none());
+    assert!(deliveries.take(umbrella.id, hook.id, PACE).await.unwrap().is_none());
     let tx = storage.begin().await.unwrap();
     let other = tx.tenant(umbrella.id);
     let refused = [
         other.receipts().replay(hook.id, None).await.map(drop).unwrap_err(),
-        other.webhooks().rotate(hook.id, Duration::ZERO).await.map(drop).unwrap_err(),
+        other.webhooks().rotate(hook.id, Duration::ZERO, None).await.map(drop).unwrap_err(),
         other
             .webhooks()
             .change(hook.id, |_| Ok::<_, StorageError>(wanting("mine", &["*"])))

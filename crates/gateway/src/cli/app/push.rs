@@ -28,10 +28,12 @@ enum Action {
     /// Show the URL, the mode, and fingerprints of the Token and the EncodingAESKey.
     #[command(after_help = "Example:\n  wxgate app push show wx0123456789abcdef")]
     Show(ShowPush),
-    /// Take another EncodingAESKey, and keep the one before beside it until `finish`.
-    #[command(after_help = "Example:\n  wxgate app push rotate wx0123456789abcdef")]
+    /// Take another EncodingAESKey, or another Token, and keep the one before beside it until `finish`.
+    #[command(
+        after_help = "Example:\n  wxgate app push rotate wx0123456789abcdef\n  wxgate app push rotate wx0123456789abcdef --what token"
+    )]
     Rotate(Rotate),
-    /// Forget the EncodingAESKey before: the new one is in WeChat's console.
+    /// Forget the Token and the EncodingAESKey before: the new ones are in WeChat's console.
     #[command(after_help = "Example:\n  wxgate app push finish wx0123456789abcdef")]
     Finish(FinishPush),
     /// Take no pushes any more, and forget the Token and the keys.
@@ -55,6 +57,9 @@ struct Set {
 struct Rotate {
     #[command(flatten)]
     push: RotatePush,
+    /// A file that holds the new Token; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// A file that holds the new EncodingAESKey; `-` reads standard input.
     #[arg(long, value_name = "FILE")]
     aes_key_file: Option<PathBuf>,
@@ -70,8 +75,9 @@ impl PushCommand {
             }
             Action::Show(show) => admin.show_push(&door.call(show).await?),
             Action::Rotate(rotate) => {
+                let token = rotate.token_file.as_deref().map(read).transpose()?;
                 let encoding_aes_key = rotate.aes_key_file.as_deref().map(read).transpose()?;
-                admin.show_push(&door.call(RotatePush { encoding_aes_key, ..rotate.push }).await?);
+                admin.show_push(&door.call(RotatePush { token, encoding_aes_key, ..rotate.push }).await?);
             }
             Action::Finish(finish) => admin.show_push(&door.call(finish).await?),
             Action::Remove(remove) => {
@@ -105,9 +111,12 @@ impl AdminArgs {
             secret.as_ref().map_or_else(|| format!("fingerprint {fingerprint}"), |secret| secret.expose().to_owned())
         };
         print::line(format!("Token           {}", or_fingerprint(&push.token, &push.token_fingerprint)));
+        if let Some(before) = &push.previous_token_fingerprint {
+            print::line(format!("the one before  fingerprint {before}, until `wxgate app push finish`"));
+        }
         print::line(format!("EncodingAESKey  {}", or_fingerprint(&push.encoding_aes_key, &push.key_fingerprint)));
         if let Some(before) = &push.previous_key_fingerprint {
-            print::line(format!("the key before  fingerprint {before}, until `wxgate app push finish`"));
+            print::line(format!("the one before  fingerprint {before}, until `wxgate app push finish`"));
         }
     }
 }

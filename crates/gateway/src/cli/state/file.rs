@@ -10,9 +10,9 @@ use wxgate_domain::AppSecret;
 
 use super::Failure;
 use crate::operation::secret_text::SecretText;
-use crate::operation::state::{AppState, TenantState};
+use crate::operation::state::{AppState, TenantState, WebhookState};
 
-/// Where an AppSecret stands.
+/// Where a secret stands.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Source {
@@ -58,16 +58,19 @@ impl Reader<'_> {
         let apps = self.list(place, &mut table, "apps");
         let forward_auth = self.list(place, &mut table, "forward_auth");
         let clients = self.list(place, &mut table, "service_clients");
+        let webhooks = self.list(place, &mut table, "webhooks");
         let apps = apps.into_iter().filter_map(|(place, app)| self.app(&place, app)).collect();
         let forward_auth = forward_auth.into_iter().filter_map(|(place, policy)| self.value(&place, policy)).collect();
         let service_clients = clients.into_iter().filter_map(|(place, client)| self.value(&place, client)).collect();
+        let webhooks = webhooks.into_iter().filter_map(|(place, webhook)| self.webhook(&place, webhook)).collect();
         let tenant: TenantState = self.value(place, table)?;
-        Some(TenantState { apps, forward_auth, service_clients, ..tenant })
+        Some(TenantState { apps, forward_auth, service_clients, webhooks, ..tenant })
     }
 
     fn app(&mut self, place: &str, mut table: Table) -> Option<AppState> {
-        let place_of_secret = format!("{place}.secret");
-        let secret = table.remove("secret").map(|source| self.secret(&place_of_secret, source));
+        let secret = self.secret_of(place, &mut table, |text| {
+            AppSecret::parse(&text).map(|secret| SecretText::from(&secret)).map_err(|error| error.to_string())
+        });
         let app: AppState = self.value(place, table)?;
         match secret {
             None => Some(app),
@@ -75,8 +78,23 @@ impl Reader<'_> {
         }
     }
 
-    /// The AppSecret itself. What is read is never quoted.
-    fn secret(&mut self, place: &str, source: Value) -> Option<SecretText> {
+    fn webhook(&mut self, place: &str, mut table: Table) -> Option<WebhookState> {
+        let secret = self.secret_of(place, &mut table, |text| Ok(SecretText::telling(text.expose().trim())));
+        let webhook: WebhookState = self.value(place, table)?;
+        match secret {
+            None => Some(webhook),
+            Some(secret) => Some(WebhookState { secret: Some(secret?), ..webhook }),
+        }
+    }
+
+    /// The secret that a table refers to, if it does. What is read is never quoted.
+    fn secret_of(
+        &mut self,
+        place: &str,
+        table: &mut Table,
+        read_as: impl FnOnce(Secret<String>) -> Result<SecretText, String>,
+    ) -> Option<Option<SecretText>> {
+        let source = table.remove("secret")?;
         let read = match Source::deserialize(source) {
             Ok(Source::File(path)) => std::fs::read_to_string(self.folder.join(&path))
                 .map_err(|error| format!("{}: {error}", self.folder.join(path).display())),
@@ -85,8 +103,8 @@ impl Reader<'_> {
                 Err("must be { file = \"...\" } or { env = \"...\" }; a secret never stands in the file".to_owned())
             }
         };
-        let secret = read.and_then(|text| AppSecret::parse(&Secret::new(text)).map_err(|error| error.to_string()));
-        secret.map(|secret| SecretText::from(&secret)).map_err(|problem| self.problem(place, problem)).ok()
+        let secret = read.and_then(|text| read_as(Secret::new(text)));
+        Some(secret.map_err(|problem| self.problem(&format!("{place}.secret"), problem)).ok())
     }
 
     /// The tables of a list, each with its place, which names it as people do.

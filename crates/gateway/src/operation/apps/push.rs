@@ -1,10 +1,11 @@
 //! How an app takes WeChat's message pushes. Token and EncodingAESKey come in, or are made and told once.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_crypto::push::PushKeys;
 use wxgate_domain::{AdminScope, PushMode, PushStatus, WechatAppid};
+use wxgate_storage::Renewal;
 
 use crate::operation::secret_text::SecretText;
 use crate::operation::{Method, Operation, Route};
@@ -20,6 +21,10 @@ pub(crate) struct PushReply {
     pub(crate) mode: PushMode,
     /// Tells the token from others: 16 hexadecimal digits.
     pub(crate) token_fingerprint: String,
+    /// The same of the token before, while it is being changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) previous_token_fingerprint: Option<String>,
     /// Tells the EncodingAESKey from others.
     pub(crate) key_fingerprint: String,
     /// The same of the key before, while it is being changed.
@@ -44,6 +49,7 @@ impl PushReply {
             url: format!("{}/wechat/push/{appid}", admin.public_url),
             mode: status.mode,
             token_fingerprint: status.token.as_str().to_owned(),
+            previous_token_fingerprint: status.previous_token.map(|token| token.as_str().to_owned()),
             key_fingerprint: status.key.as_str().to_owned(),
             previous_key_fingerprint: status.previous_key.map(|key| key.as_str().to_owned()),
             changed_at: status.changed_at.seconds(),
@@ -73,7 +79,7 @@ pub(crate) struct SetPush {
     #[arg(long)]
     #[schema(value_type = Option<String>)]
     pub(crate) mode: Option<PushMode>,
-    /// The Token: letters and digits, at most 32, that hold 128 bits of chance.
+    /// The Token: letters and digits, at most 32, that hold 128 bits of chance. The one before counts no more.
     #[arg(skip)]
     #[schema(value_type = Option<String>, format = Password)]
     pub(crate) token: Option<SecretText>,
@@ -129,17 +135,54 @@ impl Operation for ShowPush {
     }
 }
 
-/// Another EncodingAESKey of an app. Pushes under the one before are read until `finishPush`.
+/// What is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PushPart {
+    /// The EncodingAESKey.
+    Key,
+    /// The Token.
+    Token,
+    /// Both.
+    Both,
+}
+
+/// Another EncodingAESKey of an app, another Token, or both. Pushes under those before are read until `finishPush`.
 #[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RotatePush {
     /// WeChat's id of the mini-program, or ours.
     #[schema(value_type = String)]
     pub(crate) app: WechatAppid,
-    /// The new EncodingAESKey: 43 characters; made and told if left out.
+    /// What is renewed; what no value is given for is made and told. Left out: what a value is given for, else the key.
+    #[arg(long)]
+    #[schema(inline)]
+    pub(crate) what: Option<PushPart>,
+    /// The new Token: letters and digits, at most 32, that hold 128 bits of chance.
+    #[arg(skip)]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub(crate) token: Option<SecretText>,
+    /// The new EncodingAESKey: 43 characters.
     #[arg(skip)]
     #[schema(value_type = Option<String>, format = Password)]
     pub(crate) encoding_aes_key: Option<SecretText>,
+}
+
+impl RotatePush {
+    fn renews(&self, part: PushPart) -> bool {
+        let none_given = self.token.is_none() && self.encoding_aes_key.is_none();
+        let what = self.what.or(none_given.then_some(PushPart::Key));
+        what.is_some_and(|what| what == part || what == PushPart::Both)
+    }
+}
+
+/// A value that is given, or one that is to be made.
+fn renewal<T>(given: Option<T>, made: bool) -> Renewal<T> {
+    match given {
+        Some(given) => Renewal::Given(given),
+        None if made => Renewal::Made,
+        None => Renewal::Stays,
+    }
 }
 
 impl Operation for RotatePush {
@@ -149,19 +192,22 @@ impl Operation for RotatePush {
         method: Method::Post,
         path: "/apps/{app}/push/rotate",
         scope: AdminScope::Secrets,
-        summary: "Take another EncodingAESKey, and keep the one before beside it.",
+        summary: "Take another EncodingAESKey or Token, and keep the one before beside it.",
     };
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.app(&self.app).await?;
+        let token = self.token.as_ref().map(SecretText::push_token).transpose()?;
+        let token = renewal(token, self.renews(PushPart::Token));
         let key = self.encoding_aes_key.as_ref().map(SecretText::aes_key).transpose()?;
-        let made = key.is_none();
-        let (status, keys) = admin.rotate_push_key(&found, key).await?;
-        Ok(PushReply::of(admin, &found.1.appid, status).telling(&keys, false, made))
+        let key = renewal(key, self.renews(PushPart::Key));
+        let (made_token, made_key) = (matches!(token, Renewal::Made), matches!(key, Renewal::Made));
+        let (status, keys) = admin.rotate_push(&found, token, key).await?;
+        Ok(PushReply::of(admin, &found.1.appid, status).telling(&keys, made_token, made_key))
     }
 }
 
-/// The end of a change of the EncodingAESKey: the one before is forgotten.
+/// The end of a change: the Token and the EncodingAESKey before are forgotten.
 #[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FinishPush {
@@ -177,12 +223,12 @@ impl Operation for FinishPush {
         method: Method::Post,
         path: "/apps/{app}/push/finish",
         scope: AdminScope::Secrets,
-        summary: "Forget the EncodingAESKey before: the new one is in WeChat's console.",
+        summary: "Forget the Token and the EncodingAESKey before: the new ones are in WeChat's console.",
     };
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.app(&self.app).await?;
-        Ok(PushReply::of(admin, &found.1.appid, admin.forget_previous_push_key(&found).await?))
+        Ok(PushReply::of(admin, &found.1.appid, admin.finish_push(&found).await?))
     }
 }
 

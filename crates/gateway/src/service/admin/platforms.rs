@@ -53,7 +53,7 @@ impl Admin {
             None => PushToken::generate(&self.random),
         };
         let current = self.aes_key(aes_key)?;
-        let keys = PushKeys { token: token.clone(), current: current.clone(), previous: None };
+        let keys = PushKeys { token: token.clone(), previous_token: None, current: current.clone(), previous: None };
         let new = NewPlatform { appid: appid.clone(), name, secret, push_token: token, aes_key: current };
         let tx = self.storage.begin().await?;
         let platform = tx.tenant(tenant.id).platforms().add(new).await;

@@ -8,12 +8,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AppSecret, ClientSecret, ServiceClient, Slug};
+use wxgate_crypto::WebhookSecret;
+use wxgate_domain::{AppSecret, ClientSecret, ServiceClient, Slug, Webhook};
 use wxgate_storage::StorageError;
 
 use self::act::Made;
 use self::plan::{Act, Plan, Step};
 use self::present::Present;
+use super::webhooks::HEARD;
 use super::{Admin, AdminError, Event, Proof};
 use crate::operation::state::TenantState;
 
@@ -68,7 +70,8 @@ pub(crate) enum Verb {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Planned {
     pub(crate) verb: Verb,
-    /// `tenant`, `union group`, `audience`, `app`, `AppSecret`, `policy`, `service client`.
+    /// `tenant`, `union group`, `audience`, `app`, `AppSecret`, `policy`, `service client`, `webhook`,
+    /// `webhook secret`.
     pub(crate) kind: String,
     /// The slug of its tenant.
     #[schema(value_type = String)]
@@ -85,11 +88,20 @@ pub(crate) struct MadeClient {
     pub(crate) secret: ClientSecret,
 }
 
+/// A webhook that was made, with the secret that was made for it.
+#[derive(Debug)]
+pub(crate) struct MadeHook {
+    pub(crate) tenant: Slug,
+    pub(crate) webhook: Webhook,
+    pub(crate) secret: WebhookSecret,
+}
+
 /// What was done, or would be.
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) plan: Vec<Planned>,
-    pub(crate) made: Vec<MadeClient>,
+    pub(crate) clients: Vec<MadeClient>,
+    pub(crate) hooks: Vec<MadeHook>,
 }
 
 impl Admin {
@@ -113,10 +125,11 @@ impl Admin {
         let Plan { mut steps, tenants, groups, .. } = Plan::of(self, wanted, prune).await?;
         let plan: Vec<_> = steps.iter().filter_map(|step| step.planned.clone()).collect();
         if dry_run || steps.iter().all(|step| matches!(step.act, Act::Nothing)) {
-            return Ok(Applied { plan, made: Vec::new() });
+            return Ok(Applied { plan, clients: Vec::new(), hooks: Vec::new() });
         }
         self.prove(&mut steps).await?;
-        Ok(Applied { plan, made: self.bring_about(steps, Made::beside(tenants, groups)).await? })
+        let Made { clients, hooks, .. } = self.bring_about(steps, Made::beside(tenants, groups)).await?;
+        Ok(Applied { plan, clients, hooks })
     }
 
     /// Asks WeChat about every new AppSecret, before anything is written.
@@ -140,8 +153,9 @@ impl Admin {
     }
 
     /// Does all of it in one transaction. Apps that are removed serve nothing from then on; what they leave goes after it.
-    async fn bring_about(&self, steps: Vec<Step>, mut made: Made) -> Result<Vec<MadeClient>, AdminError> {
+    async fn bring_about(&self, steps: Vec<Step>, mut made: Made) -> Result<Made, AdminError> {
         let mut count = 0_usize;
+        let listens = steps.iter().any(|step| matches!(step.act, Act::AddWebhook { .. } | Act::ChangeWebhook(..)));
         let tx = self.storage.begin().await?;
         for step in steps {
             let place = step.place();
@@ -154,6 +168,9 @@ impl Admin {
         for (tenant, app) in &made.retired {
             self.remove_app(&(tenant.clone(), app.clone())).await?;
         }
-        Ok(made.clients)
+        if listens {
+            tokio::time::sleep(HEARD).await;
+        }
+        Ok(made)
     }
 }

@@ -9,7 +9,7 @@ use wxgate_storage::{NewWebhook, StorageError};
 use super::{Admin, AdminError, Event, checked, taken};
 
 /// How long it takes until every process has heard of a change: they look every 250 ms.
-const HEARD: Duration = Duration::from_millis(500);
+pub(super) const HEARD: Duration = Duration::from_millis(500);
 
 impl Admin {
     /// Adds a webhook and makes its secret, which is never told again. Whatever happens once this has answered is told.
@@ -21,7 +21,7 @@ impl Admin {
         let new = fit(new)?;
         let name = new.name.clone();
         let tx = self.storage.begin().await?;
-        let added = tx.tenant(tenant.id).webhooks().add(new).await.map_err(|error| match error {
+        let added = tx.tenant(tenant.id).webhooks().add(new, None).await.map_err(|error| match error {
             StorageError::Full { .. } => AdminError::TooManyWebhooks,
             error => taken(error, AdminError::WebhookTaken(tenant.slug.clone(), name)),
         })?;
@@ -63,7 +63,7 @@ impl Admin {
     ) -> Result<(Tenant, Webhook, WebhookSecret), AdminError> {
         let (tenant, _) = self.webhook(id).await?;
         let tx = self.storage.begin().await?;
-        let (webhook, secret) = tx.tenant(tenant.id).webhooks().rotate(id, overlap).await?;
+        let (webhook, secret) = tx.tenant(tenant.id).webhooks().rotate(id, overlap, None).await?;
         self.commit(tx, Event::of(tenant.id, "webhook.rotate", id)).await?;
         Ok((tenant, webhook, secret))
     }
@@ -98,7 +98,7 @@ impl Admin {
     }
 }
 
-fn fit(new: NewWebhook) -> Result<NewWebhook, AdminError> {
+pub(super) fn fit(new: NewWebhook) -> Result<NewWebhook, AdminError> {
     if new.events.is_empty() {
         return Err(AdminError::NoEvents);
     }

@@ -120,7 +120,13 @@ impl Deed<'_> {
     /// A user closed their WeChat account: they are erased.
     async fn cancelled(&self, openid: &OpenId) -> Result<NewAuditEntry, StorageError> {
         let action = "push.authorization-cancellation";
-        let Some(user) = self.user(openid).await? else { return Ok(self.entry(action, None, NOBODY)) };
+        let Some(user) = self.user(openid).await? else {
+            if self.push.is_proved {
+                // What was forwarded of them is all that there may be.
+                self.tx.tenant(self.settings.tenant).events().forget(self.settings.app, openid).await?;
+            }
+            return Ok(self.entry(action, None, NOBODY));
+        };
         if !self.push.is_proved {
             return Ok(self.only_noted(action, user, openid));
         }
@@ -135,7 +141,8 @@ impl Deed<'_> {
             None => None,
         };
         let (appid, message) = (self.settings.appid.clone(), self.push.message.clone());
-        self.tell(&Event::PushForwarded { appid, user, message }).await
+        let from = from.map(|openid| (self.settings.app, openid.clone()));
+        self.tell(&Event::PushForwarded { appid, user, from, is_proved: self.push.is_proved, message }).await
     }
 
     async fn forget(&self, user: UserId, parts: ProfileParts) -> Result<bool, StorageError> {

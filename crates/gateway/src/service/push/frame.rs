@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use wxgate_crypto::Digest;
-use wxgate_crypto::push::{PushFailure, Stamp, body_fields, encrypt_of};
+use wxgate_crypto::push::{PushFailure, Stamp, body_fields, encrypt_in};
 use wxgate_domain::{PushSettings, Timestamp};
 use wxgate_storage::{Arrival, Receiver};
 use wxgate_wechat_client::PushedMessage;
@@ -11,7 +11,7 @@ use super::{PushError, is_fresh};
 
 /// A push as it came.
 #[derive(Debug)]
-pub(crate) struct Delivery {
+pub(crate) struct IncomingPush {
     pub(crate) timestamp: String,
     pub(crate) nonce: String,
     /// Over time and nonce alone.
@@ -36,7 +36,7 @@ pub(super) struct Push {
     pub(super) message: Map<String, Value>,
 }
 
-impl Delivery {
+impl IncomingPush {
     fn stamp(&self) -> Stamp<'_> {
         Stamp { timestamp: &self.timestamp, nonce: &self.nonce }
     }
@@ -45,16 +45,17 @@ impl Delivery {
     pub(super) fn open(&self, settings: &PushSettings, now: Timestamp) -> Result<Push, PushError> {
         let fields = body_fields(&self.body).ok_or(PushError::Malformed)?;
         if self.says_encrypted || fields.contains_key("Encrypt") {
-            let encrypt = encrypt_of(&self.body).map_err(PushError::Frame)?;
+            let encrypt = encrypt_in(&fields).map_err(PushError::Frame)?;
             let signature = self.msg_signature.as_deref().unwrap_or_default();
-            let opened = settings.keys.open(&self.stamp(), signature, &encrypt, settings.appid.as_str());
-            let message = opened.map_err(PushError::Frame)?.message;
-            self.read(settings, now, (&message, Digest::sha256(encrypt.as_bytes()), true))
+            let opened = settings.keys.open(&self.stamp(), signature, encrypt, settings.appid.as_str());
+            let opened = opened.map_err(PushError::Frame)?;
+            let message = body_fields(&opened.message).ok_or(PushError::Malformed)?;
+            self.read(settings, now, (message, Digest::sha256(encrypt.as_bytes()), true))
         } else if settings.mode.reads_plaintext() {
-            if !settings.keys.token.signs(&self.stamp(), self.signature.as_deref().unwrap_or_default()) {
+            if !settings.keys.signs(&self.stamp(), self.signature.as_deref().unwrap_or_default()) {
                 return Err(PushError::Frame(PushFailure::Signature));
             }
-            self.read(settings, now, (&self.body, Digest::sha256(&self.body), false))
+            self.read(settings, now, (fields, Digest::sha256(&self.body), false))
         } else {
             Err(PushError::NotEncrypted)
         }
@@ -64,13 +65,12 @@ impl Delivery {
         &self,
         settings: &PushSettings,
         now: Timestamp,
-        (text, body, is_proved): (&[u8], Digest, bool),
+        (message, body, is_proved): (Map<String, Value>, Digest, bool),
     ) -> Result<Push, PushError> {
         if !is_fresh(&self.stamp(), now) {
             return Err(PushError::Stale);
         }
-        let message = body_fields(text).ok_or(PushError::Malformed)?;
-        let said = PushedMessage::read(text);
+        let said = PushedMessage::of(&message);
         if said.as_ref().and_then(|said| said.appid.as_ref()).is_some_and(|named| *named != settings.appid) {
             return Err(PushError::OtherApp);
         }

@@ -2,7 +2,7 @@
 
 use wxgate_crypto::push::{EncodingAesKey, PushKeys, PushToken};
 use wxgate_domain::{App, PushMode, PushStatus, Tenant};
-use wxgate_storage::{PushChange, StorageError};
+use wxgate_storage::{PushChange, Renewal, StorageError};
 
 use super::super::{Admin, AdminError, Event};
 
@@ -43,28 +43,26 @@ impl Admin {
         Ok(PushSet { status, keys, is_new })
     }
 
-    /// Takes another EncodingAESKey of an app, and keeps the one before beside it.
-    pub(crate) async fn rotate_push_key(
+    /// Renews the Token of an app, its EncodingAESKey or both, and keeps those before beside them.
+    pub(crate) async fn rotate_push(
         &self,
         (tenant, app): &(Tenant, App),
-        key: Option<EncodingAesKey>,
+        token: Renewal<PushToken>,
+        key: Renewal<EncodingAesKey>,
     ) -> Result<(PushStatus, PushKeys), AdminError> {
         let tx = self.storage.begin().await?;
-        let rotated = tx.tenant(tenant.id).push_settings().rotate_key(&app.appid, key).await;
+        let rotated = tx.tenant(tenant.id).push_settings().renew(&app.appid, token, key).await;
         let rotated = rotated.map_err(|error| no_push(error, app))?;
-        self.commit(tx, Event::of(tenant.id, "app.rotate-push-key", &app.appid)).await?;
+        self.commit(tx, Event::of(tenant.id, "app.rotate-push", &app.appid)).await?;
         Ok(rotated)
     }
 
-    /// Forgets the EncodingAESKey before.
-    pub(crate) async fn forget_previous_push_key(
-        &self,
-        (tenant, app): &(Tenant, App),
-    ) -> Result<PushStatus, AdminError> {
+    /// Forgets the Token and the EncodingAESKey before.
+    pub(crate) async fn finish_push(&self, (tenant, app): &(Tenant, App)) -> Result<PushStatus, AdminError> {
         let tx = self.storage.begin().await?;
-        let status = tx.tenant(tenant.id).push_settings().forget_previous_key(&app.appid).await;
+        let status = tx.tenant(tenant.id).push_settings().forget_previous(&app.appid).await;
         let status = status.map_err(|error| no_push(error, app))?;
-        self.commit(tx, Event::of(tenant.id, "app.finish-push-key", &app.appid)).await?;
+        self.commit(tx, Event::of(tenant.id, "app.finish-push", &app.appid)).await?;
         Ok(status)
     }
 

@@ -1,4 +1,4 @@
-//! How an app takes WeChat's pushes: whether they are encrypted, and whether a change of the key is over.
+//! How an app takes WeChat's pushes: whether they are encrypted, and whether a change of Token or key is over.
 
 use wxgate_domain::{App, PushMode, TenantId};
 
@@ -16,9 +16,10 @@ impl Admin {
                  wrote a plaintext push, so users who close their accounts are not erased"
             );
             Finding::advice(subject, "takes pushes in plaintext", advice)
-        } else if push.previous_key.is_some() {
+        } else if push.previous_key.is_some() || push.previous_token.is_some() {
             let advice = format!("once the new one is in WeChat's console, `wxgate app push finish {appid}`");
-            Finding::advice(subject, "has two EncodingAESKeys for its pushes", advice)
+            let two = if push.previous_key.is_some() { "EncodingAESKeys" } else { "Tokens" };
+            Finding::advice(subject, format!("has two {two} for its pushes"), advice)
         } else {
             Finding::ok(subject, "takes encrypted pushes")
         }))

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use wxgate_domain::webhook::OVERLAP;
 use wxgate_domain::{App, Slug, Tenant, TenantId, TenantStatus, UnionGroupId};
 use wxgate_storage::{AppChange, GroupMembers, StorageError, Tx};
 
 use super::super::{AdminError, Event};
-use super::MadeClient;
 use super::plan::{Act, Step};
+use super::{MadeClient, MadeHook};
 
 /// What came of the steps so far.
 #[derive(Default)]
@@ -15,6 +16,7 @@ pub(super) struct Made {
     tenants: HashMap<Slug, TenantId>,
     groups: HashMap<(TenantId, String), UnionGroupId>,
     pub(super) clients: Vec<MadeClient>,
+    pub(super) hooks: Vec<MadeHook>,
     /// The apps that serve nothing any more.
     pub(super) retired: Vec<(Tenant, App)>,
 }
@@ -121,6 +123,27 @@ impl Made {
             Act::RemoveClient(id) => {
                 scope.service_clients().remove(&id).await?;
                 event("service-client.remove", &id)
+            }
+            Act::AddWebhook { new, secret } => {
+                let given = secret.is_some();
+                let (webhook, secret) = scope.webhooks().add(new, secret).await?;
+                let event = event("webhook.create", &webhook.id);
+                if !given {
+                    self.hooks.push(MadeHook { tenant: slug, webhook, secret });
+                }
+                event
+            }
+            Act::ChangeWebhook(id, new) => {
+                scope.webhooks().change(id, |_| Ok::<_, StorageError>(new)).await?;
+                event("webhook.change", &id)
+            }
+            Act::SetWebhookSecret(id, secret) => {
+                scope.webhooks().rotate(id, OVERLAP, Some(secret)).await?;
+                event("webhook.rotate", &id)
+            }
+            Act::RemoveWebhook(id) => {
+                scope.webhooks().remove(id).await?;
+                event("webhook.remove", &id)
             }
         })
     }

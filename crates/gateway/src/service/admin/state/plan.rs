@@ -2,15 +2,17 @@
 
 mod apps;
 mod trust;
+mod webhooks;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
+use wxgate_crypto::WebhookSecret;
 use wxgate_domain::{
     App, AppPolicy, AppSecret, AppStatus, Audience, PolicyName, ServiceClientId, ServiceClientPolicy, Slug, Tenant,
-    TenantId, TenantPolicy, TenantStatus, UnionGroupId, WechatAppid,
+    TenantId, TenantPolicy, TenantStatus, UnionGroupId, WebhookId, WechatAppid,
 };
-use wxgate_storage::{NewApp, NewForwardAuthPolicy, NewTenant};
+use wxgate_storage::{NewApp, NewForwardAuthPolicy, NewTenant, NewWebhook};
 use wxgate_token::SigningKey;
 
 use super::super::{Admin, AdminError, checked};
@@ -59,6 +61,10 @@ pub(super) enum Act {
     AddClient(String, ServiceClientPolicy),
     ChangeClient(ServiceClientId, ServiceClientPolicy),
     RemoveClient(ServiceClientId),
+    AddWebhook { new: NewWebhook, secret: Option<WebhookSecret> },
+    ChangeWebhook(WebhookId, NewWebhook),
+    SetWebhookSecret(WebhookId, WebhookSecret),
+    RemoveWebhook(WebhookId),
 }
 
 /// Everything to be done, in an order in which it can be: what is named before who names it, removals last.
@@ -133,6 +139,7 @@ impl Plan {
             apps,
             forward_auth,
             service_clients,
+            webhooks,
         } = wanted;
         let present = present.as_ref();
         self.tenant(admin, present, (name, suspended, policy))?;
@@ -160,7 +167,7 @@ impl Plan {
         self.apps(admin, present, apps, (&owned, &known_groups)).await?;
         self.policies(admin, present, forward_auth, &owned).await?;
         self.clients(present, service_clients, &owned);
-        Ok(())
+        self.webhooks(admin, present, webhooks).await
     }
 
     fn tenant(

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
-use wxgate_domain::{App, AppStatus, ForwardAuthPolicy, ServiceClient, Tenant, TenantStatus, UnionGroupId};
+use wxgate_domain::webhook::MOST;
+use wxgate_domain::{
+    App, AppStatus, ForwardAuthPolicy, ServiceClient, Tenant, TenantStatus, UnionGroupId, Webhook, WebhookStatus,
+};
 use wxgate_storage::{OwnedAudience, UnionGroup};
 
 use super::super::{Admin, AdminError};
-use crate::operation::state::{AppState, ForwardAuthState, ServiceClientState, TenantState};
+use crate::operation::state::{AppState, ForwardAuthState, ServiceClientState, TenantState, WebhookState};
 
 /// A tenant with everything that is set up for it.
 pub(super) struct Present {
@@ -16,6 +19,7 @@ pub(super) struct Present {
     pub(super) apps: Vec<App>,
     pub(super) policies: Vec<ForwardAuthPolicy>,
     pub(super) clients: Vec<ServiceClient>,
+    pub(super) webhooks: Vec<Webhook>,
 }
 
 impl Present {
@@ -27,6 +31,7 @@ impl Present {
             apps: scope.apps().list().await?,
             policies: scope.forward_auth_policies().list().await?,
             clients: scope.service_clients().list().await?,
+            webhooks: admin.storage.webhooks().page(Some(tenant.id), None, MOST).await?,
             tenant,
         })
     }
@@ -53,6 +58,13 @@ impl Present {
             audience: policy.audience,
             scopes: policy.scopes,
         };
+        let webhook = |webhook: Webhook| WebhookState {
+            name: webhook.name,
+            url: webhook.url,
+            events: webhook.events,
+            secret: None,
+            disabled: Some(webhook.status != WebhookStatus::Enabled),
+        };
         TenantState {
             slug: self.tenant.slug,
             name: Some(self.tenant.name),
@@ -67,6 +79,7 @@ impl Present {
                 .into_iter()
                 .map(|client| ServiceClientState { name: client.name, policy: client.policy })
                 .collect(),
+            webhooks: self.webhooks.into_iter().map(webhook).collect(),
         }
     }
 }
