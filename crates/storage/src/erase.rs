@@ -14,7 +14,6 @@ use crate::entity::{identity, merge, union_member, user};
 use crate::erasure_journal::Entry;
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
-use crate::merge_users::NotUnmerged;
 use crate::repo::revocations::NewRevocation;
 use crate::repo::tombstones::{self, Buried, Called, Mark};
 use crate::repo::users::TxUsers;
@@ -103,15 +102,12 @@ impl TxUsers<'_> {
         Ok(Some(Removed { erased, buried, marks, aliases }))
     }
 
-    /// Removes a user whom a restored backup brought back: if it has them as part of somebody else, they alone.
-    pub(crate) async fn remove_again(&self, id: UserId) -> Result<Option<Removed>, StorageError> {
+    /// Removes a user whom a restored backup brought back: if it has them as part of somebody else, they alone, as they were
+    /// told apart before they were erased.
+    pub(crate) async fn remove_again(&self, id: UserId, marks: &[Mark]) -> Result<Option<Removed>, StorageError> {
         let alias = of_tenant::<merge::Entity>(self.tenant).filter(merge::Column::GoneId.eq(id.uuid()));
         if let Some(alias) = alias.one(&self.tx.tx).await? {
-            match self.unmerge(alias.id.into(), None).await {
-                // Too late to tell them apart: the one whom they were part of was not erased.
-                Ok(_) | Err(NotUnmerged::TooLate | NotUnmerged::NotBothSides) => {}
-                Err(NotUnmerged::Storage(error)) => return Err(error),
-            }
+            self.unmerge_again(alias.id.into(), marks).await?;
         }
         self.remove(id, EraseCause::Restore).await
     }

@@ -241,7 +241,7 @@ impl Storage {
                 // Without keys nobody can be known, and everything of theirs goes.
                 Again::Erase(..) if tenant.status == TenantStatus::Deleting => {}
                 Again::Erase(buried, marks) => {
-                    let removed = tx.tenant(tenant.id).users().remove_again(buried.user).await?;
+                    let removed = tx.tenant(tenant.id).users().remove_again(buried.user, marks).await?;
                     replayed.erased += usize::from(removed.is_some());
                     tombstones::put(&tx.tx, buried, marks).await?;
                     tombstones::set_status(&tx.tx, tenant.id, buried.user, buried.status).await?;

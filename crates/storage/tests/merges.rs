@@ -22,6 +22,8 @@ mod undoing;
 
 #[path = "support/logins.rs"]
 mod logins;
+#[path = "support/rows.rs"]
+mod rows;
 #[path = "support/harness.rs"]
 mod support;
 
@@ -34,6 +36,7 @@ support::on_every_engine!(
     crate::gone::the_old_id_leads_to_the_survivor_everywhere,
     crate::gone::a_ban_is_never_escaped_by_merging,
     crate::gone::erasing_the_survivor_takes_everybody_along,
+    crate::gone::whoever_was_told_apart_and_erased_stays_erased,
     crate::gone::a_backup_from_before_the_merge_brings_nobody_back,
     crate::joining::everything_moves_and_sessions_go_on,
     crate::joining::sessions_that_were_over_stay_over,

@@ -69,6 +69,13 @@ pub(super) struct Filled {
     pub(super) external_id: bool,
 }
 
+impl GoneUser {
+    /// Somebody of whom nothing is known any more.
+    pub(super) fn nameless(created_at: Timestamp) -> Self {
+        Self { nickname: None, avatar_url: None, external_id: None, created_at: created_at.millis() }
+    }
+}
+
 impl From<&User> for GoneUser {
     fn from(user: &User) -> Self {
         let Profile { nickname, avatar_url } = user.profile.clone();

@@ -5,14 +5,16 @@ use wxgate_domain::{
     AppId, EndReason, Event, MergeId, OpenId, RevocationEffect, RevokedSubject, Timestamp, User, UserId, UserStatus,
 };
 
-use super::moved::Moved;
+use super::moved::{Filled, GoneUser, Moved, MovedMember};
 use crate::bind_phone::NewPhone;
 use crate::changes::ChangeKind;
 use crate::entity::{identity, merge, union_member, user};
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
+use crate::repo::ascii;
 use crate::repo::revocations::NewRevocation;
 use crate::repo::sessions;
+use crate::repo::tombstones::{Called, Mark};
 use crate::repo::users::{self, TxUsers};
 use crate::scope::{delete_of_tenant, of_tenant, update_of_tenant};
 use crate::tx::Tx;
@@ -55,17 +57,57 @@ impl TxUsers<'_> {
     /// [`NotUnmerged`]: then nothing is to be committed. [`StorageError::NotFound`] if the tenant has no such merge, or the
     /// survivor was erased; [`StorageError::Busy`] if the survivor just became somebody else.
     pub async fn unmerge(&self, id: MergeId, sides: Option<&[Side; 2]>) -> Result<Unmerged, NotUnmerged> {
-        let (Tx { core, tx, .. }, tenant) = (self.tx, self.tenant);
+        let (core, tenant) = (&self.tx.core, self.tenant);
         let (row, survivor) = self.locked_merge(id).await?;
         let now = core.clock.now();
         let sealed = row.moved.filter(|_| now < Timestamp::from_millis(row.undo_until)).ok_or(NotUnmerged::TooLate)?;
-        let keys = TenantKeys::load(tx, &core.master_keys, tenant).await?;
+        let keys = TenantKeys::load(&self.tx.tx, &core.master_keys, tenant).await?;
         let moved = Moved::open(&keys, (tenant, id), sealed)?;
         if let Some(sides) = sides {
             self.are_both_sides(&moved, survivor.id, sides).await?;
         }
         let back = UserId::from(row.gone_id);
         Ok(self.part(id, (back, &survivor), &moved).await?)
+    }
+
+    /// Undoes a merge once more that was undone after the backup was made which still has it, for the user who was gone and
+    /// was erased then, however long ago it is. Where what moved is forgotten, what their tombstones know of them is what
+    /// goes with them.
+    pub(crate) async fn unmerge_again(&self, id: MergeId, marks: &[Mark]) -> Result<(), StorageError> {
+        let (core, tenant) = (&self.tx.core, self.tenant);
+        let (row, survivor) = self.locked_merge(id).await?;
+        let keys = TenantKeys::load(&self.tx.tx, &core.master_keys, tenant).await?;
+        let moved = match row.moved {
+            Some(sealed) => Moved::open(&keys, (tenant, id), sealed)?,
+            None => self.marked(&survivor, marks, &keys).await?,
+        };
+        self.part(id, (row.gone_id.into(), &survivor), &moved).await?;
+        Ok(())
+    }
+
+    /// What tombstones know of what a user has.
+    async fn marked(&self, survivor: &User, marks: &[Mark], keys: &TenantKeys) -> Result<Moved, StorageError> {
+        let is_marked = |called: Called<'_>| {
+            keys.digests.iter().any(|(number, key)| marks.contains(&Mark { key: *number, digest: called.digest(key) }))
+        };
+        let mut identities = Vec::new();
+        for row in self.identities_of(survivor.id).await? {
+            let openid: OpenId = ascii(row.openid, "identity", "openid")?;
+            if is_marked(Called::InApp(row.app_id.into(), &openid)) {
+                identities.push(row.id);
+            }
+        }
+        let members = self.members_of(&[survivor.id]).await?;
+        let mut members = members.iter().map(MovedMember::of).collect::<Result<Vec<_>, _>>()?;
+        members.retain(|member| is_marked(Called::InUnionGroup(member.group, &member.unionid)));
+        Ok(Moved {
+            user: GoneUser::nameless(survivor.created_at),
+            identities,
+            members,
+            merges: Vec::new(),
+            phone: None,
+            filled: Filled::default(),
+        })
     }
 
     /// Writes all of it.

@@ -1,11 +1,13 @@
 //! Whoever is gone: where their id leads, how a ban holds, and what an erasure takes along.
 
 use sea_orm::ConnectionTrait;
+use uuid::Uuid;
 use wxgate_domain::{Profile, RevocationEffect, RevokedSubject, UserStatus};
 use wxgate_storage::{ErasureJournal, NotMerged, NotUnmerged, OpenSessionError, Storage, StorageConfig, StorageError};
 
 use crate::couple::{couple, house};
 use crate::logins::{count, raw};
+use crate::rows;
 use crate::support::TestDatabase;
 
 pub(crate) async fn the_old_id_leads_to_the_survivor_everywhere(database: TestDatabase) {
@@ -98,5 +100,75 @@ pub(crate) async fn a_backup_from_before_the_merge_brings_nobody_back(database: 
     let (one, other) = couple(&storage, &house).await;
     house.merge(&storage, one.user.id, other.user.id).await.unwrap();
     assert_eq!(storage.replay_erasures(&journal).await.unwrap().erased, 0, "these are new users");
+    storage.stop().await;
+}
+
+/// The backup has two users as one; after it they were told apart, and the one who was back was erased.
+pub(crate) async fn whoever_was_told_apart_and_erased_stays_erased(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = ErasureJournal::at(folder.path().join("erasures.jsonl"));
+    database.started().await.stop().await;
+    let config = StorageConfig { erasure_journal: Some(journal.clone()), ..database.config() };
+    let storage = Storage::connect(config).await.unwrap();
+    storage.start().await.unwrap();
+    let house = house(&storage, "acme").await;
+    let tenant = house.shop.tenant.id;
+    let raw = raw(&database).await;
+    // What moved is still in the backup, or it is forgotten there.
+    for forgotten in [false, true] {
+        let (one, other) = couple(&storage, &house).await;
+        let merge = house.merge(&storage, one.user.id, other.user.id).await.unwrap();
+        let account: Uuid = rows::first(&raw, "identity", "id", ("openid", b"oAda".to_vec().into())).await;
+        let moved: Vec<u8> = rows::first(&raw, "merge", "moved", ("id", merge.id.uuid().into())).await;
+        house.undo(&storage, &merge, None).await.unwrap();
+        assert_eq!(house.erase(&storage, one.user.id).await.unwrap().identities, 1);
+
+        // As the backup has it, restored when it is too late to undo.
+        database.clock.advance(std::time::Duration::from_hours(24 * 8));
+        raw.execute_unprepared("DELETE FROM tombstone").await.unwrap();
+        let (unionid, at) = (b"uAda".to_vec(), 0_i64);
+        let row = vec![
+            ("id", account.into()),
+            ("tenant_id", tenant.uuid().into()),
+            ("app_id", house.shop.app.id.uuid().into()),
+            ("openid", b"oAda".to_vec().into()),
+            ("unionid", unionid.clone().into()),
+            ("user_id", other.user.id.uuid().into()),
+            ("created_at", at.into()),
+        ];
+        rows::insert(&raw, "identity", row).await.unwrap();
+        let member = vec![
+            ("tenant_id", tenant.uuid().into()),
+            ("union_group_id", house.shop.app.union_group.unwrap().uuid().into()),
+            ("unionid", unionid.into()),
+            ("user_id", other.user.id.uuid().into()),
+            ("created_at", at.into()),
+        ];
+        rows::insert(&raw, "union_member", member).await.unwrap();
+        let mut alias = vec![
+            ("id", merge.id.uuid().into()),
+            ("tenant_id", tenant.uuid().into()),
+            ("gone_id", one.user.id.uuid().into()),
+            ("user_id", other.user.id.uuid().into()),
+            ("into_id", other.user.id.uuid().into()),
+            ("cause", merge.cause.as_str().into()),
+            ("at", merge.at.millis().into()),
+            ("undo_until", merge.undo_until.millis().into()),
+        ];
+        if !forgotten {
+            alias.push(("moved", moved.into()));
+        }
+        rows::insert(&raw, "merge", alias).await.unwrap();
+
+        assert_eq!(storage.replay_erasures(&journal).await.unwrap().unreadable, 0);
+        assert!(house.user(&storage, one.user.id).await.is_none());
+        assert!(house.user(&storage, other.user.id).await.is_some(), "who was not erased stays");
+        for (table, left) in [("identity", 1), ("union_member", 0), ("merge", 0), (r#""user""#, 1)] {
+            assert_eq!(count(&database, table).await, left, "{table}, forgotten: {forgotten}");
+        }
+        assert!(count(&database, "tombstone").await >= 2);
+        house.erase(&storage, other.user.id).await.unwrap();
+    }
+    raw.close().await.unwrap();
     storage.stop().await;
 }

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use sea_orm::sea_query::{Query, SimpleExpr};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TryGetable};
 use uuid::Uuid;
 use wxgate_crypto::Random;
 use wxgate_domain::{AppId, SessionId, TenantId, Timestamp, UserId};
@@ -16,6 +16,18 @@ pub(crate) async fn insert(
     let (columns, values): (Vec<_>, Vec<_>) = row.into_iter().unzip();
     let insert = Query::insert().into_table(table).columns(columns).values_panic(values).to_owned();
     db.execute(&insert).await.map(|_| ())
+}
+
+/// A column of the first row whose other column is this.
+pub(crate) async fn first<T: TryGetable>(
+    db: &DatabaseConnection,
+    table: &'static str,
+    column: &'static str,
+    (other, value): (&'static str, SimpleExpr),
+) -> T {
+    use sea_orm::sea_query::{Expr, ExprTrait};
+    let query = Query::select().column(column).from(table).and_where(Expr::col(other).eq(value)).to_owned();
+    db.query_one(&query).await.unwrap().unwrap().try_get("", column).unwrap()
 }
 
 /// A user.
