@@ -180,15 +180,20 @@ impl<'a> TxPhones<'a> {
         Ok(given.map_err(StorageError::overtaken)?.rows_affected > 0)
     }
 
-    /// Whether a user has the number of this digest, inside the transaction.
+    /// Whether a user has the number of this digest, inside the transaction. The digest may be under another key than that
+    /// of the number's row: one was made meanwhile, or before the row was digested anew.
     ///
     /// # Errors
-    /// The database fails.
+    /// The database fails, or the number does not open.
     pub async fn has(&self, user: UserId, digest: &Digest) -> Result<bool, StorageError> {
+        let Tx { core, tx, .. } = self.tx;
         let row = of_tenant::<phone::Entity>(self.tenant)
             .filter(phone::Column::UserId.eq(user.uuid()))
-            .filter(phone::Column::Digest.eq(digest.as_bytes().to_vec()));
-        Ok(row.one(&self.tx.tx).await?.is_some())
+            .filter(phone::Column::Digest.is_not_null());
+        let Some(row) = row.one(tx).await? else { return Ok(false) };
+        let keys = TenantKeys::load(tx, &core.master_keys, self.tenant).await?;
+        let number = self.opened(&row, &keys)?.e164();
+        Ok(digests(&keys, &number).iter().any(|known| known == digest.as_bytes()))
     }
 
     async fn lock_user(&self, user: UserId) -> Result<(), StorageError> {
@@ -221,10 +226,12 @@ impl<'a> TxPhones<'a> {
     }
 
     fn own(&self, row: &phone::Model, number: &PhoneNumber, keys: &TenantKeys) -> Result<Own, StorageError> {
+        Ok(Own { is_same: self.opened(row, keys)? == *number, is_verified: row.digest.is_some() })
+    }
+
+    fn opened(&self, row: &phone::Model, keys: &TenantKeys) -> Result<PhoneNumber, StorageError> {
         let sealed = wxgate_crypto::Sealed::parse(row.number.clone())?;
-        let opened = keys.open(&place(self.tenant, &row.id), &sealed)?;
-        let is_same = of_text(opened.expose(), "phone")? == *number;
-        Ok(Own { is_same, is_verified: row.digest.is_some() })
+        of_text(keys.open(&place(self.tenant, &row.id), &sealed)?.expose(), "phone")
     }
 
     /// A number that is the user's already: if they prove it again, it does not leave them, and is found by the newest key.

@@ -36,8 +36,18 @@ pub(crate) async fn numbers_are_found_after_their_digest_key_was_rotated(databas
     bind(&storage, &shop, ada, &verified(&mobile)).await.unwrap();
     crate::codes::exchange(&storage, &shop, "oAda", "code", &mobile).await;
 
+    let before = storage.tenant(shop.tenant.id).phones().digest(&mobile.e164()).await.unwrap();
     let job = rotate(&storage, &shop, DataKeyPurpose::Digest).await.unwrap();
     let fresh = database.started().await;
+    // What was offered before the rotation, and after it, is still about this number.
+    let after = fresh.tenant(shop.tenant.id).phones().digest(&mobile.e164()).await.unwrap();
+    let theirs = fresh.tenant(shop.tenant.id).phones().digest(&number("13900139000").e164()).await.unwrap();
+    assert_ne!(before, after);
+    let tx = storage.begin().await.unwrap();
+    for (user, digest, has) in [(ada, before, true), (ada, after, true), (ada, theirs, false), (eve, after, false)] {
+        assert_eq!(tx.tenant(shop.tenant.id).phones().has(user, &digest).await, Ok(has));
+    }
+    drop(tx);
     let owner = async || fresh.tenant(shop.tenant.id).phones().owner(&mobile.e164()).await.unwrap();
     assert_eq!(owner().await, Some(ada));
     assert_eq!(bind(&storage, &shop, eve, &verified(&mobile)).await, Ok(Binding::Taken { by: ada }));
