@@ -7,6 +7,8 @@ mod batches;
 mod logins;
 #[path = "group_commit/network.rs"]
 mod network;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/harness.rs"]
 mod support;
 

@@ -15,6 +15,8 @@ mod joining;
 mod model;
 #[path = "merges/races.rs"]
 mod races;
+#[path = "merges/steps.rs"]
+mod steps;
 #[path = "merges/tokens.rs"]
 mod tokens;
 #[path = "merges/undoing.rs"]
@@ -22,6 +24,8 @@ mod undoing;
 
 #[path = "support/logins.rs"]
 mod logins;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/rows.rs"]
 mod rows;
 #[path = "support/harness.rs"]
@@ -49,6 +53,7 @@ support::on_every_engine!(
     crate::races::logins_during_a_merge_lose_nothing,
     crate::races::a_block_during_a_merge_holds,
     crate::races::an_erasure_during_a_merge_leaves_nothing,
+    crate::steps::stopped_after_any_step_a_merge_is_whole_or_was_never_there,
     crate::tokens::a_merge_token_counts_once_for_its_session_and_five_minutes,
     crate::undoing::what_moved_goes_back_and_what_came_since_stays,
     crate::undoing::chains_come_apart_in_any_order,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use wxgate_crypto::Secret;
-use wxgate_storage::{BatchOutcome, DatabaseUrl, Engine, Storage, StorageConfig};
+use wxgate_storage::{BatchOutcome, DatabaseUrl, Storage, StorageConfig};
 
 use crate::batches::{Outcomes, place};
 use crate::logins::{count, orphans};
+use crate::proxy;
 use crate::support::TestDatabase;
 
 const NOTHING: u8 = 0;
@@ -32,22 +33,8 @@ struct Proxy {
 impl Proxy {
     async fn before(database: &TestDatabase) -> Self {
         let order = Arc::new(AtomicU8::new(NOTHING));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (scheme, rest) = database.url.expose().split_once("://").unwrap();
-        let (authority, name) = rest.split_once('/').unwrap();
-        let (user, server) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (user, server) = (user.to_owned(), server.to_owned());
-        let plain = if database.engine == Engine::Postgres { "sslmode=disable" } else { "ssl-mode=DISABLED" };
-        let mark = if name.contains('?') { '&' } else { '?' };
-        let port = listener.local_addr().unwrap().port();
-        let url = Secret::new(format!("{scheme}://{user}@127.0.0.1:{port}/{name}{mark}{plain}"));
         let orders = Arc::clone(&order);
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&server).await.unwrap();
-                tokio::spawn(relay(client, server, Arc::clone(&orders)));
-            }
-        });
+        let url = proxy::before(database, move |client, server| relay(client, server, Arc::clone(&orders))).await;
         Self { order, url }
     }
 }

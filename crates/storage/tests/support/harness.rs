@@ -67,6 +67,19 @@ impl TestDatabase {
         }
     }
 
+    /// The same database as it lies elsewhere.
+    pub(crate) fn at(&self, url: Secret<String>) -> Self {
+        Self {
+            engine: self.engine,
+            url,
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            master_keys: self.master_keys.clone(),
+            _folder: None,
+            server: None,
+        }
+    }
+
     /// Storage that is connected, migrated and started. Asked again, a second process on the same database.
     pub(crate) async fn started(&self) -> Storage {
         let storage = Storage::connect(self.config()).await.unwrap();
