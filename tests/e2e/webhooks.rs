@@ -10,17 +10,17 @@ use crate::harness::gateway::Launch;
 use crate::harness::{APP, Gateway, PATIENCE, Receiver, within};
 
 /// A gateway that does not make a test wait for the second attempt.
-fn quick(launch: Launch) -> Launch {
+pub(crate) fn quick(launch: Launch) -> Launch {
     launch.env("WXGATE__WEBHOOKS__FIRST_RETRY_MS", "20").env("WXGATE__WEBHOOKS__ALLOW_NETWORKS", "127.0.0.0/8")
 }
 
 /// A webhook of the demo tenant, as it was made.
-struct Made {
+pub(crate) struct Made {
     id: String,
     secret: String,
 }
 
-async fn add(gateway: &Gateway, name: &str, url: &str, events: &[&str]) -> Made {
+pub(crate) async fn add(gateway: &Gateway, name: &str, url: &str, events: &[&str]) -> Made {
     let mut add = gateway.command(["webhook", "add", "--tenant", "demo", name, url, "--json"]);
     for event in events {
         add = add.argument("--event").argument(event);

@@ -3,6 +3,7 @@
 pub(crate) mod access_tokens;
 pub(crate) mod account;
 pub(crate) mod admin;
+pub(crate) mod again;
 pub(crate) mod broker;
 pub(crate) mod clients;
 pub(crate) mod codes;

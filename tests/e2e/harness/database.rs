@@ -51,6 +51,13 @@ impl TestDatabase {
     }
 }
 
+/// Makes all merges in an SQLite file older: time goes by in a moment. A gateway may be running on it.
+pub(crate) async fn age_merges(file: &std::path::Path, by: Duration) {
+    let earlier = |column: &str| format!("{column} = {column} - {}", by.as_millis());
+    let columns = ["at", "undo_until"].map(earlier).join(", ");
+    execute(&format!("sqlite://{}", file.display()), &format!("UPDATE merge SET {columns}")).await;
+}
+
 /// Makes all signing keys in an SQLite file older: time goes by in a moment. A gateway may be running on it.
 pub(crate) async fn age_signing_keys(file: &std::path::Path, by: Duration) {
     let earlier = |column: &str| format!("{column} = {column} - {}", by.as_millis());

@@ -52,6 +52,19 @@ struct MergedUser {
 
 pub(super) fn about() -> About {
     About::new("merge", "Merge this user with another one, or undo it, with a fresh code of each side.")
+        .says(
+            "Send `merge_token` or `undo`, one of the two. A merge token counts once, for five minutes and for the session that \
+             got it; whatever fails leaves it good. The older user stays, with their id, and gets the accounts, sessions and \
+             unionids of the other one, and the phone number and profile where they have none; the id of the other one goes \
+             on meaning the user. It happens wholly or not at all. Each code of wx.login is used up: send fresh ones with \
+             every attempt.\n\n\
+             `merge_id` undoes it until `undo_until`, seven days later: what moved goes back, and the sessions of the user \
+             who is back end, so call wx.login there.\n\n\
+             STEP_UP_REQUIRED: a code is missing, or is not of the user whom it must prove. MERGE_TOKEN_INVALID: begin where \
+             the token came from. USER_BLOCKED: one of both is blocked. NOT_MERGEABLE: they have different external ids or \
+             more accounts than can be moved back, both are one user already (as when an answer was lost), or the seven days \
+             are over. NOT_FOUND: no such merge, or it was undone.",
+        )
         .tag(about::MINI_PROGRAM)
         .user()
         .body::<MergeBody>()

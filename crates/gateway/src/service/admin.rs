@@ -47,6 +47,7 @@ pub(crate) use state::{Applied, MadeClient, MadeHook, Planned, StateError, Verb}
 pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 
+use super::again::NotDone;
 use super::meters::Meters;
 use super::platforms::{AuthorizationError, Platforms};
 use super::signing_keys::{SigningKeyError, SigningKeys};
@@ -291,6 +292,12 @@ pub(crate) enum AdminError {
     Key(#[from] KeyError),
     #[error("the database refused")]
     Storage(#[from] StorageError),
+}
+
+impl NotDone for AdminError {
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.is_busy())
+    }
 }
 
 impl AdminError {

@@ -4,24 +4,18 @@ use wxgate_domain::{EraseCause, TenantId, UserId};
 use wxgate_storage::{NewAuditEntry, StorageError};
 
 use super::account::{AccountError, Accounts, SignedIn};
+use super::again::again_if_busy;
 use super::login::Attempt;
-
-/// How often an erasure is tried again that a login was in the way of.
-pub(crate) const ATTEMPTS: u32 = 5;
 
 impl Accounts {
     /// Erases whoever asks; a fresh login proves that it is the user, and goes with the rest.
     pub(crate) async fn erase(&self, who: &SignedIn, attempt: Attempt) -> Result<(), AccountError> {
         self.step_up(who, attempt).await?;
         let (tenant, user) = (who.app.tenant.id(), who.session.user.id);
-        let mut attempt = 1;
-        loop {
-            match self.try_to_erase(tenant, user).await {
-                Err(StorageError::Busy) if attempt < ATTEMPTS => attempt += 1,
-                // Somebody else did it a moment ago.
-                Err(StorageError::NotFound) => return Ok(()),
-                outcome => return Ok(outcome?),
-            }
+        match again_if_busy!(self.try_to_erase(tenant, user)) {
+            // Somebody else did it a moment ago.
+            Err(StorageError::NotFound) => Ok(()),
+            outcome => Ok(outcome?),
         }
     }
 

@@ -7,11 +7,9 @@ use wxgate_domain::{MergeCause, MergeId, MergeToken, OpenedSession, TenantId, Us
 use wxgate_storage::{Merge, NewMerge, NotMerged, NotUnmerged, Storage, StorageError, Unmerged};
 
 use super::account::{AccountError, Accounts, SignedIn};
+use super::again::{NotDone, again_if_busy};
 use super::directory::{ActiveApp, DirectoryError};
 use super::login::{Attempt, LoginError};
-
-/// How often a merge is tried that logins are in the way of.
-const ATTEMPTS: usize = 5;
 
 /// Why nothing was merged, or undone.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +30,30 @@ pub(crate) enum MergeError {
     Stands(NotUnmerged),
     #[error("no such merge of this user")]
     NoMerge,
+}
+
+impl NotDone for MergeError {
+    fn is_busy(&self) -> bool {
+        match self {
+            Self::Stays(error) => error.is_busy(),
+            Self::Stands(error) => error.is_busy(),
+            _ => false,
+        }
+    }
+}
+
+impl MergeError {
+    /// Failures of the database, as any other request tells them. A user who became somebody else meanwhile is in the way
+    /// too: whoever asks again proves who they are now.
+    fn told(self) -> Self {
+        match self {
+            Self::Stays(NotMerged::Storage(StorageError::NotFound)) => AccountError::Overloaded.into(),
+            Self::Stays(NotMerged::Storage(error)) | Self::Stands(NotUnmerged::Storage(error)) => {
+                AccountError::from(error).into()
+            }
+            error => error,
+        }
+    }
 }
 
 /// The other side of a merge, as its owner proves it.
@@ -55,19 +77,13 @@ impl Accounts {
     ) -> Result<(Merge, User), MergeError> {
         let (_, other) = self.proved(who, own, other).await?;
         let pair = [&who.session.user, &other.user];
-        for _ in 0..ATTEMPTS {
-            match self.merge_once(who, token, pair).await {
-                Err(MergeError::Stays(NotMerged::Storage(StorageError::Busy))) => {}
-                Err(MergeError::Stays(NotMerged::Storage(error))) => return Err(AccountError::from(error).into()),
-                Err(error) => return Err(error),
-                Ok(merge) => {
-                    let user = self.storage.tenant(who.app.tenant.id()).user(merge.user).await;
-                    let user = user.map_err(AccountError::from)?.ok_or(AccountError::SessionEnded)?;
-                    return Ok((merge, user));
-                }
-            }
+        if who.session.user.id == other.user.id {
+            // As after a merge whose answer was lost: nothing is left to do, and the token is used up.
+            return Err(MergeError::Stays(NotMerged::OneUser));
         }
-        Err(AccountError::Overloaded.into())
+        let merge = again_if_busy!(self.merge_once(who, token, pair)).map_err(MergeError::told)?;
+        let user = self.storage.tenant(who.app.tenant.id()).user(merge.user).await.map_err(AccountError::from)?;
+        Ok((merge, user.ok_or(AccountError::SessionEnded)?))
     }
 
     async fn merge_once(
@@ -108,22 +124,18 @@ impl Accounts {
         let (app, other) = self.proved(who, own, other).await?;
         let own = (who.app.app.id, who.session.openid.clone());
         let sides = [own, (app.app.id, other.openid.clone())];
-        for _ in 0..ATTEMPTS {
-            let tx = self.storage.begin().await.map_err(AccountError::from)?;
-            let parted = match tx.tenant(who.app.tenant.id()).users().unmerge(merge, Some(&sides)).await {
-                Err(NotUnmerged::Storage(StorageError::Busy)) => continue,
-                Err(NotUnmerged::Storage(StorageError::NotFound)) => return Err(MergeError::NoMerge),
-                Err(NotUnmerged::Storage(error)) => return Err(AccountError::from(error).into()),
-                Err(NotUnmerged::NotBothSides) => return Err(MergeError::OtherSide),
-                Err(error) => return Err(MergeError::Stands(error)),
-                Ok(parted) => parted,
-            };
-            match tx.commit().await {
-                Err(StorageError::Busy) => {}
-                committed => return Ok(committed.map(|()| parted).map_err(AccountError::from)?),
-            }
-        }
-        Err(AccountError::Overloaded.into())
+        let tenant = who.app.tenant.id();
+        let undone = again_if_busy!(async {
+            let tx = self.storage.begin().await?;
+            let parted = tx.tenant(tenant).users().unmerge(merge, Some(&sides)).await?;
+            tx.commit().await?;
+            Ok::<_, NotUnmerged>(parted)
+        });
+        undone.map_err(|error| match error {
+            NotUnmerged::Storage(StorageError::NotFound) => MergeError::NoMerge,
+            NotUnmerged::NotBothSides => MergeError::OtherSide,
+            error => MergeError::Stands(error).told(),
+        })
     }
 
     /// Both sides, proved: the other one's mini-program and the session that its code opened.
@@ -170,17 +182,13 @@ pub(crate) async fn join_oldest(
     opened: OpenedSession,
     other: UserId,
 ) -> OpenedSession {
-    for _ in 0..ATTEMPTS {
-        match join_once(storage, tenant, &opened, other).await {
-            Ok(user) => return OpenedSession { user, ..opened },
-            Err(NotMerged::Storage(StorageError::Busy)) => {}
-            Err(error) => {
-                tracing::info!(tenant.id = %tenant, user.id = %opened.user.id, error.source = %error, "two users with one unionid stay two; a merge candidate says so");
-                break;
-            }
+    match again_if_busy!(join_once(storage, tenant, &opened, other)) {
+        Ok(user) => OpenedSession { user, ..opened },
+        Err(error) => {
+            tracing::info!(tenant.id = %tenant, user.id = %opened.user.id, error.source = %error, "two users with one unionid stay two; a merge candidate says so");
+            opened
         }
     }
-    opened
 }
 
 async fn join_once(

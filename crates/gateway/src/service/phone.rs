@@ -18,15 +18,13 @@ use wxgate_storage::{Binding, NewPhone, Storage, StorageError};
 use wxgate_wechat_client::{Client, PhoneCode, phone_in_data};
 
 use super::access_tokens::AccessTokens;
+use super::again::again_if_busy;
 use super::directory::ActiveApp;
 use super::merge_tokens::{IssuedMergeToken, MergeTokens};
 use super::user_data::{UserData, UserDataRequest};
 
 pub(crate) use self::error::{CodeError, PhoneError};
 use self::flights::Flights;
-
-/// How often a write is tried again that another one was in the way of.
-const ATTEMPTS: u32 = 5;
 
 /// Binds phone numbers.
 #[derive(Clone)]
@@ -172,13 +170,12 @@ impl Phones {
         session: &OpenedSession,
         new: &NewPhone<'_>,
     ) -> Result<Binding, StorageError> {
-        again_if_busy(async || {
+        again_if_busy!(async {
             let tx = self.storage.begin().await?;
             let binding = tx.tenant(app.tenant.id()).phones().bind(session.user.id, new).await?;
             tx.commit().await?;
             Ok(binding)
         })
-        .await
     }
 
     /// Having a number proves no account: whoever is both users proves it by a code of each.
@@ -194,16 +191,5 @@ impl Phones {
         let grant = MergeGrant { user: session.user.id, other: by, session: session.id, phone: Some(phone) };
         let token = self.merge_tokens.issue(tenant, &grant).await?;
         Ok(PhoneError::Taken(Box::new(TakenPhone { masked: number.masked(), token })))
-    }
-}
-
-/// Does a transaction again that another one was in the way of.
-async fn again_if_busy<T>(write: impl AsyncFn() -> Result<T, StorageError>) -> Result<T, StorageError> {
-    let mut attempt = 1;
-    loop {
-        match write().await {
-            Err(StorageError::Busy) if attempt < ATTEMPTS => attempt += 1,
-            outcome => return outcome,
-        }
     }
 }

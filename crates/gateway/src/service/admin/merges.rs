@@ -4,9 +4,7 @@ use wxgate_domain::{MergeCandidateId, MergeCause, MergeId, Tenant, UserId};
 use wxgate_storage::{Merge, NewMerge, NotMerged, NotUnmerged, StorageError, Unmerged};
 
 use super::{Admin, AdminError, Event};
-
-/// How often a move is tried again that a login was in the way of.
-const ATTEMPTS: u32 = 5;
+use crate::service::again::again_if_busy;
 
 impl Admin {
     /// Makes one user of two: the first goes into the second. An id that is gone already stands for whoever it leads to.
@@ -18,13 +16,7 @@ impl Admin {
     ) -> Result<Merge, AdminError> {
         let (gone, into) = (self.user(tenant, user).await?.user.id, self.user(tenant, into).await?.user.id);
         let new = NewMerge { gone, into, cause: MergeCause::Operator, may_drop_external_id };
-        let mut attempt = 1;
-        loop {
-            match self.try_to_merge(tenant, &new).await {
-                Err(AdminError::Storage(StorageError::Busy)) if attempt < ATTEMPTS => attempt += 1,
-                outcome => return outcome,
-            }
-        }
+        again_if_busy!(self.try_to_merge(tenant, &new))
     }
 
     async fn try_to_merge(&self, tenant: &Tenant, new: &NewMerge) -> Result<Merge, AdminError> {
@@ -40,13 +32,7 @@ impl Admin {
 
     /// Makes two users of one again.
     pub(crate) async fn undo_merge(&self, tenant: &Tenant, id: MergeId) -> Result<Unmerged, AdminError> {
-        let mut attempt = 1;
-        loop {
-            match self.try_to_undo(tenant, id).await {
-                Err(AdminError::Storage(StorageError::Busy)) if attempt < ATTEMPTS => attempt += 1,
-                outcome => return outcome,
-            }
-        }
+        again_if_busy!(self.try_to_undo(tenant, id))
     }
 
     async fn try_to_undo(&self, tenant: &Tenant, id: MergeId) -> Result<Unmerged, AdminError> {

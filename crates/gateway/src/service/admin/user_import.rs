@@ -7,12 +7,10 @@ use wxgate_domain::{App, MalformedId, Profile, Tenant, WechatAppid};
 use wxgate_storage::{Import, Imported, NewUser, NotImported, StorageError};
 
 use super::{Admin, AdminError, Event};
+use crate::service::again::again_while;
 
 /// Most rows at once.
 pub(crate) const MOST_ROWS: usize = 1_000;
-
-/// How often a transaction is tried again that logins were in the way of.
-const ATTEMPTS: u32 = 8;
 
 /// A row as it came.
 #[derive(Debug)]
@@ -114,19 +112,11 @@ impl Admin {
     }
 
     async fn write_import(&self, tenant: &Tenant, users: &[NewUser]) -> Result<Import, AdminError> {
-        let mut attempt = 1;
-        loop {
-            let in_the_way = match self.try_to_import(tenant, users).await {
-                Err(AdminError::Storage(error)) => error,
-                outcome => return outcome,
-            };
-            let again =
-                matches!(in_the_way, StorageError::Busy | StorageError::NotUnique { .. } | StorageError::Dangling);
-            if !again || attempt == ATTEMPTS {
-                return Err(in_the_way.into());
-            }
-            attempt += 1;
-        }
+        let is_in_the_way = |error: &AdminError| {
+            use StorageError::{Busy, Dangling, NotUnique};
+            matches!(error, AdminError::Storage(Busy | NotUnique { .. } | Dangling))
+        };
+        again_while!(is_in_the_way, self.try_to_import(tenant, users))
     }
 
     async fn try_to_import(&self, tenant: &Tenant, users: &[NewUser]) -> Result<Import, AdminError> {

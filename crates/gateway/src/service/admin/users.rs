@@ -6,9 +6,7 @@ use wxgate_domain::{
 use wxgate_storage::{Erased, KnownIdentity, LiveSession, StorageError};
 
 use super::{Admin, AdminError, Event};
-
-/// How often a move is tried again that a login was in the way of.
-const ATTEMPTS: u32 = 5;
+use crate::service::again::again_if_busy;
 
 /// Which user an operator means.
 #[derive(Clone, Debug)]
@@ -104,13 +102,7 @@ impl Admin {
 
     /// Erases a user, for good. Whoever was blocked stays so.
     pub(crate) async fn erase_user(&self, tenant: &Tenant, id: UserId) -> Result<Erased, AdminError> {
-        let mut attempt = 1;
-        loop {
-            match self.try_to_erase(tenant, id).await {
-                Err(AdminError::Storage(StorageError::Busy)) if attempt < ATTEMPTS => attempt += 1,
-                outcome => return outcome,
-            }
-        }
+        again_if_busy!(self.try_to_erase(tenant, id))
     }
 
     async fn try_to_erase(&self, tenant: &Tenant, id: UserId) -> Result<Erased, AdminError> {

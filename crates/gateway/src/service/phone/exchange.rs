@@ -8,8 +8,9 @@ use wxgate_domain::{OpenId, PhoneNumber};
 use wxgate_storage::{PhoneCodeClaim, PhoneCodeResult, PhoneCodeTicket, SentPhoneCode, StorageError};
 use wxgate_wechat_client::{Access, CallError, PhoneCode, Refused, RefusedClass};
 
-use super::{CodeError, Phones, again_if_busy};
+use super::{CodeError, Phones};
 use crate::service::access_tokens::TokenCallError;
+use crate::service::again::again_if_busy;
 use crate::service::directory::ActiveApp;
 
 /// What an exchange may take: fetching a token, two calls of WeChat, and the writes.
@@ -74,13 +75,12 @@ impl Phones {
             most_of_user: policy.phone_codes_per_user_day,
             most_of_app: policy.phone_codes_per_day,
         };
-        again_if_busy(async || {
+        again_if_busy!(async {
             let tx = self.storage.begin().await?;
             let claim = tx.tenant(app.tenant.id()).phone_codes().claim(&sent).await?;
             tx.commit().await?;
             Ok(claim)
         })
-        .await
     }
 
     async fn settle(
@@ -89,12 +89,11 @@ impl Phones {
         ticket: &PhoneCodeTicket,
         result: PhoneCodeResult<'_>,
     ) -> Result<(), StorageError> {
-        again_if_busy(async || {
+        again_if_busy!(async {
             let tx = self.storage.begin().await?;
             tx.tenant(app.tenant.id()).phone_codes().settle(ticket, result).await?;
             tx.commit().await
         })
-        .await
     }
 }
 

@@ -6,7 +6,7 @@ use wxgate_wechat_client::PushedEvent;
 
 use super::PushError;
 use super::frame::Push;
-use crate::service::erasure::ATTEMPTS;
+use crate::service::again::again_while;
 
 /// The outcomes of entries in the audit log.
 const DONE: &str = "done";
@@ -29,14 +29,11 @@ pub(super) async fn note(storage: &Storage, tenant: TenantId, arrival: &Arrival)
 
 /// Carries out a push, unless it was there before.
 pub(super) async fn carry_out(storage: &Storage, settings: &PushSettings, push: &Push) -> Result<(), PushError> {
-    let mut attempt = 1;
-    loop {
-        match once(storage, settings, push).await {
-            // A login of the same user was in the way, or the same push at another node.
-            Err(StorageError::Busy | StorageError::NotUnique { .. }) if attempt < ATTEMPTS => attempt += 1,
-            Ok(Arrived::Replayed) => return Err(PushError::Replayed),
-            outcome => return outcome.map(drop).map_err(PushError::from),
-        }
+    // A login of the same user, or the same push at another node.
+    let is_in_the_way = |error: &StorageError| matches!(error, StorageError::Busy | StorageError::NotUnique { .. });
+    match again_while!(is_in_the_way, once(storage, settings, push))? {
+        Arrived::Replayed => Err(PushError::Replayed),
+        _ => Ok(()),
     }
 }
 
