@@ -11,6 +11,7 @@ mod m20261124_000008_push;
 mod m20261124_000009_platforms;
 mod m20261124_000010_reported_tokens;
 mod m20261124_000011_push_overlap;
+mod m20261124_000012_people;
 mod table;
 
 use sea_orm_migration::prelude::*;
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000009_platforms::Migration),
             Box::new(m20261124_000010_reported_tokens::Migration),
             Box::new(m20261124_000011_push_overlap::Migration),
+            Box::new(m20261124_000012_people::Migration),
         ]
     }
 

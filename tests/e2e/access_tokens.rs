@@ -5,7 +5,7 @@ mod shared;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::simulator::Simulator;
+use crate::harness::simulator::{Sealed, Simulator};
 use crate::harness::{APP, Gateway, OTHER_APP, Reply};
 
 const STABLE: &str = "/cgi-bin/stable_token";
@@ -102,6 +102,29 @@ async fn a_key_that_wechat_replaced_is_stale_and_a_reset_puts_another_in_its_pla
     assert_eq!(ada.check(&gateway, json!({ "reset": true })).await.ok(), json!({ "valid": true }));
     assert_eq!(ada.check(&gateway, json!({})).await.ok(), json!({ "valid": true }), "the new key is kept");
     assert_eq!(answers(simulator, "/wxa/resetusersessionkey").await, [87009, 0]);
+}
+
+/// A reset replaces the key as another `wx.login` does: what was sealed a moment before still opens.
+#[tokio::test]
+async fn a_profile_sealed_before_a_reset_opens_after_it() {
+    let gateway = Gateway::dev().await;
+    let ada = User::of(&gateway, APP).await;
+    let profile = json!({ "appid": APP, "openid": ada.openid, "kind": "user_info", "nickname": "阿白" });
+    let mut sealed = vec![gateway.simulator().encrypt(&profile).await];
+    let opens = async |sealed: &Sealed| {
+        let body = json!({ "encryptedData": sealed.encrypted_data, "iv": sealed.iv });
+        let request = gateway.client().request(Method::POST, "/v1/me/decrypt").bearer_auth(&ada.token);
+        gateway.client().send(request.json(&body)).await
+    };
+    // Two that were superseded are kept, no third.
+    for _ in 0..3 {
+        assert_eq!(ada.check(&gateway, json!({ "reset": true })).await.ok(), json!({ "valid": true }));
+        sealed.push(gateway.simulator().encrypt(&profile).await);
+        for sealed in sealed.iter().rev().take(3) {
+            assert_eq!(opens(sealed).await.ok()["user_data"]["nickName"], "阿白");
+        }
+    }
+    opens(&sealed[0]).await.refused(409, "SESSION_KEY_STALE");
 }
 
 #[tokio::test]

@@ -167,6 +167,10 @@ pub struct AppPolicy {
     pub phone_codes_per_user_day: u32,
     /// Phone codes that the whole app may have exchanged in a day of Beijing (1 to 10,000,000).
     pub phone_codes_per_day: u32,
+    /// Phone data that one openid may have confirmed in a day of Beijing (1 to 1,000). Each is a call of WeChat.
+    pub phone_data_per_user_day: u32,
+    /// Phone data that the whole app may have confirmed in a day of Beijing (1 to 10,000,000).
+    pub phone_data_per_day: u32,
     /// Requests a second of the whole app (1 to 100,000).
     pub requests_per_second: u32,
     /// Requests at once of the whole app (1 to 100,000).
@@ -228,6 +232,8 @@ impl Default for AppPolicy {
             phone_claim: false,
             phone_codes_per_user_day: 10,
             phone_codes_per_day: 10_000,
+            phone_data_per_user_day: 10,
+            phone_data_per_day: 10_000,
             requests_per_second: 500,
             request_burst: 1_000,
             logins_per_minute: 10,
@@ -266,6 +272,8 @@ impl AppPolicy {
         within("version", self.version, VERSION..=VERSION)?;
         within("phone_codes_per_user_day", self.phone_codes_per_user_day, 1..=1_000)?;
         within("phone_codes_per_day", self.phone_codes_per_day, 1..=10_000_000)?;
+        within("phone_data_per_user_day", self.phone_data_per_user_day, 1..=1_000)?;
+        within("phone_data_per_day", self.phone_data_per_day, 1..=10_000_000)?;
         within("requests_per_second", self.requests_per_second, 1..=100_000)?;
         within("request_burst", self.request_burst, 1..=100_000)?;
         within("logins_per_minute", self.logins_per_minute, 1..=1_000)?;

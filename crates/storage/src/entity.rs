@@ -24,6 +24,7 @@ pub(crate) mod platform_request;
 pub(crate) mod push_mark;
 pub(crate) mod push_setting;
 pub(crate) mod retired_slug;
+pub(crate) mod superseded_key;
 pub(crate) mod tombstone;
 pub(crate) mod union_member;
 pub(crate) mod webhook;

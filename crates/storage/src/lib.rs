@@ -67,6 +67,7 @@ pub use repo::merge_candidates::{MergeCandidate, TenantMergeCandidates, TxMergeC
 pub use repo::merge_tokens::TxMergeTokens;
 pub use repo::merges::{Merge, TenantMerges};
 pub use repo::nodes::{Node, Nodes};
+pub use repo::phone_budgets::{PhoneCall, PhoneDay, TxPhoneBudgets};
 pub use repo::phone_codes::{PhoneCodeClaim, PhoneCodeResult, PhoneCodeTicket, SentPhoneCode, TxPhoneCodes};
 pub use repo::phones::TenantPhones;
 pub use repo::platforms::{

@@ -5,7 +5,7 @@
 
 mod plan;
 pub(crate) mod read;
-mod replace_key;
+pub(crate) mod replace_key;
 pub(crate) mod statements;
 mod write;
 

@@ -17,6 +17,7 @@ pub(crate) mod merge_candidates;
 pub(crate) mod merge_tokens;
 pub(crate) mod merges;
 pub(crate) mod nodes;
+pub(crate) mod phone_budgets;
 pub(crate) mod phone_codes;
 pub(crate) mod phones;
 pub(crate) mod platforms;

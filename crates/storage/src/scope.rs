@@ -7,8 +7,8 @@ use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 use crate::entity::{
     access_token, app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge,
     merge_candidate, merge_token, outbox, phone, phone_budget, phone_code, platform, platform_app, platform_request,
-    push_mark, push_setting, released_appid, revocation, revocation_counter, service_client, signing_key, tombstone,
-    union_group, union_member, user, webhook, webhook_turn,
+    push_mark, push_setting, released_appid, revocation, revocation_counter, service_client, signing_key,
+    superseded_key, tombstone, union_group, union_member, user, webhook, webhook_turn,
 };
 use crate::error::StorageError;
 use crate::repo::access_tokens::TenantAccessTokens;
@@ -70,6 +70,7 @@ tenant_owned!(
     revocation_counter,
     service_client,
     signing_key,
+    superseded_key,
     tombstone,
     union_group,
     union_member,

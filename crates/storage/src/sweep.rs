@@ -24,6 +24,7 @@ use crate::audit;
 use crate::bind_phone;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
+use crate::open_session::replace_key;
 use crate::repo::{
     access_tokens, apps, data_keys, idempotency, jobs, merge_tokens, merges, nodes, phone_codes, platforms, push_marks,
     receipts, revocations, tenants,
@@ -73,6 +74,7 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
 pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     let now = core.clock.now();
     session_keys(core, now.minus(SUPERSEDED)).await?;
+    replace_key::forget_superseded(core, now.minus(SUPERSEDED)).await?;
     over::purge(core, now).await?;
     apps::forget_unverified(core, now, PIECE).await?;
     apps::drop_old_secrets(core, now, PIECE).await?;

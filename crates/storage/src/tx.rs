@@ -24,6 +24,7 @@ use crate::repo::jobs::TxJobs;
 use crate::repo::master_keys::TxMasterKeys;
 use crate::repo::merge_candidates::TxMergeCandidates;
 use crate::repo::merge_tokens::TxMergeTokens;
+use crate::repo::phone_budgets::TxPhoneBudgets;
 use crate::repo::phone_codes::TxPhoneCodes;
 use crate::repo::platforms::TxPlatforms;
 use crate::repo::push_marks::TxPushMarks;
@@ -263,6 +264,11 @@ impl<'a> TxScope<'a> {
     /// The phone numbers of the tenant's users.
     pub fn phones(&self) -> TxPhones<'a> {
         TxPhones::new(self.tx, self.tenant)
+    }
+
+    /// Moves about how often WeChat is asked about phone numbers.
+    pub fn phone_budgets(&self) -> TxPhoneBudgets<'a> {
+        TxPhoneBudgets::new(self.tx, self.tenant)
     }
 
     /// The phone codes that the tenant's users sent.

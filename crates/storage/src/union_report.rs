@@ -18,6 +18,8 @@ pub struct UnionReport {
     pub identities: u64,
     /// Those of them whose unionid WeChat has told so far; of the others nobody knows before they log in again.
     pub with_unionid: u64,
+    /// Those whose unionid is another one than WeChat told before, and nobody's in the group: they stay apart.
+    pub changed: u64,
     /// Those whose user would be found by their unionid from then on.
     pub joining: u64,
     /// Those whose user is found by it already.
@@ -42,7 +44,8 @@ impl TenantScope {
         let values = [id(group.uuid()), id(self.tenant.uuid()), id(app.uuid())];
         let counted = format!(
             "SELECT COUNT(*), COUNT(i.unionid),
-            COUNT(CASE WHEN i.unionid IS NOT NULL AND m.user_id IS NULL THEN 1 END),
+            COUNT(CASE WHEN i.unionid_changed = 1 AND m.user_id IS NULL THEN 1 END),
+            COUNT(CASE WHEN i.unionid_changed = 0 AND i.unionid IS NOT NULL AND m.user_id IS NULL THEN 1 END),
             COUNT(CASE WHEN m.user_id = i.user_id THEN 1 END),
             COUNT(CASE WHEN m.user_id <> i.user_id THEN 1 END) {FROM}"
         );
@@ -55,9 +58,10 @@ impl TenantScope {
         Ok(UnionReport {
             identities: count(row, 0)?,
             with_unionid: count(row, 1)?,
-            joining: count(row, 2)?,
-            joined: count(row, 3)?,
-            candidates: count(row, 4)?,
+            changed: count(row, 2)?,
+            joining: count(row, 3)?,
+            joined: count(row, 4)?,
+            candidates: count(row, 5)?,
             samples,
         })
     }

@@ -34,6 +34,7 @@ mod support;
 support::on_every_engine!(
     crate::candidates::a_late_unionid_of_somebody_elses_is_noted_once_and_joins_nobody,
     crate::candidates::a_changed_unionid_joins_nobody_and_says_so,
+    crate::candidates::a_unionid_says_who_the_user_is_for_as_long_as_it_does,
     crate::candidates::whoever_was_told_apart_is_not_asked_about_again,
     crate::candidates::another_tenant_sees_and_decides_nothing,
     crate::crash::killed_at_any_step_a_merge_is_whole_or_was_never_there,

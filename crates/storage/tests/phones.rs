@@ -25,6 +25,7 @@ support::on_every_engine!(
     crate::codes::a_code_is_exchanged_once_and_for_one_openid,
     crate::codes::a_code_that_came_to_nothing,
     crate::codes::budgets_are_of_a_day_in_beijing,
+    crate::codes::phone_data_has_budgets_of_its_own,
     crate::codes::one_code_sent_twice_at_once_is_claimed_once,
     crate::codes::what_is_over_is_forgotten,
     crate::keys::numbers_are_found_after_their_digest_key_was_rotated,

@@ -25,6 +25,20 @@ async fn login(gateway: &Gateway, appid: &str, code: &str) -> Value {
     gateway.client().login_with(appid, code).await.ok()["user"]["id"].clone()
 }
 
+/// Somebody whom a login joined; the policy is in force within a quarter of a second.
+async fn joined_by_the_policy(gateway: &Gateway) -> Value {
+    within(PATIENCE, "a login joins by the policy", async || {
+        let number = candidates(gateway).await.len();
+        let (late, holder) = (format!("oLate{number}"), format!("oHolder{number}"));
+        let first = login(gateway, APP, &format!("{late}-none-1")).await;
+        login(gateway, OTHER_APP, &format!("{holder}-u{number}-1")).await;
+        login(gateway, APP, &format!("{late}-u{number}-2")).await;
+        let now = login(gateway, OTHER_APP, &format!("{holder}-u{number}-3")).await;
+        (now == first).then_some(first)
+    })
+    .await
+}
+
 async fn candidates(gateway: &Gateway) -> Vec<Value> {
     gateway.operator().get("/merge-candidates?tenant=demo").await.ok()["items"].as_array().unwrap().clone()
 }
@@ -51,18 +65,7 @@ async fn the_policy_oldest_joins_at_once_and_never_for_a_unionid_that_changes() 
     let gateway = Gateway::dev().wechat_url(wechat.url()).await;
     gateway.command(["tenant", "policy", "demo", "--merge", "oldest"]).run().await.ok();
     let early = login(&gateway, APP, "oA-none-1").await;
-    // The policy is in force within a quarter of a second.
-    let merged = within(PATIENCE, "a login joins by the policy", async || {
-        let number = candidates(&gateway).await.len();
-        let (late, holder) = (format!("oLate{number}"), format!("oHolder{number}"));
-        let first = login(&gateway, APP, &format!("{late}-none-1")).await;
-        login(&gateway, OTHER_APP, &format!("{holder}-u{number}-1")).await;
-        login(&gateway, APP, &format!("{late}-u{number}-2")).await;
-        let now = login(&gateway, OTHER_APP, &format!("{holder}-u{number}-3")).await;
-        (now == first).then_some(first)
-    })
-    .await;
-    assert_ne!(merged, early);
+    assert_ne!(joined_by_the_policy(&gateway).await, early);
 
     let holder = login(&gateway, OTHER_APP, "oB-uB-1").await;
     let known = login(&gateway, APP, "oC-uC-1").await;
@@ -70,6 +73,64 @@ async fn the_policy_oldest_joins_at_once_and_never_for_a_unionid_that_changes() 
     assert_eq!(login(&gateway, OTHER_APP, "oB-uB-3").await, holder);
     let causes: Vec<_> = candidates(&gateway).await.iter().map(|found| found["cause"].clone()).collect();
     assert!(causes.contains(&json!("unionid_changed")), "{causes:?}");
+}
+
+/// Found while the policy was another one: whoever of both logs in next is merged, not the one who was told apart.
+#[tokio::test]
+async fn a_candidate_from_before_the_policy_is_merged_when_one_of_both_logs_in() {
+    let wechat = wechat_of_spelled_codes().await;
+    let gateway = Gateway::dev().wechat_url(wechat.url()).await;
+    let mut pairs = Vec::new();
+    for name in ["A", "B", "C"] {
+        let early = login(&gateway, APP, &format!("oLate{name}-none-1")).await;
+        let holder = login(&gateway, OTHER_APP, &format!("oHolder{name}-u{name}-2")).await;
+        assert_eq!(login(&gateway, APP, &format!("oLate{name}-u{name}-3")).await, early);
+        pairs.push((early, holder));
+    }
+    let found = candidates(&gateway).await;
+    assert_eq!(found.len(), 3);
+    let apart = found.iter().find(|found| found["user"] == pairs[2].0).unwrap()["id"].as_str().unwrap();
+    gateway.command(["merge", "dismiss", "--tenant", "demo", apart]).run().await.ok();
+    gateway.command(["tenant", "policy", "demo", "--merge", "oldest"]).run().await.ok();
+
+    joined_by_the_policy(&gateway).await;
+    // By either side.
+    assert_eq!(login(&gateway, OTHER_APP, "oHolderA-uA-4").await, pairs[0].0);
+    assert_eq!(login(&gateway, APP, "oLateA-uA-5").await, pairs[0].0);
+    assert_eq!(login(&gateway, APP, "oLateB-uB-4").await, pairs[1].0);
+    assert_eq!(login(&gateway, OTHER_APP, "oHolderB-uB-5").await, pairs[1].0);
+    assert_eq!(login(&gateway, APP, "oLateC-uC-4").await, pairs[2].0);
+    assert_eq!(login(&gateway, OTHER_APP, "oHolderC-uC-5").await, pairs[2].1, "told apart");
+    let open = Value::from(candidates(&gateway).await).to_string();
+    assert!(pairs.iter().all(|(early, _)| !open.contains(early.as_str().unwrap())), "{open}");
+}
+
+#[tokio::test]
+async fn an_app_that_moved_to_another_account_joins_nobody_by_its_new_unionids() {
+    let wechat = wechat_of_spelled_codes().await;
+    let gateway = Gateway::dev().wechat_url(wechat.url()).await;
+    let (alone, operator) = ("wx0000000000000a12", gateway.operator());
+    gateway.add_app("demo", alone, None).await;
+    let ada = login(&gateway, alone, "oAda-uOld1-1").await;
+    let eve = login(&gateway, alone, "oEve-uOld2-2").await;
+    let holder = login(&gateway, APP, "oEveToo-uEve-3").await;
+    assert_eq!(login(&gateway, alone, "oAda-uAda-4").await, ada);
+    assert_eq!(login(&gateway, alone, "oEve-uEve-5").await, eve);
+    login(&gateway, alone, "oBob-uBob-6").await;
+
+    let report = operator.get(&format!("/union-groups/demo/report?tenant=demo&app={alone}")).await.ok();
+    let counts = ["with_unionid", "changed", "joining", "joined", "candidates"].map(|name| report[name].clone());
+    assert_eq!(counts, [3, 1, 1, 0, 1].map(|count| json!(count)));
+    let body = json!({"tenant": "demo", "app": alone});
+    let job = operator.post("/union-groups/demo/join", &body).await.ok()["id"].as_str().unwrap().to_owned();
+    within(PATIENCE, "the job is done", async || {
+        (operator.get(&format!("/jobs/{job}")).await.ok()["state"] == "done").then_some(())
+    })
+    .await;
+    let found = candidates(&gateway).await;
+    assert_eq!((found.len(), &found[0]["cause"]), (1, &json!("unionid_changed")));
+    assert_ne!(login(&gateway, APP, "oAdaToo-uAda-7").await, ada, "a unionid that changed leads to nobody");
+    assert_eq!(login(&gateway, APP, "oEveToo-uEve-8").await, holder);
 }
 
 #[tokio::test]
@@ -86,7 +147,7 @@ async fn an_app_is_bound_to_a_group_while_it_serves() {
 
     let report = operator.get(&format!("/union-groups/demo/report?tenant=demo&app={alone}")).await.ok();
     let expected = json!({
-        "identities": 3, "with_unionid": 2, "joining": 1, "joined": 0, "candidates": 1,
+        "identities": 3, "with_unionid": 2, "changed": 0, "joining": 1, "joined": 0, "candidates": 1,
         "samples": [{"user": eve, "other": holder}],
     });
     assert_eq!(report, expected);

@@ -5,7 +5,7 @@ use wxgate_crypto::encoding::{base64, to_base64};
 
 use super::{User, shown};
 use crate::harness::simulator::Sealed;
-use crate::harness::{APP, Gateway};
+use crate::harness::{APP, Gateway, PATIENCE, within};
 
 /// What WeChat is asked about a ciphertext.
 const CONFIRM: &str = "checkencryptedmsg";
@@ -101,6 +101,40 @@ async fn data_that_wechat_does_not_know_is_kept_unverified_and_found_by_nobody()
     }
     let sealed = seal(&gateway, &ada, json!({ "kind": "raw", "payload": other })).await;
     ada.send(&gateway, body(&sealed)).await.refused(409, "PHONE_UNCONFIRMED");
+}
+
+/// Each question costs a call, so nobody asks without end; what does not open is no question.
+#[tokio::test]
+async fn the_day_s_questions_about_data_end_for_one_user_and_phone_codes_go_on() {
+    let gateway = Gateway::dev().await;
+    let ada = User::new(&gateway).await;
+    let policy = json!({ "policy": { "phone_data_per_user_day": 1 } });
+    gateway.operator().patch(&format!("/apps/{APP}"), &policy).await.ok();
+    let phone = json!({ "kind": "phone", "phone": "13800138000" });
+    let sealed = seal(&gateway, &ada, phone.clone()).await;
+    let refused = within(PATIENCE, "the budget ends", async || {
+        let reply = ada.send(&gateway, body(&sealed)).await;
+        (reply.status != 200).then_some(reply)
+    });
+    let refused = refused.await.refused(429, "RATE_LIMITED");
+    assert_eq!(refused["action"], "stop");
+    assert!((1..=86_400).contains(&refused["retry_after"].as_u64().unwrap()), "{refused}");
+    let calls = gateway.simulator().calls_of(CONFIRM).await;
+    let sealed = seal(&gateway, &ada, phone).await;
+    ada.send(&gateway, body(&sealed)).await.refused(429, "RATE_LIMITED");
+    assert_eq!(gateway.simulator().calls_of(CONFIRM).await, calls);
+
+    assert_eq!(ada.bind(&gateway, "13800138000").await.ok()["outcome"], "already_yours", "codes are counted apart");
+    let eve = User::new(&gateway).await;
+    let nonsense = seal(&gateway, &eve, json!({ "kind": "user_info" })).await;
+    for _ in 0..2 {
+        eve.send(&gateway, body(&nonsense)).await.refused(409, "SESSION_KEY_STALE");
+    }
+    let hers = seal(&gateway, &eve, json!({ "kind": "phone", "phone": "13900139000" })).await;
+    // A question that WeChat did not answer costs nothing.
+    gateway.simulator().fault(json!({ "route": CONFIRM, "kind": "busy" })).await;
+    eve.send(&gateway, body(&hers)).await.refused(503, "UPSTREAM_BUSY");
+    assert_eq!(eve.send(&gateway, body(&hers)).await.ok()["outcome"], "bound", "it is hers alone");
 }
 
 #[tokio::test]

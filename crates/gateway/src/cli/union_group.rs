@@ -101,6 +101,7 @@ fn tell_report(report: &UnionReportReply) {
     for (count, what) in [
         (report.identities, "accounts"),
         (report.with_unionid, "of them with a unionid"),
+        (report.changed, "of these have another one than before, and join nobody"),
         (report.joining, "would be found by it"),
         (report.joined, "are found by it already"),
         (report.candidates, "have the unionid of another user, and would be merge candidates"),

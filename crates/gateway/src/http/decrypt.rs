@@ -18,9 +18,13 @@ use crate::service::user_data::{UserDataFields, UserDataRequest};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DecryptBody {
+    /// Base64 of at most 48 KiB, whole blocks of 16 bytes. Required.
     encrypted_data: Option<String>,
+    /// Base64 of 16 bytes. Required.
     iv: Option<String>,
+    /// The text that `signature` is over. If one of these two is sent, both are, and the signature must agree.
     raw_data: Option<String>,
+    /// SHA-1 of `rawData` and the session_key, in hexadecimal.
     signature: Option<String>,
 }
 
@@ -33,7 +37,16 @@ struct DecryptReply {
 
 pub(super) fn about() -> About {
     About::new("decrypt", "Open encryptedData of whoever is logged in.")
-        .says("User info, profiles, phone numbers, groups, steps. A profile becomes the user's; nothing else is kept.")
+        .says(
+            "User info, profiles, phone numbers, groups, steps: whatever WeChat seals for this user. It opens with the \
+             session_key of the user's latest login, or with one of the two before it for ten minutes after each was replaced, \
+             so it may have been sealed before wx.login ran again. A profile becomes the user's, unless it is WeChat's \
+             placeholder; nothing else is kept. A phone number counts nowhere: send it to `POST /v1/me/phone`.\n\n\
+             The watermark must be of this mini-program and within ten minutes of now (by the tenant's policy a minute to a \
+             day), and `openId`, where there is one, the user's. Only the group of a shared card may lack a watermark.\n\n\
+             REQUEST_INVALID: a field is missing or has no possible shape. SESSION_KEY_STALE: everything else, whatever \
+             failed; call wx.login, log in, and ask the user again, in that order.",
+        )
         .tag(about::MINI_PROGRAM)
         .user()
         .body::<DecryptBody>()

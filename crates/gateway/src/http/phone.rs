@@ -66,7 +66,9 @@ pub(super) fn about_post() -> About {
         .says(
             "`code`, a fresh code of wx.login, is needed to replace another number and to have one leave somebody else. \
              PHONE_TAKEN carries `candidate`, what may be shown of the number, `merge_token`, for whoever is both users, \
-             and `expires_in`, the seconds that it counts.",
+             and `expires_in`, the seconds that it counts. `encryptedData` is confirmed by WeChat before the number counts; \
+             such questions and phone codes have a budget a day, of the user and of the mini-program, then RATE_LIMITED with \
+             the action `stop`.",
         )
         .body::<PhoneBody>()
         .gives::<PhoneReply>(200, "Whose the number is now.")
@@ -187,12 +189,20 @@ fn offer(taken: &TakenPhone) -> Map<String, Value> {
     told.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// A budget of the day is used up: nothing helps before midnight in Beijing.
+fn used_up(retry_after: u32) -> ApiError {
+    let mut told = ApiError::from(Code::RateLimited).retry_after(retry_after);
+    told.action = Some(Action::Stop);
+    told
+}
+
 /// What a mini-program does is ask the user again, unless waiting helps.
 impl From<PhoneError> for ApiError {
     fn from(error: PhoneError) -> Self {
         let code = match error {
             PhoneError::Code(error) => return error.into(),
             PhoneError::Confirm(error) => return error.into(),
+            PhoneError::Exhausted { retry_after } => return used_up(retry_after),
             PhoneError::Taken(taken) => {
                 return Self::from(Code::PhoneTaken).telling(offer(&taken));
             }
@@ -216,11 +226,7 @@ impl From<CodeError> for ApiError {
             CodeError::OfAnother => Self::from(Code::CodeUsed),
             CodeError::Lost => Self::from(Code::UpstreamTimeout),
             CodeError::UnderWay | CodeError::Overloaded => return Self::from(Code::Overloaded).retry_after(1),
-            CodeError::Exhausted { retry_after } => {
-                let mut told = Self::from(Code::RateLimited).retry_after(*retry_after);
-                told.action = Some(Action::Stop);
-                return told;
-            }
+            CodeError::Exhausted { retry_after } => return used_up(*retry_after),
             CodeError::Call { error, .. } => Self::from(error.clone()),
             CodeError::Storage(_) => return Self::caused(Code::Internal, error),
         };

@@ -31,6 +31,13 @@ struct SessionCheckReply {
 
 pub(super) fn about() -> About {
     About::new("checkSessionKey", "Ask whether the user's session_key is still WeChat's.")
+        .says(
+            "WeChat is asked about the key of the user's latest login, at most ten times a minute for one user; then \
+             RATE_LIMITED with `retry_after`. With `reset` it makes another key: what the client gets from then on is sealed \
+             under that one, and what it got before still opens for ten minutes. The key itself is never shown.\n\n\
+             SESSION_KEY_STALE: the key is not WeChat's any more, or there is none; call wx.login, log in, and then ask the \
+             user for data. APP_TOKEN_UNAVAILABLE and UPSTREAM_BUSY: wait; sessions and logins go on.",
+        )
         .tag(about::MINI_PROGRAM)
         .user()
         .body::<SessionCheckBody>()

@@ -232,6 +232,8 @@ pub(crate) struct UnionReportReply {
     pub(crate) identities: u64,
     /// Those of them whose unionid WeChat has told so far.
     pub(crate) with_unionid: u64,
+    /// Those whose unionid is another one than WeChat told before, and nobody's in the group: they stay apart.
+    pub(crate) changed: u64,
     /// Those whose user would be found by their unionid from then on.
     pub(crate) joining: u64,
     /// Those whose user is found by it already.
@@ -260,6 +262,7 @@ impl From<UnionReport> for UnionReportReply {
         Self {
             identities: report.identities,
             with_unionid: report.with_unionid,
+            changed: report.changed,
             joining: report.joining,
             joined: report.joined,
             candidates: report.candidates,

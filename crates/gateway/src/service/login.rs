@@ -180,11 +180,9 @@ impl Logins {
         let mut new = NewSession::of(&app.app, &app.tenant.tenant, identity, self.clock.now());
         new.link_to = attempt.link_to;
         let opened = self.storage.tenant(app.tenant.id()).open_session(new).await?;
-        match opened.candidate {
-            Some(other) if app.tenant.tenant.policy.merge == MergePolicy::Oldest => {
-                Ok(merge::join_oldest(&self.storage, app.tenant.id(), opened, other).await)
-            }
-            _ => Ok(opened),
+        match app.tenant.tenant.policy.merge {
+            MergePolicy::Oldest => Ok(merge::join_oldest(&self.storage, app.tenant.id(), opened).await),
+            MergePolicy::Manual => Ok(opened),
         }
     }
 

@@ -174,33 +174,37 @@ fn oldest(cause: MergeCause, pair: [&User; 2]) -> NewMerge {
     NewMerge { gone: gone.id, into: into.id, cause, may_drop_external_id: false }
 }
 
-/// Carries out the policy `oldest` for a login with which the unionid of another user appeared; the session as it is then.
-/// Whatever is in the way leaves the candidate to the operator, and the login as it was.
-pub(crate) async fn join_oldest(
-    storage: &Storage,
-    tenant: TenantId,
-    opened: OpenedSession,
-    other: UserId,
-) -> OpenedSession {
-    match again_if_busy!(join_once(storage, tenant, &opened, other)) {
-        Ok(user) => OpenedSession { user, ..opened },
-        Err(error) => {
-            tracing::info!(tenant.id = %tenant, user.id = %opened.user.id, error.source = %error, "two users with one unionid stay two; a merge candidate says so");
-            opened
+/// Carries out the policy `oldest` for a login: joins the user with whoever has a unionid of theirs, whether that showed
+/// with this login or before the policy was this one; the session as it is then. Whatever is in the way leaves the candidate
+/// to the operator, and the login as it was.
+pub(crate) async fn join_oldest(storage: &Storage, tenant: TenantId, mut opened: OpenedSession) -> OpenedSession {
+    if opened.unionid.is_none() {
+        return opened;
+    }
+    let others = match opened.candidate {
+        Some(other) => Ok(vec![other]),
+        None => storage.tenant(tenant).merge_candidates().by_unionid(opened.user.id).await,
+    };
+    let others = others.unwrap_or_else(|error| {
+        tracing::warn!(tenant.id = %tenant, error.source = %error, "merge candidates were not read; the next login looks again");
+        Vec::new()
+    });
+    for other in others {
+        match again_if_busy!(join_once(storage, tenant, &opened.user, other)) {
+            Ok(user) => opened.user = user,
+            Err(error) => {
+                tracing::info!(tenant.id = %tenant, user.id = %opened.user.id, error.source = %error, "two users with one unionid stay two; a merge candidate says so");
+            }
         }
     }
+    opened
 }
 
-async fn join_once(
-    storage: &Storage,
-    tenant: TenantId,
-    opened: &OpenedSession,
-    other: UserId,
-) -> Result<User, NotMerged> {
+async fn join_once(storage: &Storage, tenant: TenantId, user: &User, other: UserId) -> Result<User, NotMerged> {
     let scope = storage.tenant(tenant);
     let other = scope.user(other).await?.ok_or(StorageError::NotFound)?;
     let tx = storage.begin().await?;
-    let merge = tx.tenant(tenant).users().merge(&oldest(MergeCause::Unionid, [&opened.user, &other])).await?;
+    let merge = tx.tenant(tenant).users().merge(&oldest(MergeCause::Unionid, [user, &other])).await?;
     tx.commit().await?;
     Ok(scope.user(merge.user).await?.ok_or(StorageError::NotFound)?)
 }

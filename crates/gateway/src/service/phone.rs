@@ -5,6 +5,7 @@
 //! often (`exchange.rs`), since each exchange costs money. Data is believed only if WeChat says that it made the
 //! ciphertext: the cipher can be forged (security-rules.md 17).
 
+mod confirm;
 mod error;
 mod exchange;
 mod flights;
@@ -124,13 +125,11 @@ impl Phones {
         let opened = self.user_data.read(app, &session.openid, data).await?.map_err(|_| PhoneError::Data)?;
         let number = phone_in_data(&opened).ok_or(PhoneError::Data)?;
         let encrypted = data.encrypted().ok_or(PhoneError::Data)?;
-        let confirm =
-            async |access: wxgate_wechat_client::Access<'_>| self.wechat.confirm_phone_data(&access, encrypted).await;
-        let made_at = self.access_tokens.call(app, confirm).await.map_err(PhoneError::Confirm)?;
-        if made_at.is_none() {
+        let is_confirmed = self.confirmed(app, &session.openid, encrypted).await?;
+        if !is_confirmed {
             tracing::warn!(wechat.appid = %app.app.appid, session.id = %session.id, "WeChat does not know a ciphertext of phone data that was sent; the number is not believed");
         }
-        self.bind(app, session, (&number, made_at.is_some()), terms).await
+        self.bind(app, session, (&number, is_confirmed), terms).await
     }
 
     /// Takes the user's number from them; whether they had one.

@@ -13,6 +13,8 @@ pub(crate) struct Model {
     pub(crate) unionid: Option<Vec<u8>>,
     pub(crate) user_id: Uuid,
     pub(crate) created_at: i64,
+    /// 1 if the unionid is another one than WeChat told before: it joins nobody.
+    pub(crate) unionid_changed: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

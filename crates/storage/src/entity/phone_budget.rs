@@ -1,4 +1,4 @@
-//! How many phone codes an openid had exchanged on a day of Beijing; the empty openid counts for the whole app.
+//! How often WeChat was asked about an openid's phone number on a day of Beijing; the empty openid counts for the whole app.
 
 use sea_orm::entity::prelude::*;
 
@@ -13,7 +13,10 @@ pub(crate) struct Model {
     pub(crate) openid: Vec<u8>,
     #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) day: i32,
+    /// Phone codes that were exchanged.
     pub(crate) used: i32,
+    /// Phone data that was to be confirmed.
+    pub(crate) confirmed: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

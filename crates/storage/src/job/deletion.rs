@@ -14,12 +14,13 @@ use crate::tx;
 
 /// Every table with rows of tenants, each before those that its rows refer to, and a column by which some of a tenant's
 /// rows can be named. (`change` is not here: others must still hear of what it says.)
-const TABLES: [(&str, &str); 36] = [
+const TABLES: [(&str, &str); 37] = [
     ("delivery", "event_id"),
     ("outbox", "id"),
     ("webhook_turn", "webhook_id"),
     ("webhook", "id"),
     ("session", "id"),
+    ("superseded_key", "id"),
     ("phone", "id"),
     ("phone_code", "id"),
     ("phone_budget", "openid"),

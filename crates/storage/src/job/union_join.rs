@@ -1,5 +1,6 @@
 //! Binds an app to a union group while it serves: whoever is known by a unionid already is found by it in the group from
-//! then on, and where it is another user's, both are merge candidates. Nobody is merged here.
+//! then on, and where it is another user's, both are merge candidates. Nobody is merged here, and a unionid that changed,
+//! as when the app moved to another Open Platform account, joins nobody: it is a candidate at most.
 //!
 //! Users who log in meanwhile do it by the app as it is. So there are two passes, one before the app is bound and one
 //! after it, for those who came in between.
@@ -86,7 +87,10 @@ impl UnionJoin {
         let (mut joining, mut found) = (Vec::new(), Vec::new());
         for row in some {
             let Some(unionid) = &row.unionid else { continue };
+            let is_changed = row.unionid_changed != 0;
             match holders.get(unionid) {
+                // Another unionid than before never joins by itself (security-rules.md 16).
+                None if is_changed => {}
                 None => joining.push(union_member::ActiveModel {
                     tenant_id: Set(self.tenant.uuid()),
                     union_group_id: Set(self.group.uuid()),
@@ -99,7 +103,7 @@ impl UnionJoin {
                     tenant: self.tenant,
                     user: row.user_id.into(),
                     other: (*holder).into(),
-                    cause: CandidateCause::UnionGroup,
+                    cause: if is_changed { CandidateCause::UnionidChanged } else { CandidateCause::UnionGroup },
                     at: now,
                 }),
             }

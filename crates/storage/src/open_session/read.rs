@@ -80,19 +80,26 @@ impl TenantScope {
         );
         let rows =
             self.read(&text, &[id(self.tenant.uuid()), id(app.uuid()), bytes(openid.as_str().as_bytes())]).await?;
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut ring = Vec::with_capacity(RING);
+        let Some((current, older)) = rows.split_first() else { return Ok(Vec::new()) };
+        let mut ring = vec![self.session_key(current).await?];
+        let mut superseded = self.superseded_keys(app, openid, now.minus(SUPERSEDED)).await?;
         // The next newer session's beginning is when a session's key was superseded, if by another key at all.
-        let mut superseded_at = now;
-        for row in rows {
-            if ring.len() == RING || now.since(superseded_at) > SUPERSEDED {
+        let mut at = Timestamp::from_millis(get(current, 2)?);
+        let mut found = ring.clone();
+        for row in older {
+            if found.len() >= RING || now.since(at) > SUPERSEDED {
                 break;
             }
-            superseded_at = Timestamp::from_millis(get(&row, 2)?);
-            let key = self.session_key(&row).await?;
-            if !ring.contains(&key) {
+            let key = self.session_key(row).await?;
+            if !found.contains(&key) {
+                found.push(key.clone());
+                superseded.push(Superseded { at, key });
+            }
+            at = Timestamp::from_millis(get(row, 2)?);
+        }
+        superseded.sort_by_key(|superseded| std::cmp::Reverse(superseded.at));
+        for Superseded { key, .. } in superseded {
+            if ring.len() < RING && !ring.contains(&key) {
                 ring.push(key);
             }
         }
@@ -103,8 +110,7 @@ impl TenantScope {
         let (session, sealed): (Uuid, Vec<u8>) = (get(row, 0)?, get(row, 1)?);
         let place = session_key_place(self.tenant, session.as_bytes());
         let opened = self.storage.core.open(&place, sealed).await?;
-        let key = opened.expose().as_slice().try_into();
-        Ok(SessionKey::from_bytes(key.map_err(|_| StorageError::inconsistent("session", "session_key"))?))
+        session_key_of(opened.expose(), "session")
     }
 
     pub(crate) async fn read(&self, text: &str, values: &[Value]) -> Result<Vec<QueryResult>, StorageError> {
@@ -114,6 +120,18 @@ impl TenantScope {
         });
         read.await
     }
+}
+
+/// A key that another one took the place of, and when.
+pub(super) struct Superseded {
+    pub(super) at: Timestamp,
+    pub(super) key: SessionKey,
+}
+
+/// A key as it was sealed.
+pub(super) fn session_key_of(opened: &[u8], table: &'static str) -> Result<SessionKey, StorageError> {
+    let key = opened.try_into().map_err(|_| StorageError::inconsistent(table, "session_key"))?;
+    Ok(SessionKey::from_bytes(key))
 }
 
 fn opened_of(session: SessionId, row: &QueryResult) -> Result<OpenedSession, StorageError> {

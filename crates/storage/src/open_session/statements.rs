@@ -56,7 +56,9 @@ impl Statements {
             }),
             update_unionids: sized(|_, rows| {
                 let cases = " WHEN ? THEN ?".repeat(rows);
-                format!("UPDATE identity SET unionid = CASE id{cases} END WHERE id IN ({})", list("?", rows))
+                // What was there is looked at first, also by MySQL, which assigns from left to right.
+                let changed = "unionid_changed = CASE WHEN unionid IS NULL THEN unionid_changed ELSE 1 END";
+                format!("UPDATE identity SET {changed}, unionid = CASE id{cases} END WHERE id IN ({})", list("?", rows))
             }),
             insert_sessions: sized(|backend, rows| {
                 let into = "session (id, tenant_id, identity_id, app_id, session_key, mac_key, tenant_epoch, app_epoch, \

@@ -34,7 +34,7 @@ impl SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 26] = [
+pub(crate) const SEALED: [SealedColumn; 27] = [
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "platform", column: "secret", row: "id" },
@@ -55,6 +55,7 @@ pub(crate) const SEALED: [SealedColumn; 26] = [
     SealedColumn { table: "push_setting", column: "aes_key", row: "id" },
     SealedColumn { table: "push_setting", column: "previous_aes_key", row: "id" },
     SealedColumn { table: "session", column: "session_key", row: "id" },
+    SealedColumn { table: "superseded_key", column: "session_key", row: "id" },
     SealedColumn { table: "phone", column: "number", row: "id" },
     SealedColumn { table: "phone_code", column: "number", row: "id" },
     SealedColumn { table: "merge", column: "moved", row: "id" },

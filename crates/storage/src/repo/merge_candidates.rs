@@ -1,12 +1,14 @@
 //! Merge candidates: two users who may be one person, each pair once.
 
 use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use uuid::Uuid;
 use wxgate_crypto::Random;
 use wxgate_domain::{CandidateCause, CandidateState, MergeCandidateId, TenantId, Timestamp, UserId};
 
 use crate::entity::merge_candidate;
 use crate::error::StorageError;
 use crate::scope::{delete_of_tenant, of_tenant, update_of_tenant};
+use crate::sql::{get, id};
 use crate::storage::Storage;
 use crate::tx::Tx;
 
@@ -168,6 +170,34 @@ impl TenantMergeCandidates {
         };
         let rows = self.storage.core.read(|db| async move { query().all(&db).await }).await?;
         rows.iter().map(of_row).collect()
+    }
+
+    /// Who the user is by WeChat's word, and still is: the other side of each open candidate that a unionid made (not one
+    /// that changed), where that unionid is still one user's in a group and the account's of the other.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn by_unionid(&self, user: UserId) -> Result<Vec<UserId>, StorageError> {
+        let text = "SELECT c.user_id, c.other_id FROM merge_candidate c
+            WHERE c.tenant_id = ? AND (c.user_id = ? OR c.other_id = ?) AND c.state = ? AND c.cause IN (?, ?)
+            AND EXISTS (SELECT 1 FROM identity i
+                JOIN app a ON a.tenant_id = i.tenant_id AND a.id = i.app_id
+                JOIN union_member m ON m.tenant_id = i.tenant_id AND m.union_group_id = a.union_group_id
+                    AND m.unionid = i.unionid
+                WHERE i.tenant_id = c.tenant_id AND i.unionid_changed = 0
+                AND ((i.user_id = c.user_id AND m.user_id = c.other_id)
+                    OR (i.user_id = c.other_id AND m.user_id = c.user_id)))
+            ORDER BY c.id";
+        let (uuid, word) = (id(user.uuid()), |word: &str| sea_orm::Value::from(word));
+        let causes = [CandidateCause::Unionid, CandidateCause::UnionGroup].map(CandidateCause::as_str);
+        let [late, joined] = causes.map(word);
+        let of = [id(self.tenant.uuid()), uuid.clone(), uuid, word(CandidateState::Open.as_str()), late, joined];
+        let rows = self.storage.tenant(self.tenant).read(text, &of).await?;
+        let other = |row: &sea_orm::QueryResult| {
+            let (one, other): (UserId, UserId) = (get::<Uuid>(row, 0)?.into(), get::<Uuid>(row, 1)?.into());
+            Ok(if one == user { other } else { one })
+        };
+        rows.iter().map(other).collect()
     }
 
     /// The one of this id.

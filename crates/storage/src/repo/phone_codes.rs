@@ -5,17 +5,17 @@
 
 use std::time::Duration;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 use uuid::Uuid;
 use wxgate_crypto::{MacKey, Place, Sealed, Secret};
 use wxgate_domain::{AppId, OpenId, PhoneNumber, TenantId, Timestamp};
 
+use super::phone_budgets::{PhoneCall, PhoneDay, TxPhoneBudgets};
 use super::phones::{of_text, to_text};
 use crate::entity::{phone_budget, phone_code};
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
 use crate::scope::{delete_of_tenant, of_tenant, update_of_tenant};
-use crate::sql::{bytes, id, number, statement};
 use crate::storage::Core;
 use crate::tx::Tx;
 
@@ -68,9 +68,7 @@ pub enum PhoneCodeClaim {
 #[derive(Clone, Debug)]
 pub struct PhoneCodeTicket {
     id: Uuid,
-    app: AppId,
-    openid: OpenId,
-    day: i32,
+    day: PhoneDay,
 }
 
 /// What came of an exchange. Of one whose answer was lost nothing is known, and nothing is settled: the code is spent.
@@ -114,22 +112,17 @@ impl<'a> TxPhoneCodes<'a> {
         if let Some(row) = known.one(tx).await? {
             return self.known(row, sent.openid, &keys);
         }
-        let ticket = PhoneCodeTicket {
-            id: core.random.uuid_v7(now.millis()),
-            app: sent.app,
-            openid: sent.openid.clone(),
-            day: now.beijing_day(),
-        };
-        let user = sent.openid.as_str().as_bytes();
-        if !self.spend(&ticket, user, sent.most_of_user).await? || !self.spend(&ticket, &[], sent.most_of_app).await? {
+        let (of, most) = ((sent.app, sent.openid), [sent.most_of_user, sent.most_of_app]);
+        let Some(day) = self.budgets().spend(PhoneCall::Exchange, of, most).await? else {
             return Ok(PhoneCodeClaim::Exhausted);
-        }
+        };
+        let ticket = PhoneCodeTicket { id: core.random.uuid_v7(now.millis()), day };
         let row = phone_code::ActiveModel {
             id: Set(ticket.id),
             tenant_id: Set(self.tenant.uuid()),
             app_id: Set(sent.app.uuid()),
             digest: Set(digest(&keys.digest, sent)),
-            openid: Set(user.to_vec()),
+            openid: Set(sent.openid.as_str().as_bytes().to_vec()),
             state: Set(PENDING.to_owned()),
             number: Set(None),
             at: Set(now.millis()),
@@ -148,18 +141,17 @@ impl<'a> TxPhoneCodes<'a> {
         let change = match result {
             PhoneCodeResult::Exchanged(exchanged) => {
                 let keys = TenantKeys::load(tx, &core.master_keys, self.tenant).await?;
-                let text = Secret::new(format!("{} {}", ticket.openid, to_text(exchanged).expose()));
+                let text = Secret::new(format!("{} {}", ticket.day.openid, to_text(exchanged).expose()));
                 let sealed = keys.seal.seal(&place(self.tenant, &ticket.id), text.expose().as_bytes(), &core.random);
                 let (state, number) = (Set(EXCHANGED.to_owned()), Set(Some(sealed.into_bytes())));
                 phone_code::ActiveModel { state, number, ..Default::default() }
             }
             PhoneCodeResult::Refused => {
-                self.give_back(ticket, &[]).await?;
+                self.budgets().give_back_to_app(PhoneCall::Exchange, &ticket.day).await?;
                 phone_code::ActiveModel { state: Set(REFUSED.to_owned()), ..Default::default() }
             }
             PhoneCodeResult::Unused => {
-                self.give_back(ticket, ticket.openid.as_str().as_bytes()).await?;
-                self.give_back(ticket, &[]).await?;
+                self.budgets().give_back(PhoneCall::Exchange, &ticket.day).await?;
                 delete_of_tenant::<phone_code::Entity>(self.tenant).filter(mine).exec(tx).await?;
                 return Ok(());
             }
@@ -189,51 +181,8 @@ impl<'a> TxPhoneCodes<'a> {
         })
     }
 
-    /// Takes one off a budget of the day; whether there was one left.
-    async fn spend(&self, ticket: &PhoneCodeTicket, of: &[u8], most: u32) -> Result<bool, StorageError> {
-        if self.count(ticket, of, "used + 1", ("used < ?", most)).await? {
-            return Ok(true);
-        }
-        let (tx, tenant) = (&self.tx.tx, self.tenant);
-        let today = of_tenant::<phone_budget::Entity>(tenant)
-            .filter(phone_budget::Column::AppId.eq(ticket.app.uuid()))
-            .filter(phone_budget::Column::Openid.eq(of.to_vec()))
-            .filter(phone_budget::Column::Day.eq(ticket.day));
-        match today.one(tx).await? {
-            Some(today) if today.used >= i32::try_from(most).unwrap_or(i32::MAX) => return Ok(false),
-            // The day's first code was committed between our count and our look.
-            Some(_) => return Err(StorageError::Busy),
-            None => {}
-        }
-        let first = phone_budget::ActiveModel {
-            tenant_id: Set(tenant.uuid()),
-            app_id: Set(ticket.app.uuid()),
-            openid: Set(of.to_vec()),
-            day: Set(ticket.day),
-            used: Set(1),
-        };
-        phone_budget::Entity::insert(first).exec_without_returning(tx).await.map_err(StorageError::overtaken)?;
-        Ok(true)
-    }
-
-    async fn give_back(&self, ticket: &PhoneCodeTicket, of: &[u8]) -> Result<(), StorageError> {
-        self.count(ticket, of, "used - 1", ("used > ?", 0)).await.map(drop)
-    }
-
-    /// Counts in one statement, which also locks the row; whether the condition held.
-    async fn count(
-        &self,
-        ticket: &PhoneCodeTicket,
-        of: &[u8],
-        set: &str,
-        (only, bound): (&str, u32),
-    ) -> Result<bool, StorageError> {
-        let text = format!(
-            "UPDATE phone_budget SET used = {set} WHERE tenant_id = ? AND app_id = ? AND openid = ? AND day = ? AND {only}"
-        );
-        let key = [id(self.tenant.uuid()), id(ticket.app.uuid()), bytes(of), ticket.day.into(), number(bound)];
-        let update = statement(self.tx.tx.get_database_backend(), &text, key.into());
-        Ok(self.tx.tx.execute_raw(update).await?.rows_affected() > 0)
+    fn budgets(&self) -> TxPhoneBudgets<'a> {
+        TxPhoneBudgets::new(self.tx, self.tenant)
     }
 
     /// Forgets what an openid sent and had exchanged.
@@ -244,12 +193,7 @@ impl<'a> TxPhoneCodes<'a> {
             .filter(phone_code::Column::Openid.eq(openid.to_vec()))
             .exec(tx)
             .await?;
-        delete_of_tenant::<phone_budget::Entity>(self.tenant)
-            .filter(phone_budget::Column::AppId.eq(app))
-            .filter(phone_budget::Column::Openid.eq(openid.to_vec()))
-            .exec(tx)
-            .await?;
-        Ok(())
+        self.budgets().forget(app, openid).await
     }
 }
 

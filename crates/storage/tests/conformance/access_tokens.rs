@@ -150,6 +150,20 @@ pub(crate) async fn a_session_key_is_replaced_where_it_stands(database: TestData
     assert!(!other.replace_session_key(shop.id, &ada, &second, &third).await.unwrap());
     assert!(!owner.replace_session_key(shop.id, &ada, &third, &second).await.unwrap());
     assert!(owner.replace_session_key(shop.id, &ada, &second, &third).await.unwrap());
-    assert!(ring().await == [third, first]);
+    // What the client got just before was sealed under the second one.
+    assert!(ring().await == [third.clone(), second.clone(), first]);
+    database.clock.advance(Duration::from_mins(1));
+    let fourth = SessionKey::from_bytes([4; 16]);
+    assert!(owner.replace_session_key(shop.id, &ada, &third, &fourth).await.unwrap());
+    assert!(ring().await == [fourth.clone(), third.clone(), second], "two that were superseded, and no third");
+    database.clock.advance(Duration::from_secs(9 * 60 + 1));
+    assert!(ring().await == [fourth.clone(), third.clone()], "for ten minutes");
+    database.clock.advance(Duration::from_mins(1));
+    assert!(ring().await == [fourth]);
+    storage.sweep().await.unwrap();
+    let raw = database.raw().await;
+    let left = Query::select().column("id").from("superseded_key").to_owned();
+    assert!(raw.query_all(&left).await.unwrap().is_empty());
+    raw.close().await.unwrap();
     storage.stop().await;
 }

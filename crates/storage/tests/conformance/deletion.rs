@@ -84,6 +84,14 @@ async fn furnish(storage: &Storage, raw: &DatabaseConnection, tenant: &Tenant, n
     for openid in 0..250 {
         let identity = identity(raw, tenant.id, app.id, user, &format!("o{openid}")).await.unwrap();
         session(raw, (tenant.id, app.id), identity, now).await.unwrap();
+        let superseded = vec![
+            ("id", identity.into()),
+            ("tenant_id", tenant.id.uuid().into()),
+            ("identity_id", identity.into()),
+            ("session_key", vec![1_u8; 53].into()),
+            ("superseded_at", 0_i64.into()),
+        ];
+        insert(raw, "superseded_key", superseded).await.unwrap();
     }
     fill_up(raw, tenant, (group.id.uuid(), user.uuid(), app.id.uuid()), number).await;
 }

@@ -58,6 +58,26 @@ pub(crate) async fn a_changed_unionid_joins_nobody_and_says_so(database: TestDat
     storage.stop().await;
 }
 
+pub(crate) async fn a_unionid_says_who_the_user_is_for_as_long_as_it_does(database: TestDatabase) {
+    let storage = database.started().await;
+    let house = house(&storage, "acme").await;
+    let scope = storage.tenant(house.shop.tenant.id);
+    let said = async |user| scope.merge_candidates().by_unionid(user).await.unwrap();
+    let early = house.shop.login(&storage, "oAda", None).await.user.id;
+    let holder = house.club.login(&storage, "oAdaToo", Some("uAda")).await.user.id;
+    house.shop.login(&storage, "oAda", Some("uAda")).await;
+    assert_eq!((said(early).await, said(holder).await), (vec![holder], vec![early]));
+    let other = crate::support::tenant(&storage, "umbrella").await;
+    assert!(storage.tenant(other.id).merge_candidates().by_unionid(early).await.unwrap().is_empty());
+
+    // Another unionid than before, whoever has that: the word of the first one is over.
+    house.club.login(&storage, "oEve", Some("uEve")).await;
+    house.shop.login(&storage, "oAda", Some("uEve")).await;
+    assert_eq!(open(&storage, &house).await.len(), 2);
+    assert!(said(early).await.is_empty() && said(holder).await.is_empty());
+    storage.stop().await;
+}
+
 pub(crate) async fn whoever_was_told_apart_is_not_asked_about_again(database: TestDatabase) {
     let storage = database.started().await;
     let house = house(&storage, "acme").await;

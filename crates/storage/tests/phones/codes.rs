@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use wxgate_domain::{AppId, OpenId, PhoneNumber};
-use wxgate_storage::{PhoneCodeClaim, PhoneCodeResult, PhoneCodeTicket, SentPhoneCode, Storage, StorageError};
+use wxgate_storage::{
+    PhoneCall, PhoneCodeClaim, PhoneCodeResult, PhoneCodeTicket, SentPhoneCode, Storage, StorageError,
+};
 
 use crate::logins::{Place, count};
 use crate::support::TestDatabase;
@@ -118,6 +120,35 @@ pub(crate) async fn budgets_are_of_a_day_in_beijing(database: TestDatabase) {
     database.clock.advance(Duration::from_millis(1));
     claim(&storage, &shop, "oBob", "b3").await;
     claim(&storage, &shop, "oAda", "a5").await;
+    storage.stop().await;
+}
+
+pub(crate) async fn phone_data_has_budgets_of_its_own(database: TestDatabase) {
+    let storage = database.started().await;
+    let (shop, rival) = (place(&storage, "acme").await, place(&storage, "rival").await);
+    let spend = async |place: &Place, openid: &str| {
+        let tx = storage.begin().await.unwrap();
+        let of = (place.app.id, &openid.parse().unwrap());
+        let day = tx.tenant(place.tenant.id).phone_budgets().spend(PhoneCall::Confirmation, of, [2, 3]).await.unwrap();
+        tx.commit().await.unwrap();
+        day
+    };
+    claim(&storage, &shop, "oAda", "a1").await;
+    let first = spend(&shop, "oAda").await.unwrap();
+    assert!(spend(&shop, "oAda").await.is_some() && spend(&shop, "oAda").await.is_none());
+    // One that WeChat was not asked for is given back, by whoever took it.
+    for (place, is_free) in [(&rival, false), (&shop, true)] {
+        let tx = storage.begin().await.unwrap();
+        let budgets = tx.tenant(place.tenant.id).phone_budgets();
+        budgets.give_back(PhoneCall::Confirmation, &first).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(spend(&shop, "oAda").await.is_some(), is_free);
+    }
+    assert!(spend(&shop, "oEve").await.is_some() && spend(&shop, "oBob").await.is_none(), "the app's");
+    assert!(spend(&rival, "oAda").await.is_some());
+    claim(&storage, &shop, "oAda", "a2").await;
+    database.clock.advance(Duration::from_hours(24));
+    assert!(spend(&shop, "oAda").await.is_some());
     storage.stop().await;
 }
 

@@ -35,6 +35,12 @@ pub(crate) struct AppPolicyChange {
     /// Phone codes that the whole app may have exchanged in a day of Beijing, 1 to 10000000.
     #[arg(long, value_name = "N")]
     pub(crate) phone_codes_per_day: Option<u32>,
+    /// Phone data that one openid may have confirmed by WeChat in a day of Beijing, 1 to 1000.
+    #[arg(long, value_name = "N")]
+    pub(crate) phone_data_per_user_day: Option<u32>,
+    /// Phone data that the whole app may have confirmed in a day of Beijing, 1 to 10000000.
+    #[arg(long, value_name = "N")]
+    pub(crate) phone_data_per_day: Option<u32>,
     /// Sessions that one openid may open in a minute, 1 to 1000.
     #[arg(long, value_name = "N")]
     pub(crate) logins_per_minute: Option<u32>,
@@ -70,6 +76,8 @@ impl AppPolicyChange {
             phone_claim: self.phone_claim.unwrap_or(policy.phone_claim),
             phone_codes_per_user_day: self.phone_codes_per_user_day.unwrap_or(policy.phone_codes_per_user_day),
             phone_codes_per_day: self.phone_codes_per_day.unwrap_or(policy.phone_codes_per_day),
+            phone_data_per_user_day: self.phone_data_per_user_day.unwrap_or(policy.phone_data_per_user_day),
+            phone_data_per_day: self.phone_data_per_day.unwrap_or(policy.phone_data_per_day),
             requests_per_second: self.requests_per_second.unwrap_or(policy.requests_per_second),
             request_burst: self.request_burst.unwrap_or(policy.request_burst),
             access_token: self.access_token.unwrap_or(policy.access_token),

@@ -17,6 +17,9 @@ pub(crate) enum PhoneError {
     /// WeChat could not be asked whether it made the data.
     #[error("WeChat did not say whether it made the phone data: {0}")]
     Confirm(TokenCallError),
+    /// The day's budget of this user or of the app for asking that is used up.
+    #[error("the day's questions about phone data are used up")]
+    Exhausted { retry_after: u32 },
     /// The number is somebody else's.
     #[error("the phone number is another user's")]
     Taken(Box<TakenPhone>),
