@@ -22,6 +22,7 @@ use self::shared::Shared;
 use crate::background::{Checkpoints, Readiness, forget_full_buckets, keep_node, keep_signing_keys, work};
 use crate::config::{Config, Wechat};
 use crate::http::boundary::Listener;
+use crate::http::own_hosts::OwnHosts;
 use crate::http::server::serve;
 use crate::master_keys::MasterKeys;
 use crate::metrics::Metrics;
@@ -70,6 +71,8 @@ pub(crate) struct Gateway {
     pub(crate) desk: Desk,
     pub(crate) readiness: Readiness,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Under which names the admin listener is asked.
+    pub(crate) own_hosts: OwnHosts,
 }
 
 impl Gateway {
@@ -165,6 +168,7 @@ impl App {
             desk,
             readiness: readiness.clone(),
             trusted_proxies: config.http.trusted_proxies.clone(),
+            own_hosts: OwnHosts::of(config.listen.admin.ip(), &config.listen.admin_hosts),
             clock: shared.clock,
             random: shared.random,
             metrics: shared.metrics,
@@ -229,10 +233,9 @@ fn webhooks(config: &Config, storage: &Storage, gateway: &Gateway, sockets: &Soc
 /// Serves both listeners from now on.
 fn listen_on_both(config: &Config, gateway: Gateway, sockets: Sockets) -> std::io::Result<Vec<Running>> {
     let gateway = web::Data::new(gateway);
-    let own_host_only = config.listen.admin.ip().is_loopback();
     let servers = [
         serve(gateway.clone(), sockets.public, Listener::Public, config.listen.workers)?,
-        serve(gateway, sockets.admin, Listener::Admin { own_host_only }, 1)?,
+        serve(gateway, sockets.admin, Listener::Admin, 1)?,
     ];
     Ok(servers.map(|server| (server.handle(), tokio::spawn(server))).into())
 }

@@ -13,6 +13,7 @@ use wxgate_domain::{Network, Slug};
 use wxgate_storage::DatabaseUrl;
 use wxgate_wechat_client::BaseUrl;
 
+use crate::http::own_hosts::is_name;
 use crate::master_keys::{Configured, MasterKeys};
 
 pub(crate) use layers::{Layers, Problem};
@@ -41,6 +42,8 @@ pub(crate) struct Config {
 pub(crate) struct Listen {
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// Names under which the admin listener is asked.
+    pub(crate) admin_hosts: Vec<String>,
     /// Threads that serve the public listener.
     pub(crate) workers: usize,
 }
@@ -214,11 +217,16 @@ impl Reader<'_> {
         if admin.is_some_and(|a: SocketAddr| !a.ip().is_loopback()) && !self.0.switch("listen.admin_behind_tls") {
             self.0.reject("listen.admin", "is not a loopback address: it needs listen.admin_behind_tls = true");
         }
+        let admin_hosts = self.0.list("listen.admin_hosts");
+        for wrong in admin_hosts.iter().filter(|name| !is_name(name)) {
+            self.0
+                .reject("listen.admin_hosts", format!("{wrong:?} is not the name of a host, without scheme and port"));
+        }
         let workers = match self.0.number("listen.workers", 0, 1_024) {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
-        Some(Listen { public: public?, admin: admin?, workers })
+        Some(Listen { public: public?, admin: admin?, admin_hosts, workers })
     }
 
     fn http(&mut self) -> Http {

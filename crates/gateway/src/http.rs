@@ -23,6 +23,7 @@ mod merge;
 mod metrics;
 pub(crate) mod oauth;
 mod openapi;
+pub(crate) mod own_hosts;
 mod phone;
 mod platform;
 mod push;

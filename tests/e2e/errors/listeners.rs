@@ -91,6 +91,19 @@ async fn the_operators_listener_answers_its_own_machine_only() {
 }
 
 #[tokio::test]
+async fn a_listener_that_is_reached_by_name_answers_to_the_names_that_it_was_given() {
+    let gateway = Gateway::dev().env("WXGATE__LISTEN__ADMIN_HOSTS", "wxgate-admin.internal").await;
+    let admin = gateway.admin();
+    let asked_as = |host: &str| admin.send(admin.request(Method::GET, "/readyz").header("Host", host));
+    for own in ["wxgate-admin.internal", "WXGATE-admin.internal:8443", "localhost"] {
+        assert_eq!(asked_as(own).await.status, 200, "{own}");
+    }
+    for foreign in ["evil.example", "wxgate-admin.internal.evil.example", "internal"] {
+        asked_as(foreign).await.refused(403, "HOST_REFUSED");
+    }
+}
+
+#[tokio::test]
 async fn the_public_listener_has_nothing_for_operators() {
     let gateway = Gateway::dev().await;
     for path in ["/metrics", "/admin", "/admin/v1/apps", "/sim/codes", "/sim/journal", "/openapi.json", "/docs"] {

@@ -31,7 +31,7 @@ pub(crate) enum Listener {
     /// Mini-programs and backends: addresses are limited.
     Public,
     /// Operators: only its own Host is answered.
-    Admin { own_host_only: bool },
+    Admin,
 }
 
 /// The id of a request to the admin listener, for the audit log.
@@ -84,8 +84,9 @@ fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest) -> Res
             let limited = if unlimited { Ok(()) } else { gateway.limits.address(client.bucket()) };
             limited.map_err(|wait| ApiError::from(Code::RateLimited).retry_after(wait.0))?;
         }
-        Listener::Admin { own_host_only } => {
-            if (own_host_only && !client.own_host) || has_foreign_origin(request.headers()) {
+        Listener::Admin => {
+            let host = request.headers().get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+            if !gateway.own_hosts.include(host) || has_foreign_origin(request.headers()) {
                 return Err(Code::HostRefused.into());
             }
         }

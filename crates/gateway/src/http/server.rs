@@ -36,7 +36,7 @@ pub(crate) fn serve(
             .wrap(from_fn(move |request, next| boundary::enter(listener, request, next)))
             .configure(|routes| match listener {
                 Listener::Public => routes::serve(routes::public(), routes),
-                Listener::Admin { .. } => routes::serve(routes::admin(), routes),
+                Listener::Admin => routes::serve(routes::admin(), routes),
             })
     };
     let server = HttpServer::new(factory)

@@ -14,8 +14,6 @@ use crate::service::refresh::PresentedBy;
 pub(crate) struct Client {
     address: IpAddr,
     user_agent: Digest,
-    /// Whether the Host header names this machine's loopback.
-    pub(crate) own_host: bool,
     /// Whether a peer that is no trusted proxy sent X-Forwarded-For.
     pub(crate) forwarded_by_stranger: bool,
 }
@@ -31,7 +29,6 @@ impl Client {
         Self {
             address,
             user_agent: Digest::sha256(bytes(header::USER_AGENT)),
-            own_host: is_loopback_host(&String::from_utf8_lossy(bytes(header::HOST))),
             forwarded_by_stranger: forwarded && !trusts(&peer),
         }
     }
@@ -91,15 +88,6 @@ fn network_64(address: Ipv6Addr) -> Ipv6Addr {
     Ipv6Addr::from(u128::from(address) >> 64 << 64)
 }
 
-fn is_loopback_host(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
@@ -129,15 +117,5 @@ mod tests {
         assert_eq!(bucket("[::ffff:203.0.113.9]:1", &[]), "203.0.113.9");
         assert_eq!(bucket("[2001:db8::1]:1", &[]), bucket("[2001:db8:0:0:ffff::2]:1", &[]));
         assert_ne!(bucket("[2001:db8::1]:1", &[]), bucket("[2001:db8:0:1::1]:1", &[]));
-    }
-
-    #[test]
-    fn only_loopback_names_are_our_own_host() {
-        for own in ["localhost", "localhost:8081", "127.0.0.1:8081", "[::1]:8081", "127.9.9.9"] {
-            assert!(is_loopback_host(own), "{own}");
-        }
-        for foreign in ["", "example.com", "127.0.0.1.example.com", "localhost.example.com:1", "10.0.0.1:8081"] {
-            assert!(!is_loopback_host(foreign), "{foreign}");
-        }
     }
 }
