@@ -302,6 +302,27 @@ async fn one_thing_that_fails_undoes_all_of_it() {
 }
 
 #[tokio::test]
+async fn an_agency_with_a_thousand_apps_is_one_file_for_a_running_gateway() {
+    let gateway = Gateway::dev().await;
+    let app =
+        |n: usize| format!("[[tenants.apps]]\nappid = \"wxagency{n:08}\"\nsecret = {{ file = \"shop.secret\" }}\n");
+    let apps: String = (0..1_000).map(app).collect();
+    std::fs::write(gateway.folder().join("shop.secret"), SECRETS[0].1).unwrap();
+    let path = write(&gateway, &format!("[[tenants]]\nslug = \"agency\"\n{apps}")).display().to_string();
+    let told = gateway.remote(["apply", &path, "--json"]).run().await.json();
+    assert_eq!((verbs(&told).len(), &told["applied"]), (1_001, &true.into()));
+    let again = gateway.remote(["apply", &path]).run().await.ok();
+    assert!(again.contains("nothing to do") && again.contains("1001 as they are"), "{again}");
+    gateway.within_two_seconds("wxagency00000999", "CODE_INVALID").await;
+
+    let operator = gateway.operator();
+    let post =
+        async |length: usize| operator.post("/state/apply", &json!({"tenants": [], "more": "x".repeat(length)})).await;
+    post(4 * 1024 * 1024).await.refused(413, "BODY_TOO_LARGE");
+    post(3 * 1024 * 1024).await.refused(400, "REQUEST_INVALID");
+}
+
+#[tokio::test]
 async fn a_running_gateway_takes_the_same_file_and_only_from_an_operator() {
     let gateway = gateway().await;
     let (url, key) = (gateway.admin().base().to_owned(), gateway.data().join("admin-key").display().to_string());

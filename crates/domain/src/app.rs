@@ -169,6 +169,8 @@ pub enum AppStatus {
     Enabled,
     /// Serves nothing until it is enabled.
     Disabled,
+    /// Serves nothing any more, and goes with all that is known of it.
+    Removing,
 }
 
 impl AppStatus {
@@ -177,12 +179,13 @@ impl AppStatus {
         match self {
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
+            Self::Removing => "removing",
         }
     }
 
     /// The status of a stored word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Enabled, Self::Disabled].into_iter().find(|s| s.as_str() == word)
+        [Self::Enabled, Self::Disabled, Self::Removing].into_iter().find(|s| s.as_str() == word)
     }
 }
 

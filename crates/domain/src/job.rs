@@ -41,6 +41,13 @@ pub enum Task {
         /// What it was called.
         slug: Slug,
     },
+    /// Removes the accounts of an app that serves nothing any more, and then the app.
+    AppRemoval {
+        /// Which app.
+        app: AppId,
+        /// What WeChat calls it.
+        appid: WechatAppid,
+    },
     /// Seals under the active master key what another one seals.
     Rewrap {},
     /// Seals under a tenant's newest key what older ones sealed, and removes those.
@@ -61,6 +68,7 @@ impl Task {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::TenantDeletion { .. } => "tenant_deletion",
+            Self::AppRemoval { .. } => "app_removal",
             Self::Rewrap {} => "rewrap",
             Self::Reseal {} => "reseal",
             Self::Redigest {} => "redigest",
@@ -104,7 +112,8 @@ mod tests {
         let deletion = Task::TenantDeletion { tenant, slug: "acme".parse().unwrap() };
         let nobody = uuid::Uuid::nil();
         let join = Task::UnionJoin { app: nobody.into(), group: nobody.into() };
-        for task in [deletion, Task::Rewrap {}, Task::Reseal {}, Task::Redigest {}, join] {
+        let removal = Task::AppRemoval { app: nobody.into(), appid: "wx1".parse().unwrap() };
+        for task in [deletion, removal, Task::Rewrap {}, Task::Reseal {}, Task::Redigest {}, join] {
             let json = serde_json::to_value(&task).unwrap();
             assert_eq!(json["kind"], task.kind());
             assert_eq!(serde_json::from_value::<Task>(json).unwrap(), task);

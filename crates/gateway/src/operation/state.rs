@@ -164,7 +164,8 @@ impl Operation for ExportState {
     }
 }
 
-/// What is to be set up. Tenants that it does not name are left alone. Operators only.
+/// What is to be set up, in at most 4 MiB: some ten thousand mini-programs. Tenants that it does not name are left alone.
+/// Operators only.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApplyState {
@@ -241,6 +242,7 @@ impl Operation for ApplyState {
         scope: AdminScope::Secrets,
         summary: "Bring about what a document says, in one transaction.",
     };
+    const MAX_BODY: usize = 4 * 1024 * 1024;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let Applied { plan, clients, hooks } = admin.apply_state(self.tenants, self.prune, self.dry_run).await?;

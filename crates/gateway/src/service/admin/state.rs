@@ -6,6 +6,7 @@ mod present;
 
 use std::fmt;
 
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_crypto::WebhookSecret;
@@ -18,6 +19,9 @@ use self::present::Present;
 use super::webhooks::HEARD;
 use super::{Admin, AdminError, Event, Proof};
 use crate::operation::state::TenantState;
+
+/// How many new AppSecrets WeChat is asked about at once.
+const ASKED_AT_ONCE: usize = 16;
 
 /// Everything that is wrong with a document, each with its place.
 #[derive(Debug, Default)]
@@ -134,18 +138,24 @@ impl Admin {
 
     /// Asks WeChat about every new AppSecret, before anything is written.
     async fn prove(&self, steps: &mut [Step]) -> Result<(), AdminError> {
-        let mut refused = StateError::default();
+        let mut asking = Vec::new();
         for step in steps {
             let (appid, secret, accepted): (_, &AppSecret, &mut bool) = match &mut step.act {
                 Act::AddApp { new, .. } => (&new.appid, &new.secret, &mut new.is_accepted),
                 Act::SetSecret { appid, secret, is_accepted } => (&*appid, &*secret, is_accepted),
                 _ => continue,
             };
-            match self.proved(appid, secret, Proof::Ask).await {
-                Ok(answer) => *accepted = answer,
-                Err(error @ AdminError::SecretRefused { .. }) => {
-                    refused.add(&format!("{}.apps.{appid}.secret", step.tenant), error);
-                }
+            let place = format!("{}.apps.{appid}.secret", step.tenant);
+            asking.push(async move {
+                (place, self.proved(appid, secret, Proof::Ask).await.map(|answer| *accepted = answer))
+            });
+        }
+        let mut answers = stream::iter(asking).buffered(ASKED_AT_ONCE);
+        let mut refused = StateError::default();
+        while let Some((place, answer)) = answers.next().await {
+            match answer {
+                Ok(()) => {}
+                Err(error @ AdminError::SecretRefused { .. }) => refused.add(&place, error),
                 Err(error) => return Err(error),
             }
         }
