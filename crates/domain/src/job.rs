@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AppId, JobId, Slug, TenantId, UnionGroupId};
+use crate::ids::{AppId, JobId, Slug, TenantId, UnionGroupId, WechatAppid};
 use crate::time::Timestamp;
 
 /// A piece of work that goes on in the background.

@@ -1,6 +1,7 @@
 //! Jobs as they are done: a piece at a time, each small enough that no login waits for it. A piece that was done twice
 //! changes nothing the second time, so a job goes on after a crash by beginning again.
 
+mod app_removal;
 mod deletion;
 mod redigest;
 mod reseal;
@@ -15,6 +16,7 @@ use crate::error::StorageError;
 use crate::repo::jobs::{Report, report};
 use crate::storage::Core;
 
+use app_removal::AppRemoval;
 use deletion::Deletion;
 use redigest::Redigest;
 use reseal::Reseal;
@@ -48,6 +50,7 @@ pub struct Worker {
 /// The work of each kind of job, and how far it is.
 enum Work {
     Deletion(Deletion),
+    AppRemoval(AppRemoval),
     Rewrap(Rewrap),
     Reseal(Reseal),
     Redigest(Redigest),
@@ -141,6 +144,9 @@ impl Work {
     fn of(job: &Job) -> Result<Self, StorageError> {
         match &job.task {
             Task::TenantDeletion { tenant, .. } => Ok(Self::Deletion(Deletion::of(*tenant))),
+            Task::AppRemoval { app, appid } => {
+                Ok(Self::AppRemoval(AppRemoval::of(tenant_of(job)?, *app, appid.clone())))
+            }
             Task::Rewrap {} => Ok(Self::Rewrap(Rewrap::default())),
             Task::Reseal {} => Ok(Self::Reseal(Reseal::of(tenant_of(job)?))),
             Task::Redigest {} => Ok(Self::Redigest(Redigest::of(tenant_of(job)?))),
@@ -152,6 +158,7 @@ impl Work {
     async fn left(&self, core: &Core) -> Result<u64, StorageError> {
         match self {
             Self::Deletion(work) => work.left(core).await,
+            Self::AppRemoval(work) => work.left(core).await,
             Self::Rewrap(work) => work.left(core).await,
             Self::Reseal(work) => work.left(core).await,
             Self::Redigest(work) => work.left(core).await,
@@ -159,9 +166,10 @@ impl Work {
         }
     }
 
-    async fn piece(&mut self, core: &Core) -> Result<Piece, StorageError> {
+    async fn piece(&mut self, core: &Arc<Core>) -> Result<Piece, StorageError> {
         match self {
             Self::Deletion(work) => work.piece(core).await,
+            Self::AppRemoval(work) => work.piece(core).await,
             Self::Rewrap(work) => work.piece(core).await,
             Self::Reseal(work) => work.piece(core).await,
             Self::Redigest(work) => work.piece(core).await,

@@ -74,6 +74,7 @@ support::on_every_engine!(
     crate::apps::whoever_served_is_not_displaced,
     crate::apps::the_sweep_forgets_what_nobody_proved_and_secrets_that_are_over,
     crate::apps::a_removed_app_leaves_its_users_and_the_memory_of_its_appid,
+    crate::apps::an_app_goes_by_a_job_that_another_node_takes_over_and_that_spares_what_came_after_it,
     crate::apps::what_is_named_or_lived_in_is_not_removed,
     crate::apps::lists_come_in_pages_of_one_tenant_or_of_all,
     crate::audiences::an_audience_belongs_to_one_tenant,

@@ -133,7 +133,7 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
         known("removeServiceClient", json!({"id": of.client.id}), 204),
         known("removeWebhook", json!({"id": of.webhook}), 204),
         known("removePolicy", json!({"name": of.policy}), 204),
-        known("removeApp", json!({"app": of.appid}), 204),
+        known("removeApp", json!({"app": of.appid}), 200),
         known("renameUnionGroup", json!({"tenant": of.slug, "group": of.group, "name": "renamed"}), 200),
         known("removeUnionGroup", json!({"tenant": of.slug, "group": "renamed"}), 409),
         known("removeAdminKey", json!({"id": of.admin_key}), 204),

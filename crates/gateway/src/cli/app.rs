@@ -3,7 +3,7 @@
 mod push;
 
 use clap::{Args, Subcommand};
-use wxgate_domain::{Slug, Timestamp, WechatAppid};
+use wxgate_domain::{JobState, Slug, Timestamp, WechatAppid};
 
 use self::push::PushCommand;
 use super::admin::{AdminArgs, SecretArgs};
@@ -70,7 +70,7 @@ enum Action {
     Enable(EnableApp),
     /// Remove a mini-program with its sessions and identities. Its users stay.
     #[command(
-        after_help = "Example:\n  wxgate app remove wx0123456789abcdef\n\nOnly the same tenant can add the appid again, unless an operator moves it. If the removal of a large app is\ninterrupted, the same command does the rest."
+        after_help = "Example:\n  wxgate app remove wx0123456789abcdef\n\nOnly the same tenant can add the appid again, unless an operator moves it. It serves nothing more at\nonce; what there is of it goes in the background."
     )]
     Remove(RemoveApp),
 }
@@ -129,8 +129,13 @@ impl AppCommand {
             Action::Remove(remove) => {
                 let app: WechatAppid = door.call(ShowApp { app: remove.app.clone() }).await?.appid;
                 self.admin.confirm("its sessions end and its users are no more known by it", app.as_str())?;
-                door.call(remove).await?;
-                self.admin.gone(|| format!("app {app}: removed"));
+                let job = door.call(remove).await?;
+                let job = self.admin.watch(&door, job.id).await?;
+                let line = match job.state {
+                    JobState::Done => format!("app {app}: removed, {} account(s)", job.done),
+                    JobState::Open => format!("app {app}: goes on being removed; `wxgate job watch {}`", job.id),
+                };
+                self.admin.tell(&job, || line);
             }
         }
         door.close().await;

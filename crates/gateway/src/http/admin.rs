@@ -175,6 +175,7 @@ impl From<AdminError> for ApiError {
             AdminError::AudienceInUse(..)
             | AdminError::UnionGroupInUse(..)
             | AdminError::TenantDeleting(_)
+            | AdminError::AppRemoving(_)
             | AdminError::PlatformInUse(..)
             | AdminError::MasterKeyActive(_)
             | AdminError::MasterKeyNeeded(..)

@@ -14,6 +14,7 @@ use wxgate_domain::{
 };
 use wxgate_storage::AppChange;
 
+use super::jobs::JobReply;
 use super::secret_text::SecretText;
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError, AppToAdd, Proof};
@@ -61,7 +62,7 @@ pub(crate) struct AppReply {
     pub(crate) tenant: Slug,
     /// Its name for people.
     pub(crate) name: String,
-    /// `enabled` or `disabled`.
+    /// `enabled`, `disabled` or `removing`.
     #[schema(value_type = String)]
     pub(crate) status: AppStatus,
     /// The id of the union group that it is bound to.
@@ -284,7 +285,7 @@ impl Operation for ChangeApp {
 
 /// A mini-program to be removed with its sessions and identities. Its users stay.
 ///
-/// It ends at once; a large one takes a while to go. If that is interrupted, the same again does the rest.
+/// It serves nothing more at once; a job removes what there is of it.
 #[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemoveApp {
@@ -294,7 +295,7 @@ pub(crate) struct RemoveApp {
 }
 
 impl Operation for RemoveApp {
-    type Reply = ();
+    type Reply = JobReply;
     const ROUTE: Route = Route {
         id: "removeApp",
         method: Method::Delete,
@@ -305,7 +306,7 @@ impl Operation for RemoveApp {
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.app(&self.app).await?;
-        admin.remove_app(&found).await
+        Ok(admin.remove_app(&found).await?.into())
     }
 }
 

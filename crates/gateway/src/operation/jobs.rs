@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AdminScope, Job, JobId, JobState, Slug, Task, TenantId, Timestamp};
+use wxgate_domain::{AdminScope, Job, JobId, JobState, Slug, Task, TenantId, Timestamp, WechatAppid};
 
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError};
@@ -24,12 +24,16 @@ pub(crate) struct JobReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, nullable = false)]
     pub(crate) tenant_id: Option<TenantId>,
-    /// `tenant_deletion`, `rewrap`, `reseal`, `redigest` or `union_join`.
+    /// `tenant_deletion`, `app_removal`, `rewrap`, `reseal`, `redigest` or `union_join`.
     pub(crate) kind: String,
     /// The slug of the tenant that is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, nullable = false)]
     pub(crate) slug: Option<Slug>,
+    /// The appid of the mini-program that is removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, nullable = false)]
+    pub(crate) appid: Option<WechatAppid>,
     /// `open` or `done`.
     #[schema(value_type = String)]
     pub(crate) state: JobState,
@@ -53,15 +57,17 @@ pub(crate) struct JobReply {
 impl From<Job> for JobReply {
     fn from(job: Job) -> Self {
         let kind = job.task.kind().to_owned();
-        let slug = match job.task {
-            Task::TenantDeletion { slug, .. } => Some(slug),
-            Task::Rewrap {} | Task::Reseal {} | Task::Redigest {} | Task::UnionJoin { .. } => None,
+        let (slug, appid) = match job.task {
+            Task::TenantDeletion { slug, .. } => (Some(slug), None),
+            Task::AppRemoval { appid, .. } => (None, Some(appid)),
+            Task::Rewrap {} | Task::Reseal {} | Task::Redigest {} | Task::UnionJoin { .. } => (None, None),
         };
         Self {
             id: job.id,
             tenant_id: job.tenant,
             kind,
             slug,
+            appid,
             state: job.state,
             done: job.done,
             total: job.total,

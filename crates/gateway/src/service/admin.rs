@@ -244,6 +244,8 @@ pub(crate) enum AdminError {
     TenantServed(Slug),
     #[error("the tenant {0} is being deleted")]
     TenantDeleting(Slug),
+    #[error("the app {0} is being removed; `wxgate job list` shows how far it is")]
+    AppRemoving(WechatAppid),
     #[error("there is no master key {0}; `wxgate master-key list` shows them")]
     NoMasterKey(KeyId),
     #[error("the master key {0} is not at hand here: put its file into master_key.folder")]

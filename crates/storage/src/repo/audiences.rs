@@ -8,7 +8,7 @@ use std::fmt;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use wxgate_domain::{
-    AppPolicy, Audience, PolicyName, SecretState, ServiceClientId, ServiceClientPolicy, TenantId, Timestamp,
+    AppPolicy, AppStatus, Audience, PolicyName, SecretState, ServiceClientId, ServiceClientPolicy, TenantId, Timestamp,
     WechatAppid,
 };
 
@@ -143,8 +143,9 @@ async fn first_not_owned<C: ConnectionTrait>(
     let mut registered = of_tenant::<audience::Entity>(tenant)
         .filter(audience::Column::Name.is_in(bytes()))
         .order_by_asc(audience::Column::Name);
-    // A registration that nobody has proved owns nothing, its own appid included.
+    // A registration that nobody has proved owns nothing, its own appid included, nor does an app that goes.
     let mut apps = of_tenant::<app::Entity>(tenant)
+        .filter(app::Column::Status.ne(AppStatus::Removing.as_str()))
         .filter(app::Column::Appid.is_in(bytes()))
         .filter(app::Column::SecretState.ne(SecretState::Unverified.as_str()))
         .order_by_asc(app::Column::Appid);
@@ -170,7 +171,8 @@ pub(crate) async fn must_be_owned(tx: &Tx, tenant: TenantId, names: &[&str]) -> 
 /// What names an audience of a tenant, whose row is locked.
 pub(crate) async fn uses(tx: &Tx, tenant: TenantId, name: &str) -> Result<Vec<AudienceUse>, StorageError> {
     let mut uses = Vec::new();
-    for row in of_tenant::<app::Entity>(tenant).order_by_asc(app::Column::Appid).all(&tx.tx).await? {
+    let apps = of_tenant::<app::Entity>(tenant).filter(app::Column::Status.ne(AppStatus::Removing.as_str()));
+    for row in apps.order_by_asc(app::Column::Appid).all(&tx.tx).await? {
         let policy = AppPolicy::from_json(&row.policy).map_err(|_| StorageError::inconsistent("app", "policy"))?;
         if policy.audiences.iter().any(|audience| audience == name) {
             uses.push(AudienceUse::App(ascii(row.appid, "app", "appid")?));
@@ -260,6 +262,7 @@ impl<'a> TxAudiences<'a> {
         found.one(tx).await?.ok_or(StorageError::NotFound)?;
         let appid = of_tenant::<app::Entity>(self.tenant)
             .filter(app::Column::Appid.eq(name.as_str().as_bytes().to_vec()))
+            .filter(app::Column::Status.ne(AppStatus::Removing.as_str()))
             .filter(app::Column::SecretState.ne(SecretState::Unverified.as_str()));
         // The appid of an app stays an audience of its tenant by itself.
         let stays = appid.one(tx).await?.is_some();

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{
-    App, AppStatus, NewSession, RevocationEffect, RevokedSubject, SecretState, Tenant, WechatAppid, WechatIdentity,
+    App, AppStatus, JobState, NewSession, NodeId, RevocationEffect, RevokedSubject, SecretState, Task, Tenant,
+    WechatAppid, WechatIdentity,
 };
 use wxgate_storage::{
-    AppChange, AudienceUse, GroupMembers, NewApp, NewForwardAuthPolicy, PushChange, Storage, StorageError,
+    AppChange, AudienceUse, GroupMembers, NewApp, NewForwardAuthPolicy, Outcome, PushChange, Storage, StorageError,
 };
 
 use crate::support::{TestDatabase, app, audience, new_app, service_client, tenant, union_group};
@@ -47,7 +48,7 @@ async fn remove(storage: &Storage, tenant: &Tenant, appid: &WechatAppid) -> Vec<
         }
     }
     let tx = storage.begin().await.unwrap();
-    let named_by = tx.tenant(tenant.id).apps().remove(appid).await.unwrap();
+    tx.tenant(tenant.id).apps().remove(appid).await.unwrap();
     tx.commit().await.unwrap();
     named_by
 }
@@ -156,6 +157,62 @@ pub(crate) async fn a_removed_app_leaves_its_users_and_the_memory_of_its_appid(d
     remove(&storage, &acme, &shop.appid).await;
     let moved = add(&storage, &umbrella, NewApp { may_move: true, ..new_app("wx1") }).await.unwrap();
     assert_eq!(moved.tenant, umbrella.id);
+    storage.stop().await;
+}
+
+pub(crate) async fn an_app_goes_by_a_job_that_another_node_takes_over_and_that_spares_what_came_after_it(
+    database: TestDatabase,
+) {
+    let storage = database.started().await;
+    let acme = tenant(&storage, "acme").await;
+    let (shop, other) = (app(&storage, &acme, "wx1").await, app(&storage, &acme, "wx2").await);
+    let guests = 600;
+    for guest in 0..guests {
+        log_in(&database, &storage, &acme, &shop, &format!("o{guest}")).await;
+    }
+    log_in(&database, &storage, &acme, &other, "oAda").await;
+    let node = || NodeId::new(database.clock.now(), &database.random);
+    let remove = async || {
+        let tx = storage.begin().await.unwrap();
+        assert_eq!(tx.tenant(acme.id).apps().retire(&shop.appid).await.unwrap(), []);
+        let task = Task::AppRemoval { app: shop.id, appid: shop.appid.clone() };
+        let job = tx.jobs().add(Some(acme.id), task).await.unwrap();
+        tx.commit().await.unwrap();
+        job.id
+    };
+    let job = remove().await;
+    let mut worker = storage.jobs().take_job(job, node()).await.unwrap().unwrap();
+    for _ in 0..2 {
+        assert_eq!(worker.piece().await.unwrap(), Outcome::More);
+    }
+    assert!(worker.job().total == guests && (1..guests).contains(&worker.job().done), "{:?}", worker.job());
+    drop(worker);
+
+    // Nobody brings it back meanwhile, and nobody names it.
+    assert_eq!(remove().await, job, "asked for twice, it is one job");
+    let tx = storage.begin().await.unwrap();
+    let enabled = tx.tenant(acme.id).apps().set_status(&shop.appid, AppStatus::Enabled).await;
+    assert_eq!(enabled.map(drop).unwrap_err(), StorageError::NotFound);
+    drop(tx);
+    let named = storage.tenant(acme.id).audiences().first_not_owned(&["wx1"]).await.unwrap();
+    assert_eq!(named.as_deref(), Some("wx1"));
+
+    database.clock.advance(Duration::from_secs(31));
+    let mut worker = storage.jobs().take_job(job, node()).await.unwrap().unwrap();
+    while worker.piece().await.unwrap() == Outcome::More {}
+    assert_eq!((worker.job().state, worker.job().done), (JobState::Done, guests));
+    assert!(storage.apps().find(&shop.appid).await.unwrap().is_none());
+    assert!(storage.tenant(acme.id).users().of_openid(&other.appid, &"oAda".parse().unwrap()).await.unwrap().is_some());
+
+    // A job that did not hear of its own end finds another app under the appid.
+    let back = add(&storage, &acme, new_app("wx1")).await.unwrap();
+    let tx = storage.begin().await.unwrap();
+    let task = Task::AppRemoval { app: shop.id, appid: shop.appid.clone() };
+    let late = tx.jobs().add(Some(acme.id), task).await.unwrap().id;
+    tx.commit().await.unwrap();
+    let mut worker = storage.jobs().take_job(late, node()).await.unwrap().unwrap();
+    while worker.piece().await.unwrap() == Outcome::More {}
+    assert_eq!(storage.apps().find(&shop.appid).await.unwrap().unwrap().app.id, back.id);
     storage.stop().await;
 }
 

@@ -3,7 +3,7 @@
 mod api_security;
 pub(super) mod calls;
 mod push;
-mod removal;
+pub(super) mod removal;
 mod secrets;
 
 use wxgate_domain::{App, AppId, AppPolicy, AppSecret, AppStatus, Audience, Tenant, UnionGroupId, WechatAppid};
@@ -100,6 +100,9 @@ impl Admin {
         (tenant, app): &(Tenant, App),
         status: AppStatus,
     ) -> Result<App, AdminError> {
+        if app.status == AppStatus::Removing {
+            return Err(AdminError::AppRemoving(app.appid.clone()));
+        }
         let tx = self.storage.begin().await?;
         let app = tx.tenant(tenant.id).apps().set_status(&app.appid, status).await?;
         let action = if status == AppStatus::Enabled { "app.enable" } else { "app.disable" };

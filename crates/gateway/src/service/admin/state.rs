@@ -162,7 +162,7 @@ impl Admin {
         if refused.0.is_empty() { Ok(()) } else { Err(refused.into()) }
     }
 
-    /// Does all of it in one transaction. Apps that are removed serve nothing from then on; what they leave goes after it.
+    /// Does all of it in one transaction. Apps that are removed serve nothing from then on; jobs do the rest.
     async fn bring_about(&self, steps: Vec<Step>, mut made: Made) -> Result<Made, AdminError> {
         let mut count = 0_usize;
         let listens = steps.iter().any(|step| matches!(step.act, Act::AddWebhook { .. } | Act::ChangeWebhook(..)));
@@ -175,9 +175,6 @@ impl Admin {
             }
         }
         self.commit(tx, Event::of_operators("state.apply", format!("{count} changes"))).await?;
-        for (tenant, app) in &made.retired {
-            self.remove_app(&(tenant.clone(), app.clone())).await?;
-        }
         if listens {
             tokio::time::sleep(HEARD).await;
         }

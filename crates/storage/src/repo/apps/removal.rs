@@ -11,7 +11,7 @@ use wxgate_domain::{
     App, AppId, AppStatus, RevocationEffect, RevokedSubject, SecretState, TenantId, Timestamp, WechatAppid,
 };
 
-use super::TxApps;
+use super::{TxApps, of_appid};
 use crate::changes::{self, ChangeKind};
 use crate::entity::{app, identity, released_appid};
 use crate::error::StorageError;
@@ -30,13 +30,16 @@ const LONGEST_TOKEN: Duration = Duration::from_hours(24);
 const UNVERIFIED: Duration = Duration::from_hours(24);
 
 impl TxApps<'_> {
-    /// The first step of a removal: the app serves nothing more, its sessions are over, and the feed says so. Unless its
-    /// appid is named as an audience elsewhere: then nothing happens, and that is returned.
+    /// The first step of a removal: the app serves nothing more, its sessions are over, the feed says so, and nothing else
+    /// is held by it. Unless its appid is named as an audience elsewhere: then nothing happens, and that is returned.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such app.
     pub async fn retire(&self, appid: &WechatAppid) -> Result<Vec<AudienceUse>, StorageError> {
         let app = self.current(appid).await?;
+        if app.status == AppStatus::Removing {
+            return Ok(Vec::new());
+        }
         let named_by = self.named_by_others(&app).await?;
         if !named_by.is_empty() {
             return Ok(named_by);
@@ -48,7 +51,8 @@ impl TxApps<'_> {
         let retired = update_of_tenant::<app::Entity>(self.tenant)
             .filter(app::Column::Id.eq(app.id.uuid()))
             .col_expr(app::Column::SessionsEpoch, Expr::col(app::Column::SessionsEpoch).add(1))
-            .col_expr(app::Column::Status, Expr::value(AppStatus::Disabled.as_str()));
+            .col_expr(app::Column::UnionGroupId, Expr::value(Option::<Uuid>::None))
+            .col_expr(app::Column::Status, Expr::value(AppStatus::Removing.as_str()));
         retired.exec(&self.tx.tx).await?;
         self.tx.record(ChangeKind::App, self.tenant, Some(app.id.uuid())).await?;
         Ok(named_by)
@@ -80,12 +84,8 @@ impl TxApps<'_> {
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such app; [`StorageError::Busy`] if somebody logged in meanwhile.
-    pub async fn remove(&self, appid: &WechatAppid) -> Result<Vec<AudienceUse>, StorageError> {
+    pub async fn remove(&self, appid: &WechatAppid) -> Result<(), StorageError> {
         let app = self.current(appid).await?;
-        let named_by = self.named_by_others(&app).await?;
-        if !named_by.is_empty() {
-            return Ok(named_by);
-        }
         if self.has_identities(self.tenant, app.id.uuid()).await? {
             return Err(StorageError::Busy);
         }
@@ -98,8 +98,21 @@ impl TxApps<'_> {
             at: Set(core.clock.now().millis()),
         };
         released_appid::Entity::insert(released).exec_without_returning(tx).await?;
-        self.tx.record(ChangeKind::App, self.tenant, Some(app.id.uuid())).await?;
-        Ok(named_by)
+        self.tx.record(ChangeKind::App, self.tenant, Some(app.id.uuid())).await
+    }
+
+    /// The next piece of a removal: some identities; after the last ones the app. How many identities went; `None` if there
+    /// is no such app to be removed any more.
+    pub(crate) async fn remove_piece(&self, appid: &WechatAppid, app: AppId) -> Result<Option<usize>, StorageError> {
+        let row = of_appid(self.tenant, appid).lock_exclusive().one(&self.tx.tx).await?;
+        // The appid may have been taken up again meanwhile.
+        if !row.is_some_and(|row| row.id == app.uuid() && row.status == AppStatus::Removing.as_str()) {
+            return Ok(None);
+        }
+        match self.remove_identities(appid).await? {
+            0 => self.remove(appid).await.map(|()| Some(0)),
+            removed => Ok(Some(removed)),
+        }
     }
 
     /// Takes up an appid that was removed before: its tenant may, and whoever may move it.

@@ -165,9 +165,12 @@ impl<'a> TxApps<'a> {
     /// Enables or disables an app, and tells the feed. Nothing happens if it stands so already.
     ///
     /// # Errors
-    /// [`StorageError::NotFound`] if the tenant has no such app.
+    /// [`StorageError::NotFound`] if the tenant has no such app, or it is being removed.
     pub async fn set_status(&self, appid: &WechatAppid, status: AppStatus) -> Result<App, StorageError> {
         let app = self.current(appid).await?;
+        if app.status == AppStatus::Removing {
+            return Err(StorageError::NotFound);
+        }
         if app.status == status {
             return Ok(app);
         }

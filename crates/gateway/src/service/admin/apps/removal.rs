@@ -1,46 +1,25 @@
-//! The removal of a mini-program: first it serves nothing more, then its identities go, some at a time, then itself.
-//!
-//! What was begun and not ended is begun again by the same move.
+//! The removal of a mini-program: it serves nothing more at once, and the job removes what there is of it.
 
-use wxgate_domain::{App, Tenant};
-use wxgate_storage::{AudienceUse, StorageError};
+use wxgate_domain::{App, Job, Task, Tenant};
+use wxgate_storage::{AudienceUse, Tx};
 
 use super::super::{Admin, AdminError, Event};
 
-/// How often the last step is tried while logins that were under way still come in.
-const ATTEMPTS: usize = 10;
-
 impl Admin {
     /// Removes a mini-program with its sessions and identities. Its users stay, and so does the memory of its appid.
-    pub(crate) async fn remove_app(&self, (tenant, app): &(Tenant, App)) -> Result<(), AdminError> {
+    pub(crate) async fn remove_app(&self, (tenant, app): &(Tenant, App)) -> Result<Job, AdminError> {
         let tx = self.storage.begin().await?;
-        unnamed(app, tx.tenant(tenant.id).apps().retire(&app.appid).await?)?;
-        self.commit(tx, Event::of(tenant.id, "app.retire", &app.appid)).await?;
-        for _ in 0..ATTEMPTS {
-            self.remove_identities(tenant, app).await?;
-            let tx = self.storage.begin().await?;
-            match tx.tenant(tenant.id).apps().remove(&app.appid).await {
-                Ok(named_by) => {
-                    unnamed(app, named_by)?;
-                    return self.commit(tx, Event::of(tenant.id, "app.remove", &app.appid)).await;
-                }
-                Err(StorageError::Busy) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(StorageError::Busy.into())
+        let job = begin(&tx, app).await?;
+        self.commit(tx, Event::of(tenant.id, "app.remove", &app.appid)).await?;
+        Ok(job)
     }
+}
 
-    async fn remove_identities(&self, tenant: &Tenant, app: &App) -> Result<(), AdminError> {
-        loop {
-            let tx = self.storage.begin().await?;
-            let removed = tx.tenant(tenant.id).apps().remove_identities(&app.appid).await?;
-            tx.commit().await?;
-            if removed == 0 {
-                return Ok(());
-            }
-        }
-    }
+/// Begins to remove an app, unless something else names it.
+pub(in crate::service::admin) async fn begin(tx: &Tx, app: &App) -> Result<Job, AdminError> {
+    unnamed(app, tx.tenant(app.tenant).apps().retire(&app.appid).await?)?;
+    let task = Task::AppRemoval { app: app.id, appid: app.appid.clone() };
+    Ok(tx.jobs().add(Some(app.tenant), task).await?)
 }
 
 fn unnamed(app: &App, named_by: Vec<AudienceUse>) -> Result<(), AdminError> {

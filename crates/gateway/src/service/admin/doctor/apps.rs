@@ -22,8 +22,13 @@ impl Admin {
         for tenant in self.storage.tenants().list().await? {
             let apps = self.storage.tenant(tenant.id).apps().list().await?;
             let looks = apps.into_iter().map(|app| async move {
-                if app.status == AppStatus::Disabled {
-                    return Ok(vec![Finding::ok(format!("app {}", app.appid), "is disabled, and not looked at")]);
+                let idle = match app.status {
+                    AppStatus::Enabled => None,
+                    AppStatus::Disabled => Some("is disabled, and not looked at"),
+                    AppStatus::Removing => Some("is being removed, and not looked at"),
+                };
+                if let Some(what) = idle {
+                    return Ok(vec![Finding::ok(format!("app {}", app.appid), what)]);
                 }
                 let mut found = self.examine_app(&app.appid).await?;
                 found.extend(self.examine_push(tenant.id, &app).await?);

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use wxgate_domain::webhook::OVERLAP;
-use wxgate_domain::{App, Slug, Tenant, TenantId, TenantStatus, UnionGroupId};
+use wxgate_domain::{Slug, TenantId, TenantStatus, UnionGroupId};
 use wxgate_storage::{AppChange, GroupMembers, StorageError, Tx};
 
+use super::super::apps::removal;
 use super::super::{AdminError, Event};
 use super::plan::{Act, Step};
 use super::{MadeClient, MadeHook};
@@ -17,8 +18,6 @@ pub(super) struct Made {
     groups: HashMap<(TenantId, String), UnionGroupId>,
     pub(super) clients: Vec<MadeClient>,
     pub(super) hooks: Vec<MadeHook>,
-    /// The apps that serve nothing any more.
-    pub(super) retired: Vec<(Tenant, App)>,
 }
 
 impl Made {
@@ -91,14 +90,9 @@ impl Made {
                 scope.apps().rotate_secret(&appid, &secret, is_accepted).await?;
                 event("app.rotate-secret", &appid)
             }
-            Act::RetireApp(owner, app) => {
-                let named_by = scope.apps().retire(&app.appid).await?;
-                if !named_by.is_empty() {
-                    return Err(AdminError::AudienceInUse(app.appid.to_string(), named_by));
-                }
-                let event = event("app.retire", &app.appid);
-                self.retired.push((*owner, *app));
-                event
+            Act::RemoveApp(app) => {
+                removal::begin(tx, &app).await?;
+                event("app.remove", &app.appid)
             }
             Act::AddPolicy(new) => event("policy.create", &scope.forward_auth_policies().add(new).await?.name),
             Act::ChangePolicy(new) => {

@@ -9,8 +9,8 @@ use std::fmt::Display;
 
 use wxgate_crypto::WebhookSecret;
 use wxgate_domain::{
-    App, AppPolicy, AppSecret, AppStatus, Audience, PolicyName, ServiceClientId, ServiceClientPolicy, Slug, Tenant,
-    TenantId, TenantPolicy, TenantStatus, UnionGroupId, WebhookId, WechatAppid,
+    AppPolicy, AppSecret, AppStatus, Audience, PolicyName, ServiceClientId, ServiceClientPolicy, Slug, TenantId,
+    TenantPolicy, TenantStatus, UnionGroupId, WebhookId, WechatAppid,
 };
 use wxgate_storage::{NewApp, NewForwardAuthPolicy, NewTenant, NewWebhook};
 use wxgate_token::SigningKey;
@@ -54,7 +54,7 @@ pub(super) enum Act {
     ChangeApp { appid: WechatAppid, name: String, group: Option<String>, policy: AppPolicy },
     SetAppStatus(WechatAppid, AppStatus),
     SetSecret { appid: WechatAppid, secret: AppSecret, is_accepted: bool },
-    RetireApp(Box<Tenant>, Box<App>),
+    RemoveApp(Box<App>),
     AddPolicy(NewForwardAuthPolicy),
     ChangePolicy(NewForwardAuthPolicy),
     RemovePolicy(PolicyName),

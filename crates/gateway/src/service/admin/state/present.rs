@@ -25,10 +25,12 @@ pub(super) struct Present {
 impl Present {
     pub(super) async fn read(admin: &Admin, tenant: Tenant) -> Result<Self, AdminError> {
         let scope = admin.storage.tenant(tenant.id);
+        let mut apps = scope.apps().list().await?;
+        apps.retain(|app| app.status != AppStatus::Removing);
         Ok(Self {
             groups: scope.union_groups().list().await?,
             audiences: scope.audiences().list().await?,
-            apps: scope.apps().list().await?,
+            apps,
             policies: scope.forward_auth_policies().list().await?,
             clients: scope.service_clients().list().await?,
             webhooks: admin.storage.webhooks().page(Some(tenant.id), None, MOST).await?,

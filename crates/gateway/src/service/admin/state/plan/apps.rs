@@ -83,7 +83,7 @@ impl Plan {
             present.into_iter().flat_map(|p| &p.apps).filter(|app| !appids.contains(&app.appid)).collect();
         let Some(present) = present else { return Ok(()) };
         for app in &gone {
-            self.gone("app", &app.appid, Act::RetireApp(Box::new(present.tenant.clone()), Box::new((*app).clone())));
+            self.gone("app", &app.appid, Act::RemoveApp(Box::new((*app).clone())));
         }
         // Apps that go together may name one another, and must not hold one another.
         let prune = self.prune;
