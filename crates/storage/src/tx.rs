@@ -99,12 +99,18 @@ impl Tx {
         TxAdminKeys::new(self)
     }
 
-    /// Notes a creation of something of a tenant, or of none, which is not to happen twice.
+    /// Notes a creation of something of a tenant, or of none, which is not to happen twice, and what is answered to whoever
+    /// asks for it again. No secret may be in that.
     ///
     /// # Errors
     /// [`StorageError::NotUnique`] if it happened already.
-    pub async fn note(&self, tenant: Option<TenantId>, creation: &Creation) -> Result<(), StorageError> {
-        idempotency::note(self, tenant, creation).await
+    pub async fn note(
+        &self,
+        tenant: Option<TenantId>,
+        creation: &Creation,
+        reply: &serde_json::Value,
+    ) -> Result<(), StorageError> {
+        idempotency::note(self, tenant, creation, reply).await
     }
 
     /// Asks for jobs.

@@ -73,13 +73,7 @@ async fn operate(
     }
     let operation = read(fields)?;
     let admin = gateway.desk.serve(caller);
-    let (reply, replayed) = if admin.caller.creation.is_some() {
-        // What was begun is remembered to its end, also for a client that hangs up and asks again.
-        let created = tokio::spawn(create(admin, route.id, operation)).await;
-        created.map_err(|error| ApiError::caused(Code::Internal, error))??
-    } else {
-        (told(&admin, route.id, operation).await?, false)
-    };
+    let (reply, replayed) = done_once(&admin, route.id, operation).await?;
     let mut response = answer(route.method, &reply);
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
@@ -99,17 +93,15 @@ async fn told(admin: &Admin, id: &'static str, operation: Box<dyn Ready>) -> Res
     done
 }
 
-/// Creates something once: the answer, and whether it was given before.
-async fn create(admin: Admin, id: &'static str, operation: Box<dyn Ready>) -> Result<(Value, bool), AdminError> {
+/// Does an operation, a creation once: the answer, and whether it was given before.
+async fn done_once(admin: &Admin, id: &'static str, operation: Box<dyn Ready>) -> Result<(Value, bool), AdminError> {
     if let Some(reply) = admin.replay().await? {
         return Ok((reply, true));
     }
-    match told(&admin, id, operation).await {
-        Ok(reply) => {
-            admin.remember(&reply).await;
-            Ok((reply, false))
-        }
-        Err(error) => admin.replay_instead().await?.map(|reply| (reply, true)).ok_or(error),
+    match told(admin, id, operation).await {
+        Ok(reply) => Ok((reply, false)),
+        // Somebody else may have asked for the same at the same time, and come first.
+        Err(error) => admin.replay().await?.map(|reply| (reply, true)).ok_or(error),
     }
 }
 
@@ -194,7 +186,6 @@ impl From<AdminError> for ApiError {
                 return Self::from(Code::UpstreamUnavailable).detailed(error.to_string()).retry_after(1);
             }
             AdminError::KeyReused => Code::IdempotencyKeyReused,
-            AdminError::AnswerLost => Code::AnswerLost,
             AdminError::Changed => Code::PreconditionFailed,
             AdminError::AudienceNotOwned(..)
             | AdminError::State(_)

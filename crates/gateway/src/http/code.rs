@@ -96,7 +96,6 @@ codes! {
     NotMergeable 409 "NOT_MERGEABLE" Some(Action::Stop), "These users do not become one, or no longer two.";
     Taken 409 "TAKEN" None, "The name is in use already, or was.";
     Full 409 "FULL" None, "There are as many of these as there may be.";
-    AnswerLost 409 "ANSWER_LOST" None, "It was created before, and what was answered is not known any more: look it up.";
     InUse 409 "IN_USE" None, "Something else still needs it.";
     NotYet 409 "NOT_YET" None, "It is too early for this.";
     CursorGone 410 "CURSOR_GONE" None, "The cursor is of no more use: load a snapshot.";

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AdminKey, AdminKeyId, AdminScope, Slug, TenantId, Timestamp};
+use wxgate_domain::{AdminKey, AdminKeyId, AdminKeySecret, AdminScope, Slug, TenantId, Timestamp};
 use wxgate_storage::NewAdminKey;
 
 use super::secret_text::SecretText;
@@ -148,8 +148,11 @@ impl Operation for AddAdminKey {
         }
         let expires_at = self.expires_in_days.map(|days| admin.clock.now().plus(life(days)));
         let new = NewAdminKey { tenant, name: self.name, scopes: self.scopes.into_iter().collect(), expires_at };
-        let (key, secret) = admin.add_admin_key(new).await?;
-        Ok(MadeAdminKey { key: key.into(), secret: Some(SecretText::telling(secret.expose())) })
+        let made = |key: AdminKey, secret: AdminKeySecret| MadeAdminKey {
+            key: key.into(),
+            secret: Some(SecretText::telling(secret.expose())),
+        };
+        admin.add_admin_key(new, made).await
     }
 }
 

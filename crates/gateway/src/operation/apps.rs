@@ -193,7 +193,7 @@ impl Operation for AddApp {
         let name = self.name.unwrap_or_else(|| self.appid.to_string());
         let (secret, policy) = (self.secret.parse()?, self.policy.apply(&AppPolicy::default()));
         let app = AppToAdd { appid: self.appid, name, secret, union_group, policy };
-        Ok(AppReply::of(&tenant.slug, admin.add_app(&tenant, app, Proof::Ask).await?))
+        admin.add_app(&tenant, app, Proof::Ask, |app| AppReply::of(&tenant.slug, app)).await
     }
 }
 

@@ -94,7 +94,7 @@ impl Operation for AddAudience {
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let tenant = admin.tenant(&self.tenant).await?;
-        Ok(AudienceReply::of(&tenant.slug, admin.add_audience(&tenant, &self.name).await?))
+        admin.add_audience(&tenant, &self.name, |audience| AudienceReply::of(&tenant.slug, audience)).await
     }
 }
 

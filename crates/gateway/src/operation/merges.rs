@@ -120,8 +120,8 @@ impl Operation for MergeUsers {
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let tenant = admin.tenant_or_own(self.tenant.as_ref()).await?;
-        let merge = admin.merge_users(&tenant, [self.user, self.into], self.drop_external_id).await?;
-        Ok(MergeReply::of(&merge, &tenant))
+        let told = |merge: &Merge| MergeReply::of(merge, &tenant);
+        admin.merge_users(&tenant, [self.user, self.into], self.drop_external_id, told).await
     }
 }
 

@@ -185,9 +185,11 @@ impl Operation for AddPlatform {
         let secret = self.secret.parse()?;
         let (push_token, aes_key) = (self.push_token.as_ref(), self.encoding_aes_key.as_ref());
         let add = PlatformToAdd { appid: self.appid, name, secret, push_token, aes_key };
-        let (platform, keys) = admin.add_platform(&tenant, add).await?;
-        let platform = PlatformReply::of(admin, &tenant.slug, platform);
-        Ok(MadePlatform { platform, secret: Some((&keys).into()) })
+        let made = |platform: Platform, keys: PushKeys| MadePlatform {
+            platform: PlatformReply::of(admin, &tenant.slug, platform),
+            secret: Some((&keys).into()),
+        };
+        admin.add_platform(&tenant, add, made).await
     }
 }
 

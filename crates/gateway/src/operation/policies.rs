@@ -119,7 +119,7 @@ impl Operation for AddPolicy {
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let tenant = admin.tenant(&self.tenant).await?;
         let new = NewForwardAuthPolicy { name: self.name, audience: self.audience, scopes: self.scopes };
-        Ok(PolicyReply::of(&tenant.slug, admin.add_forward_auth_policy(&tenant, new).await?))
+        admin.add_forward_auth_policy(&tenant, new, |policy| PolicyReply::of(&tenant.slug, policy)).await
     }
 }
 

@@ -5,7 +5,7 @@ mod policy;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AdminScope, ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Slug, Timestamp};
+use wxgate_domain::{AdminScope, ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Slug, Tenant, Timestamp};
 
 use super::secret_text::SecretText;
 use super::{Limit, Method, Operation, Page, Route, Visitor, overlap};
@@ -138,8 +138,8 @@ impl Operation for AddServiceClient {
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let tenant = admin.tenant(&self.tenant).await?;
         let policy = self.policy.apply(ServiceClientPolicy::default());
-        let (client, secret) = admin.add_service_client(&tenant, &self.name, policy).await?;
-        Ok(MadeServiceClient::of(&tenant.slug, client, &secret))
+        let made = |client, secret| MadeServiceClient::of(&tenant.slug, client, &secret);
+        admin.add_service_client(&tenant, (&self.name, policy), made).await
     }
 }
 
@@ -231,8 +231,8 @@ impl Operation for RotateServiceClient {
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let overlap = overlap::of_hours(self.overlap_hours)?;
-        let (tenant, client, secret) = admin.rotate_service_client(&self.id, overlap).await?;
-        Ok(MadeServiceClient::of(&tenant.slug, client, &secret))
+        let made = |tenant: &Tenant, client, secret| MadeServiceClient::of(&tenant.slug, client, &secret);
+        admin.rotate_service_client(&self.id, overlap, made).await
     }
 }
 

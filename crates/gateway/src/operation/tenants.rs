@@ -112,8 +112,8 @@ impl Operation for AddTenant {
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let name = self.name.unwrap_or_else(|| self.slug.to_string());
-        let tenant = admin.add_tenant(self.slug, name, self.policy.apply(&TenantPolicy::default())).await?;
-        Ok(TenantReply::of(tenant, admin))
+        let policy = self.policy.apply(&TenantPolicy::default());
+        admin.add_tenant(self.slug, (name, policy), |tenant| TenantReply::of(tenant, admin)).await
     }
 }
 

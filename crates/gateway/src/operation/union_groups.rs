@@ -105,7 +105,7 @@ impl Operation for AddUnionGroup {
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let tenant = admin.tenant(&self.tenant).await?;
-        Ok(UnionGroupReply::of(&tenant.slug, &admin.add_union_group(&tenant, &self.name).await?))
+        admin.add_union_group(&tenant, &self.name, |group| UnionGroupReply::of(&tenant.slug, &group)).await
     }
 }
 

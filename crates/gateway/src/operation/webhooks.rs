@@ -6,7 +6,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_crypto::WebhookSecret;
-use wxgate_domain::{AdminScope, EventKinds, Slug, Timestamp, Webhook, WebhookId, WebhookStatus, WebhookUrl};
+use wxgate_domain::{AdminScope, EventKinds, Slug, Tenant, Timestamp, Webhook, WebhookId, WebhookStatus, WebhookUrl};
 use wxgate_storage::NewWebhook;
 
 use super::secret_text::SecretText;
@@ -169,8 +169,7 @@ impl Operation for AddWebhook {
         let tenant = admin.tenant(&self.tenant).await?;
         let events = if self.events.is_empty() { EventKinds::EVERY } else { kinds(&self.events)? };
         let new = NewWebhook { name: self.name, url: self.url, events, status: WebhookStatus::Enabled };
-        let (webhook, secret) = admin.add_webhook(&tenant, new).await?;
-        Ok(MadeWebhook::of(&tenant.slug, webhook, &secret))
+        admin.add_webhook(&tenant, new, |webhook, secret| MadeWebhook::of(&tenant.slug, webhook, &secret)).await
     }
 }
 
@@ -289,8 +288,8 @@ impl Operation for RotateWebhook {
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let overlap = overlap::of_hours(self.overlap_hours)?;
-        let (tenant, webhook, secret) = admin.rotate_webhook(self.id, overlap).await?;
-        Ok(MadeWebhook::of(&tenant.slug, webhook, &secret))
+        let made = |tenant: &Tenant, webhook, secret| MadeWebhook::of(&tenant.slug, webhook, &secret);
+        admin.rotate_webhook(self.id, overlap, made).await
     }
 }
 

@@ -25,7 +25,6 @@ mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use wxgate_crypto::{KeyId, Random};
 use wxgate_domain::{
@@ -76,7 +75,7 @@ pub(crate) struct Desk {
 impl Desk {
     /// The moves, as somebody makes them.
     pub(crate) fn serve(&self, caller: Caller) -> Admin {
-        Admin { desk: self.clone(), caller, noted: AtomicBool::new(false) }
+        Admin { desk: self.clone(), caller }
     }
 }
 
@@ -84,8 +83,6 @@ impl Desk {
 pub(crate) struct Admin {
     desk: Desk,
     pub(crate) caller: Caller,
-    /// Whether this creation was noted, so that it does not happen twice.
-    noted: AtomicBool,
 }
 
 impl std::ops::Deref for Admin {
@@ -272,10 +269,6 @@ pub(crate) enum AdminError {
     OperatorsOnly,
     #[error("this Idempotency-Key came with another request before: take a new key for each creation")]
     KeyReused,
-    #[error(
-        "this was done before under the same Idempotency-Key, and what was answered is not known any more: look it up"
-    )]
-    AnswerLost,
     #[error("it was changed by somebody else in the meantime: read it again, then decide")]
     Changed,
     #[error("nobody gives more than they have: the key may allow {0} at most")]

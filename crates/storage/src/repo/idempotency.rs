@@ -1,11 +1,11 @@
 //! Creations that are not to happen twice: who asked for which under which key, and what was answered.
 //!
-//! The row is written with what it speaks of, in one transaction. What was answered follows a moment later, for only
-//! whoever asked makes an answer of what was created.
+//! The row is written with what it speaks of, in one transaction.
 
 use std::time::Duration;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+use serde_json::Value;
 use wxgate_crypto::Digest;
 use wxgate_domain::{AdminKeyId, TenantId, Timestamp};
 
@@ -29,12 +29,12 @@ pub struct Creation {
 }
 
 /// A creation that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Created {
     /// Of what was asked for.
     pub request: Digest,
-    /// What was answered, without a secret; `None` until it was, and if the process ended before.
-    pub reply: Option<String>,
+    /// What is answered, without a secret.
+    pub reply: Value,
 }
 
 /// The creations that are remembered.
@@ -56,46 +56,25 @@ impl Creations {
         let Some(row) = self.0.core.read(|db| async move { query().one(&db).await }).await? else { return Ok(None) };
         let request = Digest::from_slice(&row.request_digest);
         let request = request.ok_or_else(|| StorageError::inconsistent("idempotency", "request_digest"))?;
-        Ok(Some(Created { request, reply: Some(row.reply).filter(|reply| !reply.is_empty()) }))
-    }
-
-    /// Remembers what was answered. The secret must not be in it.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn answered(&self, creation: &Creation, reply: String) -> Result<(), StorageError> {
-        #[expect(clippy::disallowed_methods, reason = "the admin key says whose it is")]
-        let answer = theirs(idempotency::Entity::update_many(), creation);
-        let reply = idempotency::ActiveModel { reply: Set(reply), ..Default::default() };
-        answer.set(reply).exec(&self.0.core.writer).await?;
-        Ok(())
-    }
-
-    /// Forgets a creation that came to nothing.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn forget(&self, creation: &Creation) -> Result<(), StorageError> {
-        #[expect(clippy::disallowed_methods, reason = "the admin key says whose it is")]
-        theirs(idempotency::Entity::delete_many(), creation).exec(&self.0.core.writer).await?;
-        Ok(())
+        let reply = serde_json::from_str(&row.reply).map_err(|_| StorageError::inconsistent("idempotency", "reply"))?;
+        Ok(Some(Created { request, reply }))
     }
 }
 
-fn theirs<Q: QueryFilter>(query: Q, creation: &Creation) -> Q {
-    let owner = idempotency::Column::Owner.eq(creation.owner.uuid());
-    query.filter(owner).filter(idempotency::Column::KeyDigest.eq(creation.key.as_bytes().to_vec()))
-}
-
-/// Notes a creation in the transaction that makes it.
-pub(crate) async fn note(tx: &Tx, tenant: Option<TenantId>, creation: &Creation) -> Result<(), StorageError> {
+/// Notes a creation in the transaction that makes it, and what is answered.
+pub(crate) async fn note(
+    tx: &Tx,
+    tenant: Option<TenantId>,
+    creation: &Creation,
+    reply: &Value,
+) -> Result<(), StorageError> {
     let row = idempotency::ActiveModel {
         owner: Set(creation.owner.uuid()),
         key_digest: Set(creation.key.as_bytes().to_vec()),
         tenant_id: Set(tenant.map(TenantId::uuid)),
         request_digest: Set(creation.request.as_bytes().to_vec()),
         status: Set(201),
-        reply: Set(String::new()),
+        reply: Set(reply.to_string()),
         at: Set(tx.core.clock.now().millis()),
     };
     idempotency::Entity::insert(row).exec_without_returning(&tx.tx).await?;

@@ -11,6 +11,7 @@ use wxgate_domain::AdminScopes;
 use wxgate_storage::NewAdminKey;
 
 use crate::cli::Failure;
+use crate::operation::secret_text::SecretText;
 use crate::service::admin::Admin;
 
 /// A trial's folder.
@@ -56,7 +57,7 @@ impl DataFolder {
         }
         let scopes = AdminScopes::all();
         let key = NewAdminKey { tenant: None, name: "dev".to_owned(), scopes, expires_at: None };
-        let (_, secret) = admin.add_admin_key(key).await?;
+        let secret = admin.add_admin_key(key, |_, secret| SecretText::telling(secret.expose())).await?;
         write_private(&file, format!("{}\n", secret.expose()).as_bytes())?;
         Ok(Secret::new(secret.expose().to_owned()))
     }

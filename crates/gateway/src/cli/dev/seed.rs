@@ -64,8 +64,9 @@ async fn tenant(admin: &Admin) -> Result<Tenant, Failure> {
     if let Some(tenant) = admin.storage.tenants().find(&slug).await? {
         return Ok(tenant);
     }
-    let tenant = admin.add_tenant(slug, "Demo".to_owned(), TenantPolicy::default()).await?;
-    admin.add_union_group(&tenant, TENANT).await?;
+    admin.add_tenant(slug.clone(), ("Demo".to_owned(), TenantPolicy::default()), drop).await?;
+    let tenant = admin.tenant(&slug).await?;
+    admin.add_union_group(&tenant, TENANT, drop).await?;
     Ok(tenant)
 }
 
@@ -74,10 +75,8 @@ async fn add(admin: &Admin, tenant: &Tenant, appid: &str, secret: AppSecret, pro
     // The apps of one trial are taken to be bound to one Open Platform account.
     let union_group = Some(admin.union_group(Some(tenant), TENANT).await?.1.id);
     let policy = AppPolicy::default();
-    admin
-        .add_app(tenant, AppToAdd { appid: parsed, name: appid.to_owned(), secret, union_group, policy }, proof)
-        .await?;
-    Ok(())
+    let app = AppToAdd { appid: parsed, name: appid.to_owned(), secret, union_group, policy };
+    Ok(admin.add_app(tenant, app, proof, drop).await?)
 }
 
 /// The apps that the simulated WeChat was told of, each with its union group.

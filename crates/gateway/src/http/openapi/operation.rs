@@ -46,7 +46,7 @@ impl About {
         about = if route.method.has_query() { about.queried(fields) } else { about.given(&O::name(), fields) };
         about = match route.method {
             Method::Get => about,
-            Method::Create => about.fails(CHANGING).fails(&[Code::AnswerLost, Code::IdempotencyKeyReused]).header(
+            Method::Create => about.fails(CHANGING).fails(&[Code::IdempotencyKeyReused]).header(
                 "Idempotency-Key",
                 "1 to 255 visible characters. Makes it safe for a day to repeat a creation whose answer was lost: the \
                      same key gets the same answer, but no secret, and `Idempotent-Replayed: true`.",

@@ -1,5 +1,6 @@
 //! Admin keys: who else may do what an operator does, or what one tenant's admin does.
 
+use serde::Serialize;
 use wxgate_domain::{AdminKey, AdminKeyId, AdminKeySecret, Tenant};
 use wxgate_storage::{NewAdminKey, StorageError};
 
@@ -26,8 +27,12 @@ impl Admin {
         Ok(self.storage.admin_keys().list(tenant).await?)
     }
 
-    /// Adds a key and makes its secret, which is never told again. Nobody gives more than they have.
-    pub(crate) async fn add_admin_key(&self, key: NewAdminKey) -> Result<(AdminKey, AdminKeySecret), AdminError> {
+    /// Adds a key and makes its secret, which is told by what `told` says and never again. Nobody gives more than they have.
+    pub(crate) async fn add_admin_key<R: Serialize>(
+        &self,
+        key: NewAdminKey,
+        told: impl FnOnce(AdminKey, AdminKeySecret) -> R,
+    ) -> Result<R, AdminError> {
         if key.tenant != self.caller.tenant {
             self.caller.must_be_operator()?;
         }
@@ -44,8 +49,8 @@ impl Admin {
             StorageError::Full { .. } => AdminError::TooManyAdminKeys,
             error => error.into(),
         })?;
-        self.commit(tx, Event::concerning(added.tenant, "admin-key.create", added.id)).await?;
-        Ok((added, secret))
+        let event = Event::concerning(added.tenant, "admin-key.create", added.id);
+        self.commit_told(tx, event, told(added, secret)).await
     }
 
     /// Removes a key, which counts no more at once.

@@ -6,6 +6,7 @@ mod push;
 pub(super) mod removal;
 mod secrets;
 
+use serde::Serialize;
 use wxgate_domain::{App, AppId, AppPolicy, AppSecret, AppStatus, Audience, Tenant, UnionGroupId, WechatAppid};
 use wxgate_storage::{AppChange, NewApp, StorageError};
 
@@ -27,8 +28,14 @@ pub(crate) struct AppToAdd {
 }
 
 impl Admin {
-    /// Adds a mini-program to a tenant, unless WeChat refuses its secret.
-    pub(crate) async fn add_app(&self, tenant: &Tenant, app: AppToAdd, proof: Proof) -> Result<App, AdminError> {
+    /// Adds a mini-program to a tenant, unless WeChat refuses its secret; what `told` says is told of it.
+    pub(crate) async fn add_app<R: Serialize>(
+        &self,
+        tenant: &Tenant,
+        app: AppToAdd,
+        proof: Proof,
+        told: impl FnOnce(App) -> R,
+    ) -> Result<R, AdminError> {
         let AppToAdd { appid, name, secret, union_group, policy } = app;
         let (name, policy) = (checked(name)?, policy.checked()?);
         // Whoever cannot have it need not ask WeChat.
@@ -41,10 +48,7 @@ impl Admin {
         let new = NewApp { appid: appid.clone(), name, secret, is_accepted, union_group, policy, may_move };
         let tx = self.storage.begin().await?;
         match tx.tenant(tenant.id).apps().add(new).await {
-            Ok(app) => {
-                self.commit(tx, Event::of(tenant.id, "app.create", &app.appid)).await?;
-                Ok(app)
-            }
+            Ok(app) => self.commit_told(tx, Event::of(tenant.id, "app.create", &app.appid), told(app)).await,
             Err(StorageError::NotUnique { constraint }) if constraint == "released_appid" => {
                 Err(AdminError::AppReleased(appid))
             }

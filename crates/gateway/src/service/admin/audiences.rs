@@ -1,19 +1,24 @@
 //! Audiences. Operators alone register and remove them: a name must be one tenant's only.
 
+use serde::Serialize;
 use wxgate_domain::{Audience, Tenant};
 use wxgate_storage::{OwnedAudience, StorageError};
 
 use super::{Admin, AdminError, Event, taken};
 
 impl Admin {
-    /// Registers an audience for a tenant.
-    pub(crate) async fn add_audience(&self, tenant: &Tenant, name: &Audience) -> Result<OwnedAudience, AdminError> {
+    /// Registers an audience for a tenant; what `told` says is told of it.
+    pub(crate) async fn add_audience<R: Serialize>(
+        &self,
+        tenant: &Tenant,
+        name: &Audience,
+        told: impl FnOnce(OwnedAudience) -> R,
+    ) -> Result<R, AdminError> {
         self.caller.must_be_operator()?;
         let tx = self.storage.begin().await?;
         let added = tx.tenant(tenant.id).audiences().add(name).await;
         let added = added.map_err(|error| taken(error, AdminError::AudienceTaken(name.to_string())))?;
-        self.commit(tx, Event::of(tenant.id, "audience.create", name)).await?;
-        Ok(added)
+        self.commit_told(tx, Event::of(tenant.id, "audience.create", name), told(added)).await
     }
 
     /// Removes an audience that nothing names any more.

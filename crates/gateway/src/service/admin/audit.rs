@@ -59,7 +59,6 @@ const REFUSED: &str = "refused";
 impl Admin {
     /// Commits a move with its entry in the audit log, and tells of it. Every move ends here.
     pub(crate) async fn commit(&self, tx: Tx, event: Event) -> Result<(), AdminError> {
-        self.note(&tx, event.tenant).await?;
         tx.audit(event.tenant).record(&event.entry(&self.caller)).await?;
         tx.commit().await?;
         let tenant = event.tenant.map(tracing::field::display);

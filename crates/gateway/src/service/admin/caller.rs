@@ -94,10 +94,10 @@ impl Caller {
 pub(crate) struct ETag(String);
 
 impl ETag {
-    /// Of whatever was, or would be, told.
+    /// Of whatever was, or would be, told. What is told but once has no part in it.
     pub(crate) fn of(told: &impl serde::Serialize) -> Self {
         // By way of a value, whose fields are in one order whatever it was made from.
-        let value = serde_json::to_value(told).unwrap_or_default();
+        let value = without_secrets(told);
         let digest = Digest::sha256(&serde_json::to_vec(&value).unwrap_or_default());
         let (head, _) = digest.as_bytes().split_at(16);
         Self(format!("\"{}\"", wxgate_crypto::encoding::to_base64url(head)))
@@ -112,4 +112,18 @@ impl ETag {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What is told, without the secrets that are told but once: those of clients, webhooks and keys, and what a platform or an
+/// app takes pushes with. What may be known of an app's secret stays.
+pub(super) fn without_secrets(told: &impl serde::Serialize) -> serde_json::Value {
+    let mut told = serde_json::to_value(told).unwrap_or_default();
+    if let Some(fields) = told.as_object_mut() {
+        fields.retain(|name, value| match name.as_str() {
+            "token" | "encoding_aes_key" => false,
+            "secret" => value.get("fingerprint").is_some(),
+            _ => true,
+        });
+    }
+    told
 }

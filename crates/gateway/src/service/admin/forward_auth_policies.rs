@@ -1,26 +1,25 @@
 //! Forward-auth policies.
 
+use serde::Serialize;
 use wxgate_domain::{Audience, ForwardAuthPolicy, PolicyName, Scope, Tenant};
 use wxgate_storage::NewForwardAuthPolicy;
 
 use super::{Admin, AdminError, Event, taken};
 
 impl Admin {
-    /// Adds a policy that proxies name in their address.
-    pub(crate) async fn add_forward_auth_policy(
+    /// Adds a policy that proxies name in their address; what `told` says is told of it.
+    pub(crate) async fn add_forward_auth_policy<R: Serialize>(
         &self,
         tenant: &Tenant,
         policy: NewForwardAuthPolicy,
-    ) -> Result<ForwardAuthPolicy, AdminError> {
+        told: impl FnOnce(ForwardAuthPolicy) -> R,
+    ) -> Result<R, AdminError> {
         let policy = NewForwardAuthPolicy { scopes: ForwardAuthPolicy::checked_scopes(policy.scopes)?, ..policy };
         let NewForwardAuthPolicy { name, audience, .. } = policy.clone();
         let tx = self.storage.begin().await?;
         let added = tx.tenant(tenant.id).forward_auth_policies().add(policy).await;
         match added.map_err(|error| taken(error, AdminError::PolicyTaken(name))) {
-            Ok(added) => {
-                self.commit(tx, Event::of(tenant.id, "policy.create", &added.name)).await?;
-                Ok(added)
-            }
+            Ok(added) => self.commit_told(tx, Event::of(tenant.id, "policy.create", &added.name), told(added)).await,
             Err(error) => Err(self.not_owned(tenant, std::iter::once(audience.as_str()), error).await),
         }
     }

@@ -1,5 +1,6 @@
 //! Merging users, undoing it, and leaving two users two.
 
+use serde::Serialize;
 use wxgate_domain::{MergeCandidateId, MergeCause, MergeId, Tenant, UserId};
 use wxgate_storage::{Merge, NewMerge, NotMerged, NotUnmerged, StorageError, Unmerged};
 
@@ -8,26 +9,32 @@ use crate::service::again::again_if_busy;
 
 impl Admin {
     /// Makes one user of two: the first goes into the second. An id that is gone already stands for whoever it leads to.
-    pub(crate) async fn merge_users(
+    pub(crate) async fn merge_users<R: Serialize>(
         &self,
         tenant: &Tenant,
         [user, into]: [UserId; 2],
         may_drop_external_id: bool,
-    ) -> Result<Merge, AdminError> {
+        told: impl Fn(&Merge) -> R,
+    ) -> Result<R, AdminError> {
         let (gone, into) = (self.user(tenant, user).await?.user.id, self.user(tenant, into).await?.user.id);
         let new = NewMerge { gone, into, cause: MergeCause::Operator, may_drop_external_id };
-        again_if_busy!(self.try_to_merge(tenant, &new))
+        again_if_busy!(self.try_to_merge(tenant, &new, &told))
     }
 
-    async fn try_to_merge(&self, tenant: &Tenant, new: &NewMerge) -> Result<Merge, AdminError> {
+    async fn try_to_merge<R: Serialize>(
+        &self,
+        tenant: &Tenant,
+        new: &NewMerge,
+        told: impl Fn(&Merge) -> R,
+    ) -> Result<R, AdminError> {
         let tx = self.storage.begin().await?;
         let merge = tx.tenant(tenant.id).users().merge(new).await.map_err(|error| match error {
             NotMerged::Storage(StorageError::NotFound) => AdminError::NoUser(tenant.slug.clone(), new.gone),
             NotMerged::Storage(error) => error.into(),
             error => AdminError::NotMerged(error),
         })?;
-        self.commit(tx, Event::of(tenant.id, "user.merge", format!("{} into {}", new.gone, new.into))).await?;
-        Ok(merge)
+        let event = Event::of(tenant.id, "user.merge", format!("{} into {}", new.gone, new.into));
+        self.commit_told(tx, event, told(&merge)).await
     }
 
     /// Makes two users of one again.

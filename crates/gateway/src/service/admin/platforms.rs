@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use wxgate_crypto::Secret;
 use wxgate_crypto::push::{EncodingAesKey, PushKeys, PushToken};
 use wxgate_domain::{AppSecret, Platform, PlatformApp, Tenant, Timestamp, WechatAppid};
@@ -38,12 +39,13 @@ impl Admin {
         Ok((tenant, platform))
     }
 
-    /// Adds a platform, and tells the keys of its pushes once.
-    pub(crate) async fn add_platform(
+    /// Adds a platform, and tells the keys of its pushes once, by what `told` says.
+    pub(crate) async fn add_platform<R: Serialize>(
         &self,
         tenant: &Tenant,
         add: PlatformToAdd<'_>,
-    ) -> Result<(Platform, PushKeys), AdminError> {
+        told: impl FnOnce(Platform, PushKeys) -> R,
+    ) -> Result<R, AdminError> {
         // WeChat is not asked whose it is, so nobody takes another tenant's name by themselves.
         self.caller.must_be_operator()?;
         let PlatformToAdd { appid, name, secret, push_token, aes_key } = add;
@@ -58,8 +60,8 @@ impl Admin {
         let tx = self.storage.begin().await?;
         let platform = tx.tenant(tenant.id).platforms().add(new).await;
         let platform = platform.map_err(|error| taken(error, AdminError::PlatformTaken(appid)))?;
-        self.commit(tx, Event::of(tenant.id, "platform.create", &platform.appid)).await?;
-        Ok((platform, keys))
+        let event = Event::of(tenant.id, "platform.create", &platform.appid);
+        self.commit_told(tx, event, told(platform, keys)).await
     }
 
     /// Takes another secret of a platform. Its token lives on.

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use wxgate_domain::{ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Tenant};
 use wxgate_storage::StorageError;
 
 use super::{Admin, AdminError, Event, checked, taken};
 
 impl Admin {
-    /// Adds a service client and makes its secret, which is never told again.
-    pub(crate) async fn add_service_client(
+    /// Adds a service client and makes its secret, which is told by what `told` says and never again.
+    pub(crate) async fn add_service_client<R: Serialize>(
         &self,
         tenant: &Tenant,
-        name: &str,
-        policy: ServiceClientPolicy,
-    ) -> Result<(ServiceClient, ClientSecret), AdminError> {
+        (name, policy): (&str, ServiceClientPolicy),
+        told: impl FnOnce(ServiceClient, ClientSecret) -> R,
+    ) -> Result<R, AdminError> {
         let (name, policy) = (checked(name.to_owned())?, policy.checked()?);
         let named: Vec<_> = policy.named().map(str::to_owned).collect();
         let tx = self.storage.begin().await?;
@@ -24,9 +25,9 @@ impl Admin {
             error => taken(error, AdminError::ServiceClientTaken(tenant.slug.clone(), name)),
         };
         match added.map_err(meaning) {
-            Ok(added) => {
-                self.commit(tx, Event::of(tenant.id, "service-client.create", &added.0.id)).await?;
-                Ok(added)
+            Ok((client, secret)) => {
+                let event = Event::of(tenant.id, "service-client.create", &client.id);
+                self.commit_told(tx, event, told(client, secret)).await
             }
             Err(error) => Err(self.not_owned(tenant, named.iter().map(String::as_str), error).await),
         }
@@ -64,16 +65,16 @@ impl Admin {
     }
 
     /// Makes a new secret for a service client; the one in use still counts for a while.
-    pub(crate) async fn rotate_service_client(
+    pub(crate) async fn rotate_service_client<R: Serialize>(
         &self,
         id: &ServiceClientId,
         overlap: Duration,
-    ) -> Result<(Tenant, ServiceClient, ClientSecret), AdminError> {
+        told: impl FnOnce(&Tenant, ServiceClient, ClientSecret) -> R,
+    ) -> Result<R, AdminError> {
         let (tenant, _) = self.service_client(id).await?;
         let tx = self.storage.begin().await?;
         let (client, secret) = tx.tenant(tenant.id).service_clients().rotate(id, overlap).await?;
-        self.commit(tx, Event::of(tenant.id, "service-client.rotate", id)).await?;
-        Ok((tenant, client, secret))
+        self.commit_told(tx, Event::of(tenant.id, "service-client.rotate", id), told(&tenant, client, secret)).await
     }
 
     /// Removes a service client.

@@ -1,5 +1,6 @@
 //! Tenants.
 
+use serde::Serialize;
 use wxgate_crypto::encoding;
 use wxgate_domain::{Job, Slug, Tenant, TenantId, TenantPolicy, TenantStatus};
 use wxgate_storage::{Checkpoint, NewTenant, StorageError};
@@ -39,13 +40,13 @@ impl Admin {
         }
     }
 
-    /// Creates a tenant; its first signing key signs at once, the second one stands by.
-    pub(crate) async fn add_tenant(
+    /// Creates a tenant, of which is told what `told` says; its first signing key signs at once, the second one stands by.
+    pub(crate) async fn add_tenant<R: Serialize>(
         &self,
         slug: Slug,
-        name: String,
-        policy: TenantPolicy,
-    ) -> Result<Tenant, AdminError> {
+        (name, policy): (String, TenantPolicy),
+        told: impl FnOnce(Tenant) -> R,
+    ) -> Result<R, AdminError> {
         self.caller.must_be_operator()?;
         let (name, policy) = (checked(name)?, policy.checked()?);
         let (now, algorithm) = (self.clock.now(), policy.algorithm);
@@ -54,8 +55,7 @@ impl Admin {
         let new = NewTenant { slug: slug.clone(), name, policy, signing_key, next_key };
         let tenant = tx.tenants().create(new).await;
         let tenant = tenant.map_err(|error| taken(error, AdminError::TenantTaken(slug)))?;
-        self.commit(tx, Event::of(tenant.id, "tenant.create", &tenant.slug)).await?;
-        Ok(tenant)
+        self.commit_told(tx, Event::of(tenant.id, "tenant.create", &tenant.slug), told(tenant)).await
     }
 
     /// Changes a tenant's name for people and what it tunes: `change` gets the tenant as it is, locked, and gives both as

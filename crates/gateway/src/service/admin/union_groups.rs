@@ -1,19 +1,24 @@
 //! Union groups.
 
+use serde::Serialize;
 use wxgate_domain::{App, Job, Task, Tenant, UnionGroupId, WechatAppid};
 use wxgate_storage::{GroupMembers, UnionGroup};
 
 use super::{Admin, AdminError, Event, checked, taken};
 
 impl Admin {
-    /// Creates a union group.
-    pub(crate) async fn add_union_group(&self, tenant: &Tenant, name: &str) -> Result<UnionGroup, AdminError> {
+    /// Creates a union group; what `told` says is told of it.
+    pub(crate) async fn add_union_group<R: Serialize>(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        told: impl FnOnce(UnionGroup) -> R,
+    ) -> Result<R, AdminError> {
         let name = checked(name.to_owned())?;
         let tx = self.storage.begin().await?;
         let group = tx.tenant(tenant.id).union_groups().add(&name).await;
         let group = group.map_err(|error| taken(error, AdminError::UnionGroupTaken(tenant.slug.clone(), name)))?;
-        self.commit(tx, Event::of(tenant.id, "union-group.create", group.id)).await?;
-        Ok(group)
+        self.commit_told(tx, Event::of(tenant.id, "union-group.create", group.id), told(group)).await
     }
 
     /// Gives a union group another name, which `change` says of the group as it is, locked.

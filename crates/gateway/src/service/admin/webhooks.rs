@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use wxgate_crypto::WebhookSecret;
 use wxgate_domain::{EventId, Tenant, Webhook, WebhookId};
 use wxgate_storage::{NewWebhook, StorageError};
@@ -12,22 +13,25 @@ use super::{Admin, AdminError, Event, checked, taken};
 pub(super) const HEARD: Duration = Duration::from_millis(500);
 
 impl Admin {
-    /// Adds a webhook and makes its secret, which is never told again. Whatever happens once this has answered is told.
-    pub(crate) async fn add_webhook(
+    /// Adds a webhook and makes its secret, which is told by what `told` says and never again. Whatever happens once this has
+    /// answered is told.
+    pub(crate) async fn add_webhook<R: Serialize>(
         &self,
         tenant: &Tenant,
         new: NewWebhook,
-    ) -> Result<(Webhook, WebhookSecret), AdminError> {
+        told: impl FnOnce(Webhook, WebhookSecret) -> R,
+    ) -> Result<R, AdminError> {
         let new = fit(new)?;
         let name = new.name.clone();
         let tx = self.storage.begin().await?;
-        let added = tx.tenant(tenant.id).webhooks().add(new, None).await.map_err(|error| match error {
+        let (webhook, secret) = tx.tenant(tenant.id).webhooks().add(new, None).await.map_err(|error| match error {
             StorageError::Full { .. } => AdminError::TooManyWebhooks,
             error => taken(error, AdminError::WebhookTaken(tenant.slug.clone(), name)),
         })?;
-        self.commit(tx, Event::of(tenant.id, "webhook.create", added.0.id)).await?;
+        let event = Event::of(tenant.id, "webhook.create", webhook.id);
+        let reply = self.commit_told(tx, event, told(webhook, secret)).await?;
         tokio::time::sleep(HEARD).await;
-        Ok(added)
+        Ok(reply)
     }
 
     /// Changes a webhook: `change` gets it as it is, locked.
@@ -56,16 +60,16 @@ impl Admin {
     }
 
     /// Makes a new secret for a webhook; for a while requests are signed with both.
-    pub(crate) async fn rotate_webhook(
+    pub(crate) async fn rotate_webhook<R: Serialize>(
         &self,
         id: WebhookId,
         overlap: Duration,
-    ) -> Result<(Tenant, Webhook, WebhookSecret), AdminError> {
+        told: impl FnOnce(&Tenant, Webhook, WebhookSecret) -> R,
+    ) -> Result<R, AdminError> {
         let (tenant, _) = self.webhook(id).await?;
         let tx = self.storage.begin().await?;
         let (webhook, secret) = tx.tenant(tenant.id).webhooks().rotate(id, overlap, None).await?;
-        self.commit(tx, Event::of(tenant.id, "webhook.rotate", id)).await?;
-        Ok((tenant, webhook, secret))
+        self.commit_told(tx, Event::of(tenant.id, "webhook.rotate", id), told(&tenant, webhook, secret)).await
     }
 
     /// Has an event told again, or all that failed; how many they are.
