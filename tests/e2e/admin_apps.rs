@@ -105,9 +105,47 @@ async fn an_app_is_changed_by_whoever_saw_it_last() {
     acme.patch(&address, &foreign).await.refused(400, "REQUEST_INVALID");
     acme.patch(&address, &json!({ "secret": SECRET })).await.refused(400, "REQUEST_INVALID");
 
+    // Nor is it removed by whoever saw it before, and it is by whoever sees it as it is.
+    let remove = async |etag: &str| acme.send(acme.request(Method::DELETE, &address).header("If-Match", etag)).await;
+    remove(&seen).await.refused(412, "PRECONDITION_FAILED");
+    acme.get(&address).await.ok();
+
     // The same by the other door.
     let told = gateway.remote(["app", "policy", NEW_APP, "--scope", "user", "--scope", "orders:read"]).run().await.ok();
     assert!(told.contains("user orders:read"), "{told}");
     let told = gateway.remote(["app", "list", "--tenant", "acme"]).run().await.ok();
     assert!(told.contains("Shop") && told.contains("accepted"), "{told}");
+}
+
+#[tokio::test]
+async fn things_are_removed_by_whoever_saw_them_last() {
+    let (gateway, acme, _) = two_tenants().await;
+    let operator = gateway.operator();
+    let made = [
+        ("/apps", new_app("acme", SECRET), "appid"),
+        ("/audiences", json!({ "tenant": "acme", "name": "orders" }), "name"),
+        ("/policies", json!({ "tenant": "acme", "name": "shop", "audience": "orders" }), "name"),
+        ("/service-clients", json!({ "tenant": "acme", "name": "orders" }), "id"),
+        ("/webhooks", json!({ "tenant": "acme", "name": "orders", "url": "https://hooks.example/" }), "id"),
+        ("/union-groups", json!({ "tenant": "acme", "name": "main" }), "id"),
+    ];
+    let mut seen = Vec::new();
+    for (path, body, id) in made {
+        let reply = operator.post(path, &body).await;
+        reply.status_is(201);
+        seen.push((format!("{path}/{}", reply.json()[id].as_str().unwrap()), reply.header("etag").to_owned()));
+    }
+    let remove = async |path: &str, etag: &str| {
+        operator.send(operator.request(Method::DELETE, path).header("If-Match", etag)).await
+    };
+    for (path, etag) in seen.iter().rev() {
+        remove(path, "\"another\"").await.refused(412, "PRECONDITION_FAILED");
+        let removed = remove(path, etag).await;
+        assert!(removed.status < 300, "what a creation answers is what it is: {path}: {}", removed.text);
+    }
+    let before = acme.get("/tenants/acme").await.header("etag").to_owned();
+    let now = operator.post("/tenants/acme/suspend", &json!({})).await.header("etag").to_owned();
+    remove("/tenants/acme", &before).await.refused(412, "PRECONDITION_FAILED");
+    assert_eq!(acme.get("/tenants/acme").await.ok()["status"], "suspended", "and its keys are there");
+    assert_eq!(remove("/tenants/acme", &now).await.ok()["kind"], "tenant_deletion");
 }

@@ -114,6 +114,50 @@ async fn a_key_allows_what_its_scopes_say_and_nothing_without_one() {
     }
 }
 
+/// What somebody else changed meanwhile is neither changed nor removed, by whichever operation: what does not compare says so.
+#[tokio::test]
+async fn no_operation_ignores_what_its_caller_saw_before() {
+    let gateway = Gateway::dev().await;
+    let document = Document::of(&gateway).await;
+    let mine = Estate::mine(&gateway).await;
+    let (operator, admin) = (gateway.operator(), gateway.operator().admin_of(&mine.slug).await);
+    let mut compared = BTreeSet::new();
+    for known in operations::known(&mine) {
+        let operation = document.operation(known.id);
+        if operation.method == "get" {
+            continue;
+        }
+        // What is an operator's alone is refused here all the same, but for what is done to nothing.
+        let who = if known.answer == 403 { &operator } else { &admin };
+        let stale = || operation.request(who, &known.fields).header("If-Match", "\"what-it-was\"");
+        let reply = who.send(stale()).await;
+        operation.documents(&reply);
+        if operation.takes("If-Match") {
+            let code = reply.json()["code"].as_str().unwrap_or_default().to_owned();
+            let refused = code == "PRECONDITION_FAILED" || known.answer == 403 || known.answer == 409;
+            assert!(refused && reply.status >= 400, "{}: {} {}", known.id, reply.status, reply.text);
+            if code == "PRECONDITION_FAILED" {
+                compared.insert(operation.id.clone());
+            }
+        } else {
+            let problem = reply.refused(400, "REQUEST_INVALID");
+            assert!(problem["detail"].as_str().unwrap().contains("If-Match"), "{}: {problem}", known.id);
+        }
+        // For what comes after it.
+        if known.answer < 300 {
+            let whatever = operation.request(&admin, &known.fields);
+            let whatever = if operation.takes("If-Match") { whatever.header("If-Match", "*") } else { whatever };
+            assert_eq!(admin.send(whatever).await.status, known.answer, "{}", known.id);
+        }
+    }
+    for id in ["changeTenant", "removeApp", "setAppSecret", "setPush", "removePush", "removeAudience", "removePolicy"] {
+        assert!(compared.contains(id), "{id}: {compared:?}");
+    }
+    for id in ["removeServiceClient", "removeWebhook", "setApiSecurity", "forgetApiSecurity", "removeUnionGroup"] {
+        assert!(compared.contains(id), "{id}: {compared:?}");
+    }
+}
+
 #[tokio::test]
 async fn no_token_and_no_client_of_one_tenant_counts_at_another() {
     let gateway = Gateway::dev().await;

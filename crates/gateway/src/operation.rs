@@ -50,6 +50,9 @@ pub(crate) trait Operation: Serialize + DeserializeOwned + ToSchema + Send + 'st
     /// The longest body that asks for it, in bytes.
     const MAX_BODY: usize = 64 * 1024;
 
+    /// Whether it compares what it changes with what the caller saw of it (`If-Match`).
+    const MATCHES: bool = matches!(Self::ROUTE.method, Method::Patch | Method::Put);
+
     /// Does it, as whoever `admin` acts for.
     fn run(self, admin: &Admin) -> impl Future<Output = Result<Self::Reply, AdminError>> + Send;
 }

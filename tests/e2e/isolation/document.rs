@@ -117,6 +117,12 @@ impl Operation {
         self.written["security"][0].get("admin_key").is_some()
     }
 
+    /// Whether it takes a header of this name.
+    pub(super) fn takes(&self, header: &str) -> bool {
+        let parameters = self.written["parameters"].as_array().into_iter().flatten();
+        parameters.into_iter().any(|parameter| parameter["in"] == "header" && parameter["name"] == header)
+    }
+
     /// What a key must allow.
     pub(super) fn scope(&self) -> &str {
         let (_, scope) = self.written["description"].as_str().unwrap().rsplit_once("the scope `").unwrap();

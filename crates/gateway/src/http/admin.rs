@@ -22,6 +22,7 @@ use crate::service::admin::{Admin, AdminError, ETag};
 struct Served {
     route: operation::Route,
     max_body: usize,
+    matches: bool,
     read: fn(Map<String, Value>) -> Read,
 }
 
@@ -47,7 +48,7 @@ fn read<O: Operation>(fields: Map<String, Value>) -> Read {
 
 /// Serves one operation.
 pub(super) fn serving<O: Operation>() -> actix_web::Route {
-    serve(Served { route: O::ROUTE, max_body: O::MAX_BODY, read: read::<O> })
+    serve(Served { route: O::ROUTE, max_body: O::MAX_BODY, matches: O::MATCHES, read: read::<O> })
 }
 
 fn serve(served: Served) -> actix_web::Route {
@@ -60,7 +61,7 @@ async fn operate(
     gateway: web::Data<Gateway>,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let Served { route, max_body, read } = served;
+    let Served { route, max_body, matches, read } = served;
     let mut caller = authority::caller(&request, &gateway).await?;
     if let Err(error) = caller.may(route.scope) {
         gateway.desk.serve(caller).refused(route.id, &error).await;
@@ -68,6 +69,10 @@ async fn operate(
     }
     let fields = fields::of(&request, payload, &route, max_body).await?;
     caller.if_match = authority::if_match(&request)?;
+    if caller.if_match.is_some() && !matches && route.method != Method::Get {
+        let told = "If-Match does not count here: there is nothing to compare it with; leave it out";
+        return Err(ApiError::from(Code::RequestInvalid).detailed(told.to_owned()));
+    }
     if route.method == Method::Create {
         caller.creation = authority::creation(&request, &caller, route.id, &fields)?;
     }

@@ -109,6 +109,11 @@ impl AppReply {
     }
 }
 
+/// Refuses if an app is not any more as the caller saw it.
+fn unchanged(admin: &Admin, tenant: &Slug) -> impl FnOnce(App) -> Result<(), AdminError> {
+    move |app| admin.must_match(&AppReply::of(tenant, app))
+}
+
 /// The mini-programs, by appid.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -303,10 +308,11 @@ impl Operation for RemoveApp {
         scope: AdminScope::Write,
         summary: "Remove a mini-program with its sessions and identities; its users stay.",
     };
+    const MATCHES: bool = true;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.app(&self.app).await?;
-        Ok(admin.remove_app(&found).await?.into())
+        Ok(admin.remove_app(&found, unchanged(admin, &found.0.slug)).await?.into())
     }
 }
 

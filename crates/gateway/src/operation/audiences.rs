@@ -116,8 +116,10 @@ impl Operation for RemoveAudience {
         scope: AdminScope::Write,
         summary: "Remove an audience that nothing names.",
     };
+    const MATCHES: bool = true;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
-        admin.remove_audience(&self.name).await
+        let still = |tenant: &Slug, audience| admin.must_match(&AudienceReply::of(tenant, audience));
+        admin.remove_audience(&self.name, still).await
     }
 }

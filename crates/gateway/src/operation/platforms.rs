@@ -236,10 +236,12 @@ impl Operation for RemovePlatform {
         scope: AdminScope::Write,
         summary: "Remove a third-party platform that acts for no mini-program.",
     };
+    const MATCHES: bool = true;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.platform(&self.platform).await?;
-        admin.remove_platform(&found).await
+        let still = |platform| admin.must_match(&PlatformReply::of(admin, &found.0.slug, platform));
+        admin.remove_platform(&found, still).await
     }
 }
 
@@ -268,7 +270,10 @@ impl Operation for SetPlatformSecret {
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.platform(&self.platform).await?;
-        let platform = admin.set_platform_secret(&found, &self.secret.parse()?).await?;
+        let platform = {
+            let still = |platform| admin.must_match(&PlatformReply::of(admin, &found.0.slug, platform));
+            admin.set_platform_secret(&found, &self.secret.parse()?, still).await?
+        };
         Ok(PlatformReply::of(admin, &found.0.slug, platform))
     }
 }

@@ -204,8 +204,11 @@ impl Operation for RemovePolicy {
         scope: AdminScope::Write,
         summary: "Remove a forward-auth policy.",
     };
+    const MATCHES: bool = true;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
-        admin.remove_forward_auth_policy(&self.name).await
+        let found = admin.forward_auth_policy(&self.name).await?;
+        let still = |policy| admin.must_match(&PolicyReply::of(&found.0.slug, policy));
+        admin.remove_forward_auth_policy(&found, still).await
     }
 }

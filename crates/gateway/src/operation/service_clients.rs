@@ -5,7 +5,9 @@ mod policy;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wxgate_domain::{AdminScope, ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Slug, Tenant, Timestamp};
+use wxgate_domain::{
+    AdminScope, ClientSecret, ServiceClient, ServiceClientId, ServiceClientPolicy, Slug, Tenant, Timestamp,
+};
 
 use super::secret_text::SecretText;
 use super::{Limit, Method, Operation, Page, Route, Visitor, overlap};
@@ -254,8 +256,11 @@ impl Operation for RemoveServiceClient {
         scope: AdminScope::Write,
         summary: "Remove a service client.",
     };
+    const MATCHES: bool = true;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
-        admin.remove_service_client(&self.id).await.map(drop)
+        let found = admin.service_client(&self.id).await?;
+        let still = |client| admin.must_match(&ServiceClientReply::of(&found.0.slug, client));
+        admin.remove_service_client(&found, still).await
     }
 }

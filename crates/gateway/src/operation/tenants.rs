@@ -244,9 +244,11 @@ impl Operation for DeleteTenant {
         scope: AdminScope::Write,
         summary: "Delete a suspended tenant with everything of its.",
     };
+    const MATCHES: bool = true;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
-        Ok(admin.delete_tenant(&self.tenant).await?.into())
+        let still = |tenant| admin.must_match(&TenantReply::of(tenant, admin));
+        Ok(admin.delete_tenant(&self.tenant, still).await?.into())
     }
 }
 

@@ -202,10 +202,12 @@ impl Operation for RemoveUnionGroup {
         scope: AdminScope::Write,
         summary: "Remove a union group that nothing is in.",
     };
+    const MATCHES: bool = true;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = found(admin, self.tenant.as_ref(), &self.group).await?;
-        admin.remove_union_group(&found).await
+        let still = |group: &UnionGroup| admin.must_match(&UnionGroupReply::of(&found.0.slug, group));
+        admin.remove_union_group(&found, still).await
     }
 }
 

@@ -311,8 +311,11 @@ impl Operation for RemoveWebhook {
         scope: AdminScope::Write,
         summary: "Remove a webhook.",
     };
+    const MATCHES: bool = true;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
-        admin.remove_webhook(self.id).await
+        let found = admin.webhook(self.id).await?;
+        let still = |webhook| admin.must_match(&WebhookReply::of(&found.0.slug, webhook));
+        admin.remove_webhook(&found, still).await
     }
 }

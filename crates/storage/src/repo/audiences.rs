@@ -251,6 +251,16 @@ impl<'a> TxAudiences<'a> {
         must_be_free(self.tx, self.tenant, name.as_str()).await?;
         Ok(added)
     }
+    /// The audience as it is, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such audience.
+    pub async fn current(&self, name: &Audience) -> Result<OwnedAudience, StorageError> {
+        let by_name = audience::Column::Name.eq(name.as_str().as_bytes().to_vec());
+        let found = of_tenant::<audience::Entity>(self.tenant).filter(by_name).lock_exclusive();
+        of_row(found.one(&self.tx.tx).await?.ok_or(StorageError::NotFound)?)
+    }
+
     /// Removes an audience of the tenant, unless something names it: then nothing happens, and that is returned.
     ///
     /// # Errors
@@ -258,8 +268,7 @@ impl<'a> TxAudiences<'a> {
     pub async fn remove(&self, name: &Audience) -> Result<Vec<AudienceUse>, StorageError> {
         let tx = &self.tx.tx;
         let by_name = || audience::Column::Name.eq(name.as_str().as_bytes().to_vec());
-        let found = of_tenant::<audience::Entity>(self.tenant).filter(by_name()).lock_exclusive();
-        found.one(tx).await?.ok_or(StorageError::NotFound)?;
+        self.current(name).await?;
         let appid = of_tenant::<app::Entity>(self.tenant)
             .filter(app::Column::Appid.eq(name.as_str().as_bytes().to_vec()))
             .filter(app::Column::Status.ne(AppStatus::Removing.as_str()))

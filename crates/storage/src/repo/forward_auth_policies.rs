@@ -183,9 +183,7 @@ impl<'a> TxForwardAuthPolicies<'a> {
     ) -> Result<ForwardAuthPolicy, E> {
         let tx = &self.tx.tx;
         let by_name = || forward_auth_policy::Column::Name.eq(name.as_str().as_bytes().to_vec());
-        let found = of_tenant::<forward_auth_policy::Entity>(self.tenant).filter(by_name()).lock_exclusive();
-        let row = found.one(tx).await.map_err(StorageError::from)?.ok_or(StorageError::NotFound)?;
-        let policy = of_row(row)?;
+        let policy = self.current(name).await?;
         let (audience, scopes) = change(policy.clone())?;
         audiences::must_be_owned(self.tx, self.tenant, &[audience.as_str()]).await?;
         let row = forward_auth_policy::ActiveModel {
@@ -197,6 +195,16 @@ impl<'a> TxForwardAuthPolicies<'a> {
         update.exec(tx).await.map_err(StorageError::from)?;
         self.tx.record(ChangeKind::ForwardAuthPolicy, self.tenant, None).await?;
         Ok(ForwardAuthPolicy { audience, scopes, ..policy })
+    }
+
+    /// The policy as it is, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such policy.
+    pub async fn current(&self, name: &PolicyName) -> Result<ForwardAuthPolicy, StorageError> {
+        let by_name = forward_auth_policy::Column::Name.eq(name.as_str().as_bytes().to_vec());
+        let found = of_tenant::<forward_auth_policy::Entity>(self.tenant).filter(by_name).lock_exclusive();
+        of_row(found.one(&self.tx.tx).await?.ok_or(StorageError::NotFound)?)
     }
 
     /// Removes a policy. Proxies that still name it are refused.

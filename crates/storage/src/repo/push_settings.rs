@@ -235,6 +235,17 @@ impl<'a> TxPushSettings<'a> {
         if forget_app(&self.tx.tx, self.tenant, app).await? { Ok(()) } else { Err(StorageError::NotFound) }
     }
 
+    /// What may be known of an app's settings as they are, locked until the transaction ends; `None` if it takes no pushes.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such app.
+    pub async fn current(&self, appid: &WechatAppid) -> Result<Option<PushStatus>, StorageError> {
+        let (app, keys) = (self.locked_app(appid).await?, self.keys().await?);
+        let Some(row) = of_app(self.tenant, app).lock_exclusive().one(&self.tx.tx).await? else { return Ok(None) };
+        let (mode, push) = opened(&row, &keys)?;
+        Ok(Some(status(mode, &push, Timestamp::from_millis(row.changed_at), &keys)))
+    }
+
     async fn change(
         &self,
         appid: &WechatAppid,

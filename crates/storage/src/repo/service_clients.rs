@@ -213,8 +213,7 @@ impl<'a> TxServiceClients<'a> {
         change: impl FnOnce(ServiceClient) -> Result<(String, ServiceClientPolicy), E>,
     ) -> Result<ServiceClient, E> {
         let tx = &self.tx.tx;
-        let row = self.of_id(id).lock_exclusive().one(tx).await.map_err(StorageError::from)?;
-        let client = of_row(row.ok_or(StorageError::NotFound)?)?;
+        let client = self.current(id).await?;
         let (name, policy) = change(client.clone())?;
         let named: Vec<_> = policy.named().collect();
         audiences::must_be_owned(self.tx, self.tenant, &named).await?;
@@ -241,6 +240,14 @@ impl<'a> TxServiceClients<'a> {
             return Err(StorageError::NotFound);
         }
         self.record().await
+    }
+
+    /// The client as it is, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such client.
+    pub async fn current(&self, id: &ServiceClientId) -> Result<ServiceClient, StorageError> {
+        of_row(self.of_id(id).lock_exclusive().one(&self.tx.tx).await?.ok_or(StorageError::NotFound)?)
     }
 
     fn of_id(&self, id: &ServiceClientId) -> sea_orm::Select<service_client::Entity> {

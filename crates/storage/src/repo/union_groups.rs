@@ -154,7 +154,7 @@ impl<'a> TxUnionGroups<'a> {
         id: UnionGroupId,
         change: impl FnOnce(&UnionGroup) -> Result<String, E>,
     ) -> Result<UnionGroup, E> {
-        let group = self.locked(id).await?;
+        let group = self.current(id).await?;
         let name = change(&group)?;
         let row = union_group::ActiveModel { name: Set(name.clone()), ..Default::default() };
         let update = update_of_tenant::<union_group::Entity>(self.tenant).filter(union_group::Column::Id.eq(id.uuid()));
@@ -168,7 +168,7 @@ impl<'a> TxUnionGroups<'a> {
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such group.
     pub async fn remove(&self, id: UnionGroupId) -> Result<GroupMembers, StorageError> {
-        self.locked(id).await?;
+        self.current(id).await?;
         let tx = &self.tx.tx;
         let apps = of_tenant::<app::Entity>(self.tenant).filter(app::Column::UnionGroupId.eq(id.uuid()));
         let people =
@@ -182,7 +182,11 @@ impl<'a> TxUnionGroups<'a> {
         Ok(members)
     }
 
-    async fn locked(&self, id: UnionGroupId) -> Result<UnionGroup, StorageError> {
+    /// The group as it is, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such group.
+    pub async fn current(&self, id: UnionGroupId) -> Result<UnionGroup, StorageError> {
         let by_id = of_tenant::<union_group::Entity>(self.tenant).filter(union_group::Column::Id.eq(id.uuid()));
         let row = by_id.lock_exclusive().one(&self.tx.tx).await?;
         row.map(UnionGroup::from).ok_or(StorageError::NotFound)

@@ -217,7 +217,7 @@ impl<'a> TxWebhooks<'a> {
         id: WebhookId,
         change: impl FnOnce(Webhook) -> Result<NewWebhook, E>,
     ) -> Result<Webhook, E> {
-        let before = of_row(&self.locked(id).await?)?;
+        let before = self.current(id).await?;
         let NewWebhook { name, url, events, status } = change(before.clone())?;
         let row = webhook::ActiveModel {
             name: Set(name.clone()),
@@ -274,6 +274,14 @@ impl<'a> TxWebhooks<'a> {
         turn.filter(webhook_turn::Column::WebhookId.eq(id.uuid())).exec(tx).await?;
         delete_of_tenant::<webhook::Entity>(self.tenant).filter(webhook::Column::Id.eq(id.uuid())).exec(tx).await?;
         self.record(id).await
+    }
+
+    /// The webhook as it is, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such webhook.
+    pub async fn current(&self, id: WebhookId) -> Result<Webhook, StorageError> {
+        of_row(&self.locked(id).await?)
     }
 
     async fn locked(&self, id: WebhookId) -> Result<webhook::Model, StorageError> {

@@ -50,7 +50,7 @@ pub(super) async fn apps(
                     Credential::Component { .. } => false,
                 };
                 if !is_known {
-                    admin.rotate_secret(&(found.tenant, found.app), secret, proof).await?;
+                    admin.rotate_secret(&(found.tenant, found.app), secret, proof, |_| Ok(())).await?;
                 }
             }
         }

@@ -51,12 +51,12 @@ impl About {
                 "1 to 255 visible characters. Makes it safe for a day to repeat a creation whose answer was lost: the \
                      same key gets the same answer, but no secret, and `Idempotent-Replayed: true`.",
             ),
-            Method::Patch | Method::Put => about
-                .fails(CHANGING)
-                .fails(&[Code::PreconditionFailed])
-                .header("If-Match", "The `ETag` of what you read: the change is made only if nobody changed it since."),
-            Method::Post | Method::Delete => about.fails(CHANGING),
+            Method::Patch | Method::Put | Method::Post | Method::Delete => about.fails(CHANGING),
         };
+        if O::MATCHES {
+            let meaning = "The `ETag` of what you read: this is done only if nobody changed it since.";
+            about = about.fails(&[Code::PreconditionFailed]).header("If-Match", meaning);
+        }
         if TypeId::of::<O::Reply>() == TypeId::of::<()>() {
             return about.nothing(204, "Done.");
         }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use wxgate_crypto::Secret;
 use wxgate_domain::{AdminScope, ApiSecurityState, ApiSecurityStatus, KeySerial, KnownKey, WechatAppid};
 
-use super::AppReply;
+use super::{AppReply, unchanged};
 use crate::operation::secret_text::SecretText;
 use crate::operation::{Method, Operation, Route};
 use crate::service::admin::{Admin, AdminError, GivenKeys};
@@ -122,7 +122,7 @@ impl Operation for SetApiSecurity {
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.app(&self.app).await?;
-        let app = admin.set_api_security(&found, self.given()?).await?;
+        let app = admin.set_api_security(&found, self.given()?, unchanged(admin, &found.0.slug)).await?;
         Ok(AppReply::of(&found.0.slug, app))
     }
 }
@@ -145,10 +145,11 @@ impl Operation for ForgetApiSecurity {
         scope: AdminScope::Secrets,
         summary: "Forget the keys of a mini-program, whose calls then go out plain.",
     };
+    const MATCHES: bool = true;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.app(&self.app).await?;
-        admin.forget_api_security(&found, false).await.map(drop)
+        admin.forget_api_security(&found, false, unchanged(admin, &found.0.slug)).await.map(drop)
     }
 }
 
@@ -170,9 +171,10 @@ impl Operation for ForgetPreviousApiSecurity {
         scope: AdminScope::Secrets,
         summary: "Forget the keys of a mini-program before those in use.",
     };
+    const MATCHES: bool = true;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.app(&self.app).await?;
-        admin.forget_api_security(&found, true).await.map(drop)
+        admin.forget_api_security(&found, true, unchanged(admin, &found.0.slug)).await.map(drop)
     }
 }

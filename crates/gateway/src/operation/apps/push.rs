@@ -68,6 +68,11 @@ impl PushReply {
     }
 }
 
+/// Refuses if how an app takes pushes is not any more as the caller saw it. What is not there nobody has seen.
+fn unchanged(admin: &Admin, appid: &WechatAppid) -> impl FnOnce(Option<PushStatus>) -> Result<(), AdminError> {
+    move |status| admin.must_match(&status.map(|status| PushReply::of(admin, appid, status)))
+}
+
 /// How an app is to take pushes. The first time, what is left out is made and told; later it stays as it is.
 #[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -104,7 +109,8 @@ impl Operation for SetPush {
         let token = self.token.as_ref().map(SecretText::push_token).transpose()?;
         let key = self.encoding_aes_key.as_ref().map(SecretText::aes_key).transpose()?;
         let (made_token, made_key) = (token.is_none(), key.is_none());
-        let set = admin.set_push(&found, PushToSet { mode: self.mode, token, key }).await?;
+        let set =
+            admin.set_push(&found, PushToSet { mode: self.mode, token, key }, unchanged(admin, &found.1.appid)).await?;
         let reply = PushReply::of(admin, &found.1.appid, set.status);
         Ok(reply.telling(&set.keys, set.is_new && made_token, set.is_new && made_key))
     }
@@ -250,9 +256,10 @@ impl Operation for RemovePush {
         scope: AdminScope::Secrets,
         summary: "Take no pushes of a mini-program any more, and forget token and keys.",
     };
+    const MATCHES: bool = true;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.app(&self.app).await?;
-        admin.remove_push(&found).await
+        admin.remove_push(&found, unchanged(admin, &found.1.appid)).await
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_domain::{AdminScope, ComponentStatus, SecretState, SecretStatus, WechatAppid};
 
-use super::{AppReply, seconds};
+use super::{AppReply, seconds, unchanged};
 use crate::operation::secret_text::SecretText;
 use crate::operation::{Method, Operation, Route};
 use crate::service::admin::{Admin, AdminError, Proof};
@@ -88,7 +88,8 @@ impl Operation for SetAppSecret {
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.app(&self.app).await?;
         let proof = if self.ahead { Proof::Ahead } else { Proof::Ask };
-        let app = admin.rotate_secret(&found, self.secret.parse()?, proof).await?;
+        let still = unchanged(admin, &found.0.slug);
+        let app = admin.rotate_secret(&found, self.secret.parse()?, proof, still).await?;
         Ok(AppReply::of(&found.0.slug, app))
     }
 }

@@ -1,7 +1,7 @@
 //! Audiences. Operators alone register and remove them: a name must be one tenant's only.
 
 use serde::Serialize;
-use wxgate_domain::{Audience, Tenant};
+use wxgate_domain::{Audience, Slug, Tenant};
 use wxgate_storage::{OwnedAudience, StorageError};
 
 use super::{Admin, AdminError, Event, taken};
@@ -21,13 +21,21 @@ impl Admin {
         self.commit_told(tx, Event::of(tenant.id, "audience.create", name), told(added)).await
     }
 
-    /// Removes an audience that nothing names any more.
-    pub(crate) async fn remove_audience(&self, name: &Audience) -> Result<(), AdminError> {
+    /// Removes an audience that nothing names any more. `still` gets it with its tenant's slug as it is, locked, and may
+    /// refuse.
+    pub(crate) async fn remove_audience(
+        &self,
+        name: &Audience,
+        still: impl FnOnce(&Slug, OwnedAudience) -> Result<(), AdminError>,
+    ) -> Result<(), AdminError> {
         let found = self.storage.audiences().find(name).await?.filter(|audience| self.caller.sees(audience.tenant));
         let audience = found.ok_or_else(|| AdminError::NoAudience(name.to_string()))?;
         self.caller.must_be_operator()?;
+        let owner = self.storage.tenants().get(audience.tenant).await?;
         let tx = self.storage.begin().await?;
-        let named_by = tx.tenant(audience.tenant).audiences().remove(name).await?;
+        let audiences = tx.tenant(audience.tenant).audiences();
+        still(&owner.slug, audiences.current(name).await?)?;
+        let named_by = audiences.remove(name).await?;
         if !named_by.is_empty() {
             return Err(AdminError::AudienceInUse(name.to_string(), named_by));
         }

@@ -50,11 +50,16 @@ impl Admin {
         }
     }
 
-    /// Removes a policy. Proxies that still name it are refused.
-    pub(crate) async fn remove_forward_auth_policy(&self, name: &PolicyName) -> Result<(), AdminError> {
-        let (tenant, policy) = self.forward_auth_policy(name).await?;
+    /// Removes a policy. Proxies that still name it are refused. `still` gets it as it is, locked, and may refuse.
+    pub(crate) async fn remove_forward_auth_policy(
+        &self,
+        (tenant, policy): &(Tenant, ForwardAuthPolicy),
+        still: impl FnOnce(ForwardAuthPolicy) -> Result<(), AdminError>,
+    ) -> Result<(), AdminError> {
         let tx = self.storage.begin().await?;
-        tx.tenant(tenant.id).forward_auth_policies().remove(&policy.name).await?;
+        let policies = tx.tenant(tenant.id).forward_auth_policies();
+        still(policies.current(&policy.name).await?)?;
+        policies.remove(&policy.name).await?;
         self.commit(tx, Event::of(tenant.id, "policy.remove", &policy.name)).await
     }
 

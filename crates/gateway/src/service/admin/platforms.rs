@@ -64,14 +64,17 @@ impl Admin {
         self.commit_told(tx, event, told(platform, keys)).await
     }
 
-    /// Takes another secret of a platform. Its token lives on.
+    /// Takes another secret of a platform. Its token lives on. `still` gets it as it is, locked, and may refuse.
     pub(crate) async fn set_platform_secret(
         &self,
         (tenant, platform): &(Tenant, Platform),
         secret: &AppSecret,
+        still: impl FnOnce(Platform) -> Result<(), AdminError>,
     ) -> Result<Platform, AdminError> {
         let tx = self.storage.begin().await?;
-        let platform = tx.tenant(tenant.id).platforms().set_secret(&platform.appid, secret).await?;
+        let platforms = tx.tenant(tenant.id).platforms();
+        still(platforms.current(&platform.appid).await?)?;
+        let platform = platforms.set_secret(&platform.appid, secret).await?;
         self.commit(tx, Event::of(tenant.id, "platform.rotate-secret", &platform.appid)).await?;
         Ok(platform)
     }
@@ -90,10 +93,16 @@ impl Admin {
         found.ok_or_else(|| AdminError::NoPlatform(platform.appid.clone()))
     }
 
-    /// Removes a platform that acts for no app.
-    pub(crate) async fn remove_platform(&self, (tenant, platform): &(Tenant, Platform)) -> Result<(), AdminError> {
+    /// Removes a platform that acts for no app, unless `still` refuses, as above.
+    pub(crate) async fn remove_platform(
+        &self,
+        (tenant, platform): &(Tenant, Platform),
+        still: impl FnOnce(Platform) -> Result<(), AdminError>,
+    ) -> Result<(), AdminError> {
         let tx = self.storage.begin().await?;
-        let acted_for = tx.tenant(tenant.id).platforms().remove(&platform.appid).await?;
+        let platforms = tx.tenant(tenant.id).platforms();
+        still(platforms.current(&platform.appid).await?)?;
+        let acted_for = platforms.remove(&platform.appid).await?;
         if !acted_for.is_empty() {
             let apps = acted_for.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             return Err(AdminError::PlatformInUse(platform.appid.clone(), apps));

@@ -77,16 +77,17 @@ impl Admin {
         self.commit_told(tx, Event::of(tenant.id, "service-client.rotate", id), told(&tenant, client, secret)).await
     }
 
-    /// Removes a service client.
+    /// Removes a service client. `still` gets it as it is, locked, and may refuse.
     pub(crate) async fn remove_service_client(
         &self,
-        id: &ServiceClientId,
-    ) -> Result<(Tenant, ServiceClient), AdminError> {
-        let (tenant, client) = self.service_client(id).await?;
+        (tenant, client): &(Tenant, ServiceClient),
+        still: impl FnOnce(ServiceClient) -> Result<(), AdminError>,
+    ) -> Result<(), AdminError> {
         let tx = self.storage.begin().await?;
-        tx.tenant(tenant.id).service_clients().remove(id).await?;
-        self.commit(tx, Event::of(tenant.id, "service-client.remove", id)).await?;
-        Ok((tenant, client))
+        let clients = tx.tenant(tenant.id).service_clients();
+        still(clients.current(&client.id).await?)?;
+        clients.remove(&client.id).await?;
+        self.commit(tx, Event::of(tenant.id, "service-client.remove", &client.id)).await
     }
 
     /// The service client of this id, if it exists for the caller.

@@ -90,14 +90,19 @@ impl Admin {
         Ok(Tenant { status, ..tenant })
     }
 
-    /// Deletes a tenant that is suspended: its keys and all that they sealed at once, its rows by the job.
-    pub(crate) async fn delete_tenant(&self, named: &Slug) -> Result<Job, AdminError> {
+    /// Deletes a tenant that is suspended: its keys and all that they sealed at once, its rows by the job. `still` gets it as
+    /// it is, locked, and may refuse.
+    pub(crate) async fn delete_tenant(
+        &self,
+        named: &Slug,
+        still: impl FnOnce(Tenant) -> Result<(), AdminError>,
+    ) -> Result<Job, AdminError> {
         self.caller.must_be_operator()?;
         let tenant = self.tenant(named).await?;
         let log = self.storage.audit(Some(tenant.id)).checkpoint().await?;
         let tx = self.storage.begin().await?;
         let suspended = |tenant: &Tenant| match tenant.status {
-            TenantStatus::Suspended => Ok(()),
+            TenantStatus::Suspended => still(tenant.clone()),
             TenantStatus::Active => Err(AdminError::TenantServed(tenant.slug.clone())),
             TenantStatus::Deleting => Err(AdminError::TenantDeleting(tenant.slug.clone())),
         };

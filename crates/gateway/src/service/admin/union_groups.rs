@@ -42,10 +42,16 @@ impl Admin {
         Ok(group)
     }
 
-    /// Removes a union group that nothing is in.
-    pub(crate) async fn remove_union_group(&self, (tenant, group): &(Tenant, UnionGroup)) -> Result<(), AdminError> {
+    /// Removes a union group that nothing is in. `still` gets it as it is, locked, and may refuse.
+    pub(crate) async fn remove_union_group(
+        &self,
+        (tenant, group): &(Tenant, UnionGroup),
+        still: impl FnOnce(&UnionGroup) -> Result<(), AdminError>,
+    ) -> Result<(), AdminError> {
         let tx = self.storage.begin().await?;
-        let members = tx.tenant(tenant.id).union_groups().remove(group.id).await?;
+        let groups = tx.tenant(tenant.id).union_groups();
+        still(&groups.current(group.id).await?)?;
+        let members = groups.remove(group.id).await?;
         if members != GroupMembers::default() {
             return Err(AdminError::UnionGroupInUse(group.name.clone(), members));
         }

@@ -86,10 +86,15 @@ impl Admin {
         Ok(replayed)
     }
 
-    /// Removes a webhook, and what was still to be told of it.
-    pub(crate) async fn remove_webhook(&self, id: WebhookId) -> Result<(), AdminError> {
-        let (tenant, _) = self.webhook(id).await?;
+    /// Removes a webhook, and what was still to be told of it. `still` gets it as it is, locked, and may refuse.
+    pub(crate) async fn remove_webhook(
+        &self,
+        (tenant, Webhook { id, .. }): &(Tenant, Webhook),
+        still: impl FnOnce(Webhook) -> Result<(), AdminError>,
+    ) -> Result<(), AdminError> {
+        let id = *id;
         let tx = self.storage.begin().await?;
+        still(tx.tenant(tenant.id).webhooks().current(id).await?)?;
         tx.tenant(tenant.id).webhooks().remove(id).await?;
         self.commit(tx, Event::of(tenant.id, "webhook.remove", id)).await
     }

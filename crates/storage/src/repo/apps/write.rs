@@ -203,8 +203,11 @@ impl<'a> TxApps<'a> {
         keys.seal.seal(&place, secret.expose().as_bytes(), &self.tx.core.random).into_bytes()
     }
 
-    /// The app as it is, locked.
-    pub(super) async fn current(&self, appid: &WechatAppid) -> Result<App, StorageError> {
+    /// The app as it is, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such app.
+    pub async fn current(&self, appid: &WechatAppid) -> Result<App, StorageError> {
         let row = self.locked(appid).await?;
         Ok(of_row(row, &self.keys().await?)?.0)
     }

@@ -151,6 +151,14 @@ impl<'a> TxPlatforms<'a> {
         Ok(Vec::new())
     }
 
+    /// The platform as it is, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such platform.
+    pub async fn current(&self, appid: &WechatAppid) -> Result<Platform, StorageError> {
+        of_row(self.locked(appid).await?)
+    }
+
     async fn seal(&self, column: &'static str, id: Uuid, text: &str) -> Result<Vec<u8>, StorageError> {
         let core = &self.tx.core;
         let keys = core.keys(self.tenant).await?;

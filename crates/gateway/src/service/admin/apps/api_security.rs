@@ -32,14 +32,16 @@ impl GivenKeys {
 
 impl Admin {
     /// Takes keys for the calls of a mini-program, which go out signed and encrypted from then on. The set that was in use
-    /// stays beside the new one.
+    /// stays beside the new one. `still` gets the app as it is, locked, and may refuse.
     pub(crate) async fn set_api_security(
         &self,
         (tenant, app): &(Tenant, App),
         given: GivenKeys,
+        still: impl FnOnce(App) -> Result<(), AdminError>,
     ) -> Result<App, AdminError> {
         let tx = self.storage.begin().await?;
         let apps = tx.tenant(tenant.id).apps();
+        still(apps.current(&app.appid).await?)?;
         let app = apps.change_api_security(&app.appid, |current| given.over(current)).await?;
         self.commit(tx, Event::of(tenant.id, "app.set-api-security", &app.appid)).await?;
         Ok(app)
@@ -50,9 +52,12 @@ impl Admin {
         &self,
         (tenant, app): &(Tenant, App),
         only_previous: bool,
+        still: impl FnOnce(App) -> Result<(), AdminError>,
     ) -> Result<App, AdminError> {
         let tx = self.storage.begin().await?;
-        let app = tx.tenant(tenant.id).apps().forget_api_security(&app.appid, only_previous).await?;
+        let apps = tx.tenant(tenant.id).apps();
+        still(apps.current(&app.appid).await?)?;
+        let app = apps.forget_api_security(&app.appid, only_previous).await?;
         self.commit(tx, Event::of(tenant.id, "app.forget-api-security", &app.appid)).await?;
         Ok(app)
     }

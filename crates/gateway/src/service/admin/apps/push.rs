@@ -30,14 +30,16 @@ impl Admin {
         status.ok_or_else(|| AdminError::NoPush(app.appid.clone()))
     }
 
-    /// Sets up how an app takes pushes.
+    /// Sets up how an app takes pushes. `still` gets what may be known of it as it is, locked, and may refuse.
     pub(crate) async fn set_push(
         &self,
         (tenant, app): &(Tenant, App),
         PushToSet { mode, token, key }: PushToSet,
+        still: impl FnOnce(Option<PushStatus>) -> Result<(), AdminError>,
     ) -> Result<PushSet, AdminError> {
         let tx = self.storage.begin().await?;
         let settings = tx.tenant(tenant.id).push_settings();
+        still(settings.current(&app.appid).await?)?;
         let (status, keys, is_new) = settings.set(&app.appid, PushChange { mode, token, key }).await?;
         self.commit(tx, Event::of(tenant.id, "app.set-push", &app.appid)).await?;
         Ok(PushSet { status, keys, is_new })
@@ -66,10 +68,16 @@ impl Admin {
         Ok(status)
     }
 
-    /// Takes no pushes of an app any more.
-    pub(crate) async fn remove_push(&self, (tenant, app): &(Tenant, App)) -> Result<(), AdminError> {
+    /// Takes no pushes of an app any more, unless `still` refuses, as above.
+    pub(crate) async fn remove_push(
+        &self,
+        (tenant, app): &(Tenant, App),
+        still: impl FnOnce(Option<PushStatus>) -> Result<(), AdminError>,
+    ) -> Result<(), AdminError> {
         let tx = self.storage.begin().await?;
-        let removed = tx.tenant(tenant.id).push_settings().remove(&app.appid).await;
+        let settings = tx.tenant(tenant.id).push_settings();
+        still(settings.current(&app.appid).await?)?;
+        let removed = settings.remove(&app.appid).await;
         removed.map_err(|error| no_push(error, app))?;
         self.commit(tx, Event::of(tenant.id, "app.remove-push", &app.appid)).await
     }

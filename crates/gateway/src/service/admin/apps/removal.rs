@@ -7,8 +7,14 @@ use super::super::{Admin, AdminError, Event};
 
 impl Admin {
     /// Removes a mini-program with its sessions and identities. Its users stay, and so does the memory of its appid.
-    pub(crate) async fn remove_app(&self, (tenant, app): &(Tenant, App)) -> Result<Job, AdminError> {
+    /// `still` gets it as it is, locked, and may refuse.
+    pub(crate) async fn remove_app(
+        &self,
+        (tenant, app): &(Tenant, App),
+        still: impl FnOnce(App) -> Result<(), AdminError>,
+    ) -> Result<Job, AdminError> {
         let tx = self.storage.begin().await?;
+        still(tx.tenant(tenant.id).apps().current(&app.appid).await?)?;
         let job = begin(&tx, app).await?;
         self.commit(tx, Event::of(tenant.id, "app.remove", &app.appid)).await?;
         Ok(job)

@@ -38,16 +38,20 @@ impl Admin {
         }
     }
 
-    /// Takes a new AppSecret into the first slot, unless WeChat refuses it. The one that works stays in the second.
+    /// Takes a new AppSecret into the first slot, unless WeChat refuses it. The one that works stays in the second. `still`
+    /// gets the app as it is, locked, and may refuse.
     pub(crate) async fn rotate_secret(
         &self,
         (tenant, app): &(Tenant, App),
         secret: AppSecret,
         proof: Proof,
+        still: impl FnOnce(App) -> Result<(), AdminError>,
     ) -> Result<App, AdminError> {
         let is_accepted = self.proved(&app.appid, &secret, proof).await?;
         let tx = self.storage.begin().await?;
-        let app = tx.tenant(tenant.id).apps().rotate_secret(&app.appid, &secret, is_accepted).await?;
+        let apps = tx.tenant(tenant.id).apps();
+        still(apps.current(&app.appid).await?)?;
+        let app = apps.rotate_secret(&app.appid, &secret, is_accepted).await?;
         self.commit(tx, Event::of(tenant.id, "app.rotate-secret", &app.appid)).await?;
         Ok(app)
     }
