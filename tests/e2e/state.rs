@@ -313,7 +313,7 @@ async fn an_agency_with_a_thousand_apps_is_one_file_for_a_running_gateway() {
     assert_eq!((verbs(&told).len(), &told["applied"]), (1_001, &true.into()));
     let again = gateway.remote(["apply", &path]).run().await.ok();
     assert!(again.contains("nothing to do") && again.contains("1001 as they are"), "{again}");
-    gateway.within_two_seconds("wxagency00000999", "CODE_INVALID").await;
+    gateway.comes_to_answer("wxagency00000999", "CODE_INVALID").await;
 
     let operator = gateway.operator();
     let post =

@@ -13,7 +13,7 @@ use wxgate_wechat_client::{PlatformEvent, PushedEvent, PushedMessage};
 
 use super::{PlatformPushError, Platforms, authorizations};
 use crate::service::admin::{Caller, Event};
-use crate::service::erasure::ATTEMPTS;
+use crate::service::again::again_while;
 use crate::service::push::{FRESH, is_fresh};
 
 /// A push as it came.
@@ -67,18 +67,11 @@ impl Platforms {
             body: Digest::sha256(encrypt.as_bytes()),
             message: None,
         };
-        let mut attempt = 1;
-        let next = loop {
-            match self.once(&platform, &arrival, &told).await {
-                // The same push at another node.
-                Err(PlatformPushError::Storage(StorageError::Busy | StorageError::NotUnique { .. }))
-                    if attempt < ATTEMPTS =>
-                {
-                    attempt += 1;
-                }
-                done => break done?,
-            }
+        // The same push at another node.
+        let is_in_the_way = |error: &PlatformPushError| {
+            matches!(error, PlatformPushError::Storage(StorageError::Busy | StorageError::NotUnique { .. }))
         };
+        let next = again_while!(is_in_the_way, self.once(&platform, &arrival, &told))?;
         self.go_on(&platform, next).await;
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::fmt::Display;
 
 use wxgate_crypto::WebhookSecret;
 use wxgate_domain::{
-    AppPolicy, AppSecret, AppStatus, Audience, PolicyName, ServiceClientId, ServiceClientPolicy, Slug, TenantId,
+    App, AppPolicy, AppSecret, AppStatus, Audience, PolicyName, ServiceClientId, ServiceClientPolicy, Slug, TenantId,
     TenantPolicy, TenantStatus, UnionGroupId, WebhookId, WechatAppid,
 };
 use wxgate_storage::{NewApp, NewForwardAuthPolicy, NewTenant, NewWebhook};
