@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn the_way_back_is_one_parameter_whatever_stands_in_it() {
         let code =
-            PreAuthCode { code: Secret::new("preauthcode@@@a b".to_owned()), expires_in: Duration::from_secs(600) };
+            PreAuthCode { code: Secret::new("preauthcode@@@a b".to_owned()), expires_in: Duration::from_mins(10) };
         let back = Secret::new("https://auth.example/x?state=s1".to_owned());
         let (platform, appid) = ("wxplatform".parse().unwrap(), "wxshop".parse().unwrap());
         let page = AuthorizationPage::new(&platform, &code, &back, Some(&appid));

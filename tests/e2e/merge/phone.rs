@@ -48,7 +48,7 @@ async fn whoever_has_one_number_as_two_users_becomes_one_and_two_again_for_seven
     assert_eq!(&shown["id"], older.id());
     let told = receiver.taken(1).await[0].event();
     assert_eq!(told["type"], "user.merged");
-    assert_eq!((&told["data"]["user_id"], &told["data"]["into"]), (younger.id(), older.id()), "{told}");
+    assert_eq!((&told["data"]["user_id"], &told["data"]["into_user_id"]), (younger.id(), older.id()), "{told}");
 
     let undone = older.undo(&gateway, &merged["merge_id"], &younger).await.ok();
     assert_eq!(&undone["user"]["id"], younger.id());

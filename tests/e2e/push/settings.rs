@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::channel::{Channel, Person};
-use crate::harness::{APP, Gateway};
+use crate::harness::{APP, Gateway, PATIENCE, within};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const KEY: &str = "iMfk0PKeayjWj3C2JdetOuuTkseoWCpVI0IpPIdVULQ";
@@ -121,6 +121,10 @@ async fn an_app_that_serves_nobody_still_forgets() {
     gateway.operator().get(&format!("/users/{id}?tenant=demo")).await.refused(404, "NOT_FOUND");
     let removed: Value = gateway.operator().delete(&format!("/apps/{APP}")).await.status.into();
     assert_eq!(removed, 200);
+    within(PATIENCE, "the app is gone", async || {
+        (gateway.operator().get(&format!("/apps/{APP}")).await.status == 404).then_some(())
+    })
+    .await;
     channel.refused(json!({ "message": { "Event": "debug_demo" } }), 404, "Not Found").await;
 }
 

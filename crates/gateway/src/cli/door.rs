@@ -13,7 +13,7 @@ use crate::operation::{BASE, Operation, Page};
 use crate::service::admin::Admin;
 
 /// How long a running gateway may take for one operation.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -93,6 +93,7 @@ impl Remote {
             );
         }
         let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
             .timeout(PATIENCE)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -124,11 +124,11 @@ impl TenantScope {
             ORDER BY k.superseded_at DESC, k.id DESC";
         let of = [id(self.tenant.uuid()), id(app.uuid()), bytes(openid.as_str().as_bytes()), since.millis().into()];
         let mut keys = Vec::new();
-        for row in self.read(text, &of).await? {
-            let (row_id, sealed): (Uuid, Vec<u8>) = (get(&row, 0)?, get(&row, 1)?);
-            let opened = self.storage.core.open(&place(self.tenant, &row_id), sealed).await?;
-            let at = Timestamp::from_millis(get(&row, 2)?);
-            keys.push(Superseded { at, key: session_key_of(opened.expose(), TABLE)? });
+        for found in self.read(text, &of).await? {
+            let row: Uuid = get(&found, 0)?;
+            let key = self.storage.core.open(&place(self.tenant, &row), get(&found, 1)?).await?;
+            let at = Timestamp::from_millis(get(&found, 2)?);
+            keys.push(Superseded { at, key: session_key_of(key.expose(), TABLE)? });
         }
         Ok(keys)
     }

@@ -36,6 +36,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<TenantState>, Failure> {
     Err(format!("{}:{}", path.display(), problems.concat()).into())
 }
 
+/// A problem that stands among the others already.
+struct Told;
+
 struct Reader<'a> {
     /// What file names of secrets are relative to.
     folder: &'a Path,
@@ -72,19 +75,13 @@ impl Reader<'_> {
             AppSecret::parse(&text).map(|secret| SecretText::from(&secret)).map_err(|error| error.to_string())
         });
         let app: AppState = self.value(place, table)?;
-        match secret {
-            None => Some(app),
-            Some(secret) => Some(AppState { secret: Some(secret?), ..app }),
-        }
+        Some(AppState { secret: secret.ok()?, ..app })
     }
 
     fn webhook(&mut self, place: &str, mut table: Table) -> Option<WebhookState> {
         let secret = self.secret_of(place, &mut table, |text| Ok(SecretText::telling(text.expose().trim())));
         let webhook: WebhookState = self.value(place, table)?;
-        match secret {
-            None => Some(webhook),
-            Some(secret) => Some(WebhookState { secret: Some(secret?), ..webhook }),
-        }
+        Some(WebhookState { secret: secret.ok()?, ..webhook })
     }
 
     /// The secret that a table refers to, if it does. What is read is never quoted.
@@ -93,8 +90,8 @@ impl Reader<'_> {
         place: &str,
         table: &mut Table,
         read_as: impl FnOnce(Secret<String>) -> Result<SecretText, String>,
-    ) -> Option<Option<SecretText>> {
-        let source = table.remove("secret")?;
+    ) -> Result<Option<SecretText>, Told> {
+        let Some(source) = table.remove("secret") else { return Ok(None) };
         let read = match Source::deserialize(source) {
             Ok(Source::File(path)) => std::fs::read_to_string(self.folder.join(&path))
                 .map_err(|error| format!("{}: {error}", self.folder.join(path).display())),
@@ -104,7 +101,10 @@ impl Reader<'_> {
             }
         };
         let secret = read.and_then(|text| read_as(Secret::new(text)));
-        Some(secret.map_err(|problem| self.problem(&format!("{place}.secret"), problem)).ok())
+        secret.map(Some).map_err(|problem| {
+            self.problem(&format!("{place}.secret"), problem);
+            Told
+        })
     }
 
     /// The tables of a list, each with its place, which names it as people do.
