@@ -4,6 +4,7 @@
 //! when its outcome is new: the name of the check that failed says how far it came. A panic is a failure, and so is a
 //! forgery that is believed; the input is written to `failures/`.
 
+mod answers;
 mod mutate;
 mod targets;
 

@@ -12,6 +12,8 @@ use wxgate_domain::{Clock, RefreshToken, SigningAlgorithm, SigningKeyState, Stor
 use wxgate_token::{Issuer, KeyRing, SigningKey};
 use wxgate_wechat_client::PushedMessage;
 
+use crate::answers::answers;
+
 /// One reader of bytes.
 pub(crate) struct Target {
     pub(crate) name: &'static str,
@@ -29,6 +31,7 @@ pub(crate) fn all() -> Vec<Target> {
         Target { name: "push", seeds: pushes, run: push },
         Target { name: "xml", seeds: none, run: xml },
         Target { name: "json", seeds: none, run: json },
+        Target { name: "answers", seeds: none, run: answers },
         Target { name: "refresh", seeds: || vec![refresh_token().into_bytes()], run: refresh },
         Target { name: "sealed", seeds: || vec![sealed_value()], run: sealed },
         Target { name: "jwt", seeds: none, run: jwt },
@@ -113,7 +116,7 @@ fn outside_quotes(text: &str) -> String {
     outside + rest
 }
 
-/// What WeChat answers, and what clients send.
+/// What WeChat pushes and answers, and what clients send.
 fn json(input: &[u8]) -> String {
     let parsed = strict_json::parse(input);
     if let Ok(value) = &parsed {
