@@ -113,7 +113,7 @@ impl Inner {
             body: std::str::from_utf8(&body).map_err(|_| BadResponse::NotJson)?,
         };
         let fields = keys.open(&url, appid, &answer, now).map_err(BadResponse::Protection)?;
-        if !self.heard.is_new(&body, now) {
+        if !self.heard.is_new(&body, answer.timestamp, now) {
             return Err(BadResponse::Replayed.into());
         }
         if keys.platform.iter().all(|key| key.serial() != text("Wechatmp-Serial")) {
