@@ -13,7 +13,6 @@ use wxgate_domain::{Network, Slug};
 use wxgate_storage::DatabaseUrl;
 use wxgate_wechat_client::BaseUrl;
 
-use crate::http::own_hosts::is_name;
 use crate::master_keys::{Configured, MasterKeys};
 
 pub(crate) use layers::{Layers, Problem};
@@ -218,7 +217,7 @@ impl Reader<'_> {
             self.0.reject("listen.admin", "is not a loopback address: it needs listen.admin_behind_tls = true");
         }
         let admin_hosts = self.0.list("listen.admin_hosts");
-        for wrong in admin_hosts.iter().filter(|name| !is_name(name)) {
+        for wrong in admin_hosts.iter().filter(|name| !is_host(name)) {
             self.0
                 .reject("listen.admin_hosts", format!("{wrong:?} is not the name of a host, without scheme and port"));
         }
@@ -411,6 +410,12 @@ fn network(text: &str) -> Option<IpNet> {
 /// Keys whose values are never printed.
 pub(crate) fn is_secret(key: &str) -> bool {
     matches!(key, "database.url" | "master_key.value")
+}
+
+/// Whether a text can be the name of a host: letters, digits, hyphens and dots, without a port.
+fn is_host(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    (1..=253).contains(&text.len()) && text.bytes().all(fits)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::wechat::{Answer, Wechat};
-use crate::harness::{APP, Gateway, OTHER_APP, PATIENCE, within};
+use crate::harness::{APP, Gateway, OTHER_APP, Operator, PATIENCE, within};
 
 /// A WeChat that reads the person from the code: `{openid}-{unionid or none}-{anything}`.
 async fn wechat_of_spelled_codes() -> Wechat {
@@ -105,6 +105,16 @@ async fn a_candidate_from_before_the_policy_is_merged_when_one_of_both_logs_in()
     assert!(pairs.iter().all(|(early, _)| !open.contains(early.as_str().unwrap())), "{open}");
 }
 
+/// Binds an app to the union group of the trial, and waits until all its users are in it.
+async fn bind(operator: &Operator, appid: &str) {
+    let body = json!({"tenant": "demo", "app": appid});
+    let job = operator.post("/union-groups/demo/join", &body).await.ok()["id"].as_str().unwrap().to_owned();
+    within(PATIENCE, "the job is done", async || {
+        (operator.get(&format!("/jobs/{job}")).await.ok()["state"] == "done").then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_app_that_moved_to_another_account_joins_nobody_by_its_new_unionids() {
     let wechat = wechat_of_spelled_codes().await;
@@ -121,12 +131,7 @@ async fn an_app_that_moved_to_another_account_joins_nobody_by_its_new_unionids()
     let report = operator.get(&format!("/union-groups/demo/report?tenant=demo&app={alone}")).await.ok();
     let counts = ["with_unionid", "changed", "joining", "joined", "candidates"].map(|name| report[name].clone());
     assert_eq!(counts, [3, 1, 1, 0, 1].map(|count| json!(count)));
-    let body = json!({"tenant": "demo", "app": alone});
-    let job = operator.post("/union-groups/demo/join", &body).await.ok()["id"].as_str().unwrap().to_owned();
-    within(PATIENCE, "the job is done", async || {
-        (operator.get(&format!("/jobs/{job}")).await.ok()["state"] == "done").then_some(())
-    })
-    .await;
+    bind(&operator, alone).await;
     let found = candidates(&gateway).await;
     assert_eq!((found.len(), &found[0]["cause"]), (1, &json!("unionid_changed")));
     assert_ne!(login(&gateway, APP, "oAdaToo-uAda-7").await, ada, "a unionid that changed leads to nobody");
@@ -153,12 +158,7 @@ async fn an_app_is_bound_to_a_group_while_it_serves() {
     assert_eq!(report, expected);
     assert!(candidates(&gateway).await.is_empty(), "a report changes nothing");
 
-    let body = json!({"tenant": "demo", "app": alone});
-    let job = operator.post("/union-groups/demo/join", &body).await.ok()["id"].as_str().unwrap().to_owned();
-    within(PATIENCE, "the job is done", async || {
-        (operator.get(&format!("/jobs/{job}")).await.ok()["state"] == "done").then_some(())
-    })
-    .await;
+    bind(&operator, alone).await;
     assert_eq!(login(&gateway, APP, "oAdaToo-uAda-5").await, ada);
     assert_eq!(login(&gateway, alone, "oEve-uEve-6").await, eve);
     let found = candidates(&gateway).await;

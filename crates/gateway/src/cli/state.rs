@@ -2,12 +2,15 @@
 
 mod file;
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::Args;
+use wxgate_domain::Slug;
 
 use super::admin::AdminArgs;
 use super::{Failure, print};
+use crate::operation::secret_text::SecretText;
 use crate::operation::state::{AppliedReply, ApplyState, ExportState};
 use crate::service::admin::{Planned, Verb};
 
@@ -92,23 +95,15 @@ impl Apply {
             print::json(done);
             return;
         }
+        let made = |kind: &str, name: &str, tenant: &Slug, id: &dyn Display, secret: &SecretText| {
+            let secret = secret.expose();
+            print::line(format!("{kind} {name} of tenant {tenant}: id {id}, secret {secret} (it is not shown again)"));
+        };
         for client in &done.service_clients {
-            print::line(format!(
-                "service client {} of tenant {}: id {}, secret {} (it is not shown again)",
-                client.name,
-                client.tenant,
-                client.id,
-                client.secret.expose()
-            ));
+            made("service client", &client.name, &client.tenant, &client.id, &client.secret);
         }
         for webhook in &done.webhooks {
-            print::line(format!(
-                "webhook {} of tenant {}: id {}, secret {} (it is not shown again)",
-                webhook.name,
-                webhook.tenant,
-                webhook.id,
-                webhook.secret.expose()
-            ));
+            made("webhook", &webhook.name, &webhook.tenant, &webhook.id, &webhook.secret);
         }
         print::line(match (done.applied, todo) {
             (_, false) => "nothing to do",

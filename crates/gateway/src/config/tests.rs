@@ -46,7 +46,7 @@ fn the_erasure_journal_is_in_the_data_folder_unless_it_has_a_place_of_its_own() 
 fn a_name_of_the_admin_listener_is_a_name_alone() {
     let named = |names: &str| check(&format!("listen.admin_hosts = {names}\n{GOOD}"), &key());
     assert_eq!(named(r#"["wxgate-admin", "admin.example.com"]"#).unwrap().listen.admin_hosts.len(), 2);
-    for wrong in ["https://admin.example.com", "admin.example.com:8081", "*"] {
+    for wrong in ["https://admin.example.com", "admin.example.com:8081", "a/b", "a b", "a,b", "*"] {
         let told = named(&format!("[{wrong:?}]")).unwrap_err();
         assert!(told.contains("listen.admin_hosts") && told.contains(wrong), "{told}");
     }

@@ -270,10 +270,8 @@ impl Operation for SetPlatformSecret {
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.platform(&self.platform).await?;
-        let platform = {
-            let still = |platform| admin.must_match(&PlatformReply::of(admin, &found.0.slug, platform));
-            admin.set_platform_secret(&found, &self.secret.parse()?, still).await?
-        };
+        let still = |platform| admin.must_match(&PlatformReply::of(admin, &found.0.slug, platform));
+        let platform = admin.set_platform_secret(&found, &self.secret.parse()?, still).await?;
         Ok(PlatformReply::of(admin, &found.0.slug, platform))
     }
 }

@@ -164,8 +164,7 @@ impl Operation for ExportState {
     }
 }
 
-/// What is to be set up, in at most 4 MiB: some ten thousand mini-programs. Tenants that it does not name are left alone.
-/// Operators only.
+/// What is to be set up, in at most 4 MiB. Tenants that it does not name are left alone. Operators only.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApplyState {

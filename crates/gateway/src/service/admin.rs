@@ -345,8 +345,8 @@ impl Admin {
         Issuer::new(&self.public_url, slug).to_string()
     }
 
-    /// Whether the caller wants to change or remove what stands there now, as it is told, and not something that has changed since
-    /// they saw it. Asked with the row locked.
+    /// Whether the caller wants to change or remove what stands there now, as it is told, and not something that has
+    /// changed since they saw it. Asked with the row locked.
     pub(crate) fn must_match(&self, now: &impl serde::Serialize) -> Result<(), AdminError> {
         match &self.caller.if_match {
             Some(seen) if *seen != ETag::of(now) => Err(AdminError::Changed),

@@ -7,8 +7,8 @@ use sea_orm::entity::prelude::*;
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) tenant_id: Uuid,
-    #[sea_orm(primary_key, auto_increment = false)]
     /// Of an app or of a third-party platform.
+    #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) app_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) mark: Vec<u8>,

@@ -251,6 +251,7 @@ impl<'a> TxAudiences<'a> {
         must_be_free(self.tx, self.tenant, name.as_str()).await?;
         Ok(added)
     }
+
     /// The audience as it is, locked until the transaction ends.
     ///
     /// # Errors

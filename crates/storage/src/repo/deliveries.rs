@@ -1,7 +1,8 @@
 //! Deliveries: what is still to be told to which webhook, who does it now, and what became of each attempt.
 //!
 //! Whoever delivers takes the webhook's turn for a while, under a name that is made for this one turn, so that one at a time
-//! tells it, in order. A node that dies loses the turn, and another one goes on where it stopped: an event may then be told twice, and never not at all.
+//! tells it, in order. A node that dies loses the turn, and another one goes on where it stopped: an event may then be told
+//! twice, and never not at all.
 
 use std::time::Duration;
 

@@ -159,8 +159,8 @@ impl<'a> TxWebhooks<'a> {
         Self { tx, tenant }
     }
 
-    /// Adds a webhook with this secret, or with one that is made; it is told here and never again. On other nodes logins tell it of what
-    /// happens a quarter of a second later.
+    /// Adds a webhook with this secret, or with one that is made; it is told here and never again. On other nodes logins
+    /// tell it of what happens a quarter of a second later.
     ///
     /// # Errors
     /// [`StorageError::NotUnique`] (`uq_webhook_tenant_id_name`) if the tenant has one of this name,
@@ -235,8 +235,8 @@ impl<'a> TxWebhooks<'a> {
         Ok(Webhook { name, url, events, status, ..before })
     }
 
-    /// Takes this secret, or a new one, which is told here and never again. For `overlap`, at most a week, requests are signed with the
-    /// one in use as well; one from before it no longer counts.
+    /// Takes this secret, or a new one, which is told here and never again. For `overlap`, at most a week, requests are
+    /// signed with the one in use as well; one from before it no longer counts.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such webhook.

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use wxgate_crypto::Digest;
 use wxgate_domain::{AdminScopes, Event, EventKinds, JobState, NodeId, Tenant, TenantId, TenantStatus, WebhookStatus};
 use wxgate_storage::{
-    Arrival, Engine, ErasureJournal, NewAdminKey, NewForwardAuthPolicy, NewWebhook, Outcome, PushChange, Receiver,
-    Storage, StorageConfig, StorageError,
+    Arrival, Engine, NewAdminKey, NewForwardAuthPolicy, NewWebhook, Outcome, PushChange, Receiver, Storage,
+    StorageError,
 };
 
 use crate::support::{TestDatabase, app_in_group, audience, new_tenant, service_client, tenant, union_group};
@@ -307,12 +307,7 @@ pub(crate) async fn nothing_is_left_of_a_tenant(database: TestDatabase) {
 }
 
 pub(crate) async fn a_backup_brings_no_deleted_tenant_back(database: TestDatabase) {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = ErasureJournal::at(folder.path().join("erasures.jsonl"));
-    database.started().await.stop().await;
-    let config = StorageConfig { erasure_journal: Some(journal.clone()), ..database.config() };
-    let storage = Storage::connect(config).await.unwrap();
-    storage.start().await.unwrap();
+    let (_folder, journal, storage) = database.started_with_journal().await;
     let (acme, umbrella) = (tenant(&storage, "acme").await, tenant(&storage, "umbrella").await);
     let tx = storage.begin().await.unwrap();
     tx.tenants().delete(acme.id, |_| Ok::<_, StorageError>(())).await.unwrap();

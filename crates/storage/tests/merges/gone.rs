@@ -3,7 +3,7 @@
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 use wxgate_domain::{Profile, RevocationEffect, RevokedSubject, UserStatus};
-use wxgate_storage::{ErasureJournal, NotMerged, NotUnmerged, OpenSessionError, Storage, StorageConfig, StorageError};
+use wxgate_storage::{NotMerged, NotUnmerged, OpenSessionError, StorageError};
 
 use crate::couple::{couple, house};
 use crate::logins::{count, raw};
@@ -75,12 +75,7 @@ pub(crate) async fn erasing_the_survivor_takes_everybody_along(database: TestDat
 }
 
 pub(crate) async fn a_backup_from_before_the_merge_brings_nobody_back(database: TestDatabase) {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = ErasureJournal::at(folder.path().join("erasures.jsonl"));
-    database.started().await.stop().await;
-    let config = StorageConfig { erasure_journal: Some(journal.clone()), ..database.config() };
-    let storage = Storage::connect(config).await.unwrap();
-    storage.start().await.unwrap();
+    let (_folder, journal, storage) = database.started_with_journal().await;
     let house = house(&storage, "acme").await;
     let (one, other) = couple(&storage, &house).await;
     house.merge(&storage, one.user.id, other.user.id).await.unwrap();
@@ -105,12 +100,7 @@ pub(crate) async fn a_backup_from_before_the_merge_brings_nobody_back(database: 
 
 /// The backup has two users as one; after it they were told apart, and the one who was back was erased.
 pub(crate) async fn whoever_was_told_apart_and_erased_stays_erased(database: TestDatabase) {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = ErasureJournal::at(folder.path().join("erasures.jsonl"));
-    database.started().await.stop().await;
-    let config = StorageConfig { erasure_journal: Some(journal.clone()), ..database.config() };
-    let storage = Storage::connect(config).await.unwrap();
-    storage.start().await.unwrap();
+    let (_folder, journal, storage) = database.started_with_journal().await;
     let house = house(&storage, "acme").await;
     let tenant = house.shop.tenant.id;
     let raw = raw(&database).await;

@@ -9,7 +9,8 @@ use wxgate_domain::{
     StoredSigningKey, Tenant, TenantPolicy, Timestamp, UnionGroupId,
 };
 use wxgate_storage::{
-    BatchObserver, DatabaseUrl, Engine, InstanceKind, NewApp, NewTenant, Storage, StorageConfig, UnionGroup,
+    BatchObserver, DatabaseUrl, Engine, ErasureJournal, InstanceKind, NewApp, NewTenant, Storage, StorageConfig,
+    UnionGroup,
 };
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
@@ -78,6 +79,17 @@ impl TestDatabase {
             _folder: None,
             server: None,
         }
+    }
+
+    /// A started storage that writes an erasure journal, the journal, and the folder that it goes with.
+    pub(crate) async fn started_with_journal(&self) -> (tempfile::TempDir, ErasureJournal, Storage) {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = ErasureJournal::at(folder.path().join("erasures.jsonl"));
+        self.started().await.stop().await;
+        let config = StorageConfig { erasure_journal: Some(journal.clone()), ..self.config() };
+        let storage = Storage::connect(config).await.unwrap();
+        storage.start().await.unwrap();
+        (folder, journal, storage)
     }
 
     /// Storage that is connected, migrated and started. Asked again, a second process on the same database.

@@ -2,7 +2,7 @@
 
 use sea_orm::ConnectionTrait;
 use wxgate_domain::{EraseCause, RevocationEffect, RevokedSubject, UserId, UserStatus};
-use wxgate_storage::{Erased, ErasureJournal, OpenSessionError, Storage, StorageConfig, StorageError};
+use wxgate_storage::{Erased, OpenSessionError, Storage, StorageError};
 
 use crate::logins::{Place, count, orphans, raw};
 use crate::support::{TestDatabase, app_in_group, tenant, union_group};
@@ -136,12 +136,7 @@ pub(crate) async fn logins_during_an_erasure_come_before_or_after_it(database: T
 }
 
 pub(crate) async fn a_backup_brings_nobody_back(database: TestDatabase) {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = ErasureJournal::at(folder.path().join("erasures.jsonl"));
-    database.started().await.stop().await;
-    let config = StorageConfig { erasure_journal: Some(journal.clone()), ..database.config() };
-    let storage = Storage::connect(config).await.unwrap();
-    storage.start().await.unwrap();
+    let (_folder, journal, storage) = database.started_with_journal().await;
     let [shop, _] = two_apps(&storage, "acme").await;
     let ada = shop.login(&storage, "oAda", Some("uAda")).await.user;
     let eve = shop.login(&storage, "oEve", None).await.user;

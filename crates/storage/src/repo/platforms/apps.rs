@@ -322,11 +322,11 @@ impl TxPlatforms<'_> {
     /// The database fails.
     pub async fn postpone(&self, platform: PlatformId, appid: &WechatAppid) -> Result<(), StorageError> {
         let now = self.tx.core.clock.now();
-        let Some(app) = self.lock_app(platform, appid).await? else { return Ok(()) };
-        if app.event_at < now.minus(CODE_LIFE) {
+        let row = of_appid(self.tenant, platform, appid).lock_exclusive().one(&self.tx.tx).await?;
+        let Some(row) = row else { return Ok(()) };
+        if row.event_at < now.minus(CODE_LIFE).millis() {
             return self.drop_code(platform, appid).await;
         }
-        let row = of_appid(self.tenant, platform, appid).one(&self.tx.tx).await?.ok_or(StorageError::NotFound)?;
         let later = platform_app::ActiveModel { changed_at: Set(now.millis()), ..Default::default() };
         self.update_app(row.id, later).await
     }
