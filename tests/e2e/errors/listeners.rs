@@ -63,6 +63,23 @@ async fn the_keys_have_a_head_a_tag_and_a_life() {
 }
 
 #[tokio::test]
+async fn what_caches_and_probes_are_given_fills_no_log() {
+    let gateway = Gateway::dev().await;
+    let client = gateway.client();
+    for given in ["/t/demo/jwks.json", "/t/demo/.well-known/openid-configuration", "/livez", "/readyz"] {
+        client.get(given).await.ok();
+    }
+    assert_eq!(gateway.admin().get("/metrics").await.status, 200);
+    client.get("/t/nobody/jwks.json").await.refused(404, "NOT_FOUND");
+    client.get("/v1/me").await.refused(401, "TOKEN_INVALID");
+
+    let log = gateway.log();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("http.route")).collect();
+    assert_eq!(told.len(), 2, "what was refused, and nothing else: {log}");
+    assert!(told[0].contains("NOT_FOUND") && told[1].contains("/v1/me"), "{log}");
+}
+
+#[tokio::test]
 async fn the_operators_listener_answers_its_own_machine_only() {
     let gateway = Gateway::dev().await;
     let admin = gateway.admin();

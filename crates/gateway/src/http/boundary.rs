@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::code::Code;
-use super::endpoint::Pattern;
+use super::endpoint::Served;
 use super::error::ApiError;
 use super::extract::client::Client;
 use super::oauth::error::OAuthError;
@@ -199,11 +199,12 @@ fn leave(
     duration: Duration,
     refusal: Option<&Refusal>,
 ) -> ServiceResponse {
-    let asked_by_proxy = forward_auth::is_route(response.request().path());
-    let route = if asked_by_proxy {
-        Cow::Borrowed(forward_auth::ROUTE)
+    let (route, is_quiet) = if forward_auth::is_route(response.request().path()) {
+        // What a proxy lets pass stands in its own log; a line for it here would cost more than the decision.
+        (Cow::Borrowed(forward_auth::ROUTE), true)
     } else {
-        response.request().app_data::<Pattern>().map_or(Cow::Borrowed("unmatched"), |pattern| pattern.0.clone())
+        let served = response.request().app_data::<Served>();
+        served.map_or((Cow::Borrowed("unmatched"), false), |served| (served.pattern.clone(), served.is_quiet))
     };
     let status = response.status().as_u16();
     let (method, duration_ms) = (response.request().method().as_str(), milliseconds(duration));
@@ -223,11 +224,10 @@ fn leave(
             )
         };
     }
-    // Only what somebody here has to mend is an error in the log. What a proxy lets pass stands in its own log; a line
-    // for it here would cost more than the decision.
+    // Only what somebody here has to mend is an error in the log.
     if refusal.is_some_and(|refusal| refusal.alarm) {
         line!(error);
-    } else if asked_by_proxy && refusal.is_none() {
+    } else if is_quiet && status < 400 {
         line!(debug);
     } else {
         line!(info);

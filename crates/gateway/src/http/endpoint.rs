@@ -14,11 +14,17 @@ pub(super) struct Endpoint {
     path: Cow<'static, str>,
     /// Where it begins, if it takes everything below, with any method.
     below: Option<&'static str>,
+    is_quiet: bool,
     taken: Vec<Taken>,
 }
 
-/// The pattern of a route's address, for whoever counts requests: to match it once more would cost more than the counting.
-pub(super) struct Pattern(pub(super) Cow<'static, str>);
+/// Where a request was served, for whoever counts requests: to match it once more would cost more than the counting.
+pub(super) struct Served {
+    /// The pattern of the route's address.
+    pub(super) pattern: Cow<'static, str>,
+    /// Whether a request that went well is a line at `debug` only.
+    pub(super) is_quiet: bool,
+}
 
 /// What is taken alike.
 struct Taken {
@@ -30,7 +36,7 @@ struct Taken {
 impl Endpoint {
     /// An address that takes nothing yet, with fields in braces.
     pub(super) fn at<P: Into<Cow<'static, str>>>(path: P) -> Self {
-        Self { path: path.into(), below: None, taken: Vec::new() }
+        Self { path: path.into(), below: None, is_quiet: false, taken: Vec::new() }
     }
 
     /// An address that takes any method, with anything after it.
@@ -41,6 +47,12 @@ impl Endpoint {
         F::Output: Responder + 'static,
     {
         Self { below: Some(prefix), ..Self::at(path) }.on(&["GET"], web::to(handler), about)
+    }
+
+    /// Keeps it out of the log at `info` where nothing is wrong: caches and probes ask for the same again and again, and
+    /// the metrics count them.
+    pub(super) fn quietly(self) -> Self {
+        Self { is_quiet: true, ..self }
     }
 
     /// Takes GET, and HEAD with it.
@@ -118,7 +130,8 @@ impl Endpoint {
         }
         let methods: Vec<_> = self.taken.iter().flat_map(|taken| taken.methods).copied().collect();
         let allow = methods.join(", ");
-        let resource = web::resource(self.path.clone().into_owned()).app_data(Pattern(self.path));
+        let resource = web::resource(self.path.clone().into_owned());
+        let resource = resource.app_data(Served { pattern: self.path, is_quiet: self.is_quiet });
         let resource = self.taken.into_iter().fold(resource, |resource, taken| {
             let takes = guard::fn_guard(move |request| taken.methods.contains(&request.head().method.as_str()));
             resource.route(taken.route.guard(takes))

@@ -23,7 +23,7 @@ pub(super) fn public() -> Vec<Endpoint> {
         Endpoint::below("/forward-auth", forward_auth::ROUTE, forward_auth::decide, forward_auth::about),
         at("/v1/token/refresh").post(refresh::post, refresh::about),
         at("/v1/apps/{appid}/login").post(login::post, login::about),
-        at("/t/{tenant}/jwks.json").get(jwks::of_tenant, jwks::about_tenant),
+        at("/t/{tenant}/jwks.json").get(jwks::of_tenant, jwks::about_tenant).quietly(),
         at("/t/{tenant}/oauth/introspect").post(introspect::post, introspect::about),
         at("/t/{tenant}/oauth/token").post(token::post, token::about),
         at("/v1/me")
@@ -42,16 +42,16 @@ pub(super) fn public() -> Vec<Endpoint> {
         at("/v1/logout").post(logout::post, logout::about),
         at("/user/wxlogin").on(&["GET", "POST"], web::to(tutorial::answer), tutorial::about),
         at("/apps/{appid}/user/wxlogin").on(&["GET", "POST"], web::to(tutorial::answer), tutorial::about_with_appid),
-        at("/t/{tenant}/.well-known/openid-configuration").get(discovery::openid, discovery::about_openid),
-        at("/.well-known/oauth-authorization-server/t/{tenant}").get(discovery::oauth, discovery::about_oauth),
-        at("/.well-known/jwks.json").get(jwks::shared, jwks::about_shared),
+        at("/t/{tenant}/.well-known/openid-configuration").get(discovery::openid, discovery::about_openid).quietly(),
+        at("/.well-known/oauth-authorization-server/t/{tenant}").get(discovery::oauth, discovery::about_oauth).quietly(),
+        at("/.well-known/jwks.json").get(jwks::shared, jwks::about_shared).quietly(),
         at("/t/{tenant}/oauth/revoke").post(revoke::post, revoke::about),
         at("/t/{tenant}/revocations").get(revocations::get, revocations::about),
         at("/wechat/platform/{component_appid}").post(platform::receive, platform::about_receive),
         at("/wechat/platform/{component_appid}/authorized").get(platform::authorized, platform::about_authorized),
         at("/wechat/push/{appid}").get(push::verify, push::about_verify).post(push::receive, push::about_receive),
-        at("/livez").get(health::live, health::about_live),
-        at("/readyz").get(health::ready, health::about_ready),
+        at("/livez").get(health::live, health::about_live).quietly(),
+        at("/readyz").get(health::ready, health::about_ready).quietly(),
     ];
     endpoints.extend(compat::endpoints());
     endpoints
@@ -66,9 +66,9 @@ pub(super) fn admin() -> Vec<Endpoint> {
     endpoints.extend([
         at("/openapi.json").get(openapi::get, openapi::about),
         at("/docs").get(docs::get, docs::about),
-        at("/metrics").get(metrics::get, metrics::about),
-        at("/livez").get(health::live, health::about_live),
-        at("/readyz").get(health::ready, health::about_ready),
+        at("/metrics").get(metrics::get, metrics::about).quietly(),
+        at("/livez").get(health::live, health::about_live).quietly(),
+        at("/readyz").get(health::ready, health::about_ready).quietly(),
     ]);
     endpoints
 }
