@@ -153,12 +153,15 @@ pub(crate) fn create(
 /// How old a tenant's keys must be to be read again for want of one.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Opened keys of the tenants in use: at most 20,000, a minute each, and forgotten sooner when a change says so.
+/// How long keys are believed after they were read or the log of changes was, which a gateway does several times a second.
+const UNHEARD: Duration = Duration::from_mins(1);
+
+/// Opened keys of the tenants in use: at most 20,000, ten minutes each, and forgotten sooner when a change says so.
 pub(crate) struct KeyCache(Cache<TenantId, Arc<TenantKeys>>);
 
 impl KeyCache {
     pub(crate) fn new() -> Self {
-        Self(Cache::builder().max_capacity(20_000).time_to_live(Duration::from_mins(1)).build())
+        Self(Cache::builder().max_capacity(20_000).time_to_live(Duration::from_mins(10)).build())
     }
 
     pub(crate) async fn forget(&self, tenant: TenantId) {
@@ -174,7 +177,10 @@ impl Core {
     /// The keys of a tenant; concurrent callers share one read. `NotFound` if there is no such tenant.
     pub(crate) async fn keys(&self, tenant: TenantId) -> Result<Arc<TenantKeys>, StorageError> {
         if let Some(keys) = self.keys.0.get(&tenant).await {
-            return Ok(keys);
+            if self.heard.age().min(keys.since.elapsed()) <= UNHEARD {
+                return Ok(keys);
+            }
+            self.keys.forget(tenant).await;
         }
         let load = self.read(|db| async move { TenantKeys::load(&db, &self.master_keys, tenant).await.map(Arc::new) });
         Box::pin(self.keys.0.try_get_with(tenant, load)).await.map_err(|error| error.as_ref().clone())

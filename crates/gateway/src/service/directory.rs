@@ -20,8 +20,12 @@ pub(crate) use self::freshness::{AsOf, TenantChanges};
 use super::clients::{KnownClient, TenantClients};
 use super::signed_calls::SignedCalls;
 
-/// How long a row is believed without asking again; changes are heard of much earlier.
-const POSITIVE: Duration = Duration::from_mins(1);
+/// How long rows are believed after the log of changes was last read, which is several times a second.
+const UNHEARD: Duration = Duration::from_mins(1);
+
+/// How long a row is believed without asking again although no change of it is heard of. Not shorter: with ten thousand
+/// tenants, what is read again for no reason would cost more than the logins.
+const POSITIVE: Duration = Duration::from_mins(10);
 
 /// How long the absence of a row is believed.
 const NEGATIVE: Duration = Duration::from_secs(2);
@@ -228,9 +232,14 @@ impl Directory {
 
     fn holds<T: Remembered>(&self, known: &Known<T>) -> bool {
         match known {
-            Known::There(found) => found.holds(),
+            Known::There(found) => found.holds() && self.hears(),
             Known::Absent(as_of) => !self.freshness.may_have_appeared_since(*as_of),
         }
+    }
+
+    /// Whether changes are heard of. Where they are not, nothing that is remembered is believed.
+    fn hears(&self) -> bool {
+        self.storage.changes_age() <= UNHEARD
     }
 
     /// The only enabled app of an active tenant, if there is exactly one.
@@ -272,7 +281,7 @@ impl Directory {
     /// missed, and unknown ids cost no reads.
     pub(crate) async fn service_clients(&self, tenant: TenantId) -> Result<Arc<TenantClients>, DirectoryError> {
         if let Some(known) = self.clients.get(&tenant).await {
-            if known.changes.none_since(known.as_of) {
+            if known.changes.none_since(known.as_of) && self.hears() {
                 return Ok(known.clients.clone());
             }
             self.clients.invalidate(&tenant).await;
