@@ -56,7 +56,7 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) directory: Directory,
-    pub(crate) logins: Logins,
+    pub(crate) logins: Arc<Logins>,
     pub(crate) refreshes: Refreshes,
     pub(crate) accounts: Accounts,
     pub(crate) access_tokens: AccessTokens,

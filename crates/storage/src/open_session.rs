@@ -121,7 +121,7 @@ impl TenantScope {
     pub async fn open_session(&self, new: NewSession) -> Result<OpenedSession, OpenSessionError> {
         match self.written(&new).await {
             // The user was erased between the read and the write: begin anew, as whoever comes next.
-            Err(OpenSessionError::Storage(StorageError::Dangling)) => self.written(&new).await,
+            Err(OpenSessionError::Storage(StorageError::Dangling)) => Box::pin(self.written(&new)).await,
             outcome => outcome,
         }
     }

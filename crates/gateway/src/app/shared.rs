@@ -62,7 +62,7 @@ impl Shared {
         Self { clock, random, metrics, limits, directory, access_tokens, platforms, storage, wechat, tokens, tasks }
     }
 
-    pub(super) fn logins(&self) -> Logins {
+    pub(super) fn logins(&self) -> Arc<Logins> {
         let user_data = self.user_data();
         let phones = PhoneParts {
             wechat: self.wechat.clone(),
@@ -70,7 +70,7 @@ impl Shared {
             user_data: user_data.clone(),
             tasks: self.tasks.clone(),
         };
-        Logins {
+        Arc::new(Logins {
             clock: self.clock.clone(),
             storage: self.storage.clone(),
             wechat: self.wechat.clone(),
@@ -82,7 +82,7 @@ impl Shared {
             phones: Phones::new(phones, self.clock.clone(), self.storage.clone(), &self.random),
             metrics: self.metrics.clone(),
             tasks: self.tasks.clone(),
-        }
+        })
     }
 
     pub(super) fn refreshes(&self) -> Refreshes {
@@ -95,7 +95,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn accounts(&self, logins: &Logins) -> Accounts {
+    pub(super) fn accounts(&self, logins: &Arc<Logins>) -> Accounts {
         Accounts {
             storage: self.storage.clone(),
             directory: self.directory.clone(),

@@ -16,7 +16,7 @@ use super::merge_tokens::MergeTokens;
 pub(crate) struct Accounts {
     pub(crate) storage: Storage,
     pub(crate) directory: Directory,
-    pub(crate) logins: Logins,
+    pub(crate) logins: Arc<Logins>,
     pub(crate) merge_tokens: MergeTokens,
     pub(crate) access_tokens: AccessTokens,
 }

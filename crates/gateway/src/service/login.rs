@@ -33,8 +33,7 @@ pub(crate) use error::LoginError;
 /// What a whole exchange may take: a second in the queue, two with WeChat, a second to commit, and one to spare.
 const BUDGET: Duration = Duration::from_secs(5);
 
-/// Logs users in.
-#[derive(Clone)]
+/// Logs users in. Shared as one, for each exchange holds it.
 pub(crate) struct Logins {
     pub(crate) clock: Clock,
     pub(crate) storage: Storage,
@@ -83,7 +82,7 @@ pub(crate) struct Login {
 impl Logins {
     /// Logs in whoever owns the code. A valid code always opens a session; the user data answers for itself.
     pub(crate) async fn login(
-        &self,
+        self: &Arc<Self>,
         app: &Arc<ActiveApp>,
         attempt: Attempt,
         data: Option<UserDataRequest>,
@@ -93,7 +92,7 @@ impl Logins {
 
     /// The same with what the phone button gave, which answers for itself too.
     pub(crate) async fn login_with_phone(
-        &self,
+        self: &Arc<Self>,
         app: &Arc<ActiveApp>,
         attempt: Attempt,
         data: Option<UserDataRequest>,
@@ -105,19 +104,20 @@ impl Logins {
     }
 
     async fn answered(
-        &self,
+        self: &Arc<Self>,
         app: &Arc<ActiveApp>,
         attempt: Attempt,
         data: Option<UserDataRequest>,
         phone_code: Option<&str>,
     ) -> Result<Login, LoginError> {
         let mut session = self.session(app, attempt).await?;
+        // On the heap, here and below, is what few logins do: the future of every login need not have room for it.
         let user_data = match data {
-            Some(data) => Some(self.user_data.open(app, &mut session, &data).await?),
+            Some(data) => Some(Box::pin(self.user_data.open(app, &mut session, &data)).await?),
             None => None,
         };
         let phone = match phone_code {
-            Some(code) => Some(self.phone(app, &mut session, code).await),
+            Some(code) => Some(Box::pin(self.phone(app, &mut session, code)).await),
             None => None,
         };
         let tokens = self.tokens.issue(app, Turn::first(&session, app), self.clock.now()).await?;
@@ -138,7 +138,7 @@ impl Logins {
     }
 
     /// The session of this code: opened now, being opened by a twin of this request, or opened a moment ago.
-    pub(crate) async fn session(&self, app: &Arc<ActiveApp>, attempt: Attempt) -> Outcome {
+    pub(crate) async fn session(self: &Arc<Self>, app: &Arc<ActiveApp>, attempt: Attempt) -> Outcome {
         match self.codes.admit(app.tenant.id(), app.app.id, &attempt, self.clock.now()) {
             Admission::Lead(lead) => {
                 let wait = lead.follow();
@@ -152,7 +152,7 @@ impl Logins {
             }
             Admission::Follow(wait) => wait.outcome().await,
             Admission::Replay(session) => {
-                let session = self.storage.tenant(app.tenant.id()).replay_session(session).await?;
+                let session = Box::pin(self.storage.tenant(app.tenant.id()).replay_session(session)).await?;
                 session.map(Arc::new).ok_or(LoginError::CodeUsed)
             }
             Admission::Used => Err(LoginError::CodeUsed),
@@ -161,7 +161,7 @@ impl Logins {
     }
 
     /// Runs to its end whoever still listens: WeChat consumes the code at the first byte of the exchange.
-    async fn exchange(self, app: Arc<ActiveApp>, attempt: Attempt, lead: Lead, counted: Counted) {
+    async fn exchange(self: Arc<Self>, app: Arc<ActiveApp>, attempt: Attempt, lead: Lead, counted: Counted) {
         let opened = tokio::time::timeout(BUDGET, self.open(&app, &attempt)).await;
         let outcome = opened.unwrap_or(Err(LoginError::Timeout)).map(Arc::new);
         counted.judge(outcome.as_ref().err());
@@ -181,7 +181,7 @@ impl Logins {
         new.link_to = attempt.link_to;
         let opened = self.storage.tenant(app.tenant.id()).open_session(new).await?;
         match app.tenant.tenant.policy.merge {
-            MergePolicy::Oldest => Ok(merge::join_oldest(&self.storage, app.tenant.id(), opened).await),
+            MergePolicy::Oldest => Ok(Box::pin(merge::join_oldest(&self.storage, app.tenant.id(), opened)).await),
             MergePolicy::Manual => Ok(opened),
         }
     }
@@ -196,7 +196,7 @@ impl Logins {
                     exchanged.identity
                 })
             }
-            Credential::Component { platform } => self.platforms.code_to_session(app, platform, code).await?,
+            Credential::Component { platform } => Box::pin(self.platforms.code_to_session(app, platform, code)).await?,
         };
         let identity = identity.inspect_err(|error| tell_operator(app, error));
         identity.map_err(|error| LoginError::of_exchange(error, self.clock.now()))
