@@ -44,10 +44,18 @@ pub fn to_base64url(bytes: impl AsRef<[u8]>) -> String {
 
 /// Decodes lower-case hexadecimal.
 pub fn hex(text: &str) -> Option<Vec<u8>> {
+    from_digits(text, b'a')
+}
+
+/// Decodes upper-case hexadecimal, which SQL writes.
+pub fn upper_hex(text: &str) -> Option<Vec<u8>> {
+    from_digits(text, b'A')
+}
+
+fn from_digits(text: &str, ten: u8) -> Option<Vec<u8>> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+        letter => letter.checked_sub(ten).filter(|above| *above < 6).map(|above| above + 10),
     };
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
     pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
@@ -84,6 +92,10 @@ mod tests {
         assert_eq!(hex("00ff10").unwrap(), [0, 255, 16]);
         for wrong in ["0", "00FF10", "0g", " 00", "00f"] {
             assert!(hex(wrong).is_none(), "{wrong:?}");
+        }
+        assert_eq!(upper_hex("00FF1A").unwrap(), [0, 255, 26]);
+        for wrong in ["0", "00ff10", "0G", "0@", "00F"] {
+            assert!(upper_hex(wrong).is_none(), "{wrong:?}");
         }
     }
 }

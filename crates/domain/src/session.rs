@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wxgate_crypto::user_data::SessionKey;
+
 use crate::app::App;
 use crate::identity::WechatIdentity;
 use crate::ids::{AppId, ExternalId, OpenId, SessionId, UnionGroupId, UnionId, UserId, WechatAppid};
@@ -85,6 +87,8 @@ pub struct OpenedSession {
     pub candidate: Option<UserId>,
     /// The number of the tenant's data key that MACs this session's refresh tokens.
     pub mac_key: u32,
+    /// WeChat's key, where the session was opened just now; not where it is read back.
+    pub session_key: Option<SessionKey>,
     /// When it began.
     pub opened_at: Timestamp,
 }

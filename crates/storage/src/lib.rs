@@ -24,6 +24,7 @@ mod listeners;
 mod merge_users;
 mod migrate;
 mod open_session;
+mod packed;
 mod refresh_session;
 mod repo;
 mod sessions;

@@ -138,7 +138,8 @@ impl TenantScope {
         match written? {
             Answer::Opened(opened) => {
                 let (session, phone) = opened.map_err(|UserBlocked| OpenSessionError::UserBlocked)?;
-                Ok(OpenedSession { phone: self.storage.core.open_phone(phone).await?, ..session })
+                let session_key = Some(new.identity.session_key.clone());
+                Ok(OpenedSession { phone: self.storage.core.open_phone(phone).await?, session_key, ..session })
             }
             _ => Err(StorageError::inconsistent("session", "id").into()),
         }

@@ -6,11 +6,12 @@
 
 use std::sync::OnceLock;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, TryGetable, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, Value};
 use uuid::Uuid;
 use wxgate_domain::{Clock, Timestamp};
 
 use crate::error::StorageError;
+use crate::packed::{Column, Columns};
 
 const SIZES: usize = 9;
 
@@ -149,8 +150,8 @@ pub(crate) async fn now<C: ConnectionTrait>(db: &C, clock: &Clock) -> Result<Tim
 }
 
 /// The column of this number.
-pub(crate) fn get<T: TryGetable>(row: &QueryResult, column: usize) -> Result<T, StorageError> {
-    Ok(row.try_get_by_index(column)?)
+pub(crate) fn get<T: Column>(row: &impl Columns, column: usize) -> Result<T, StorageError> {
+    row.column(column)
 }
 
 pub(crate) fn id(id: Uuid) -> Value {

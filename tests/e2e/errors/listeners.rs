@@ -67,7 +67,7 @@ async fn what_caches_and_probes_are_given_fills_no_log() {
     let gateway = Gateway::dev().await;
     let client = gateway.client();
     for given in ["/t/demo/jwks.json", "/t/demo/.well-known/openid-configuration", "/livez", "/readyz"] {
-        client.get(given).await.ok();
+        assert_eq!(client.get(given).await.status, 200, "{given}");
     }
     assert_eq!(gateway.admin().get("/metrics").await.status, 200);
     client.get("/t/nobody/jwks.json").await.refused(404, "NOT_FOUND");

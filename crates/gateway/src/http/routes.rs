@@ -43,7 +43,9 @@ pub(super) fn public() -> Vec<Endpoint> {
         at("/user/wxlogin").on(&["GET", "POST"], web::to(tutorial::answer), tutorial::about),
         at("/apps/{appid}/user/wxlogin").on(&["GET", "POST"], web::to(tutorial::answer), tutorial::about_with_appid),
         at("/t/{tenant}/.well-known/openid-configuration").get(discovery::openid, discovery::about_openid).quietly(),
-        at("/.well-known/oauth-authorization-server/t/{tenant}").get(discovery::oauth, discovery::about_oauth).quietly(),
+        at("/.well-known/oauth-authorization-server/t/{tenant}")
+            .get(discovery::oauth, discovery::about_oauth)
+            .quietly(),
         at("/.well-known/jwks.json").get(jwks::shared, jwks::about_shared).quietly(),
         at("/t/{tenant}/oauth/revoke").post(revoke::post, revoke::about),
         at("/t/{tenant}/revocations").get(revocations::get, revocations::about),

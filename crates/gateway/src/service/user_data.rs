@@ -84,7 +84,8 @@ impl UserData {
         session: &mut Arc<OpenedSession>,
         request: &UserDataRequest,
     ) -> Result<Result<Map<String, Value>, Failure>, StorageError> {
-        let opened = self.first_that_opens(app, &session.openid, request, Unmarked::Refused).await?;
+        let (openid, current) = (&session.openid, session.session_key.as_ref());
+        let opened = self.first_that_opens(app, (openid, current), request, Unmarked::Refused).await?;
         if let Ok(data) = &opened
             && let Some(profile) = self.keep_profile(app, &session.user, data).await?
         {
@@ -99,7 +100,7 @@ impl UserData {
         who: &SignedIn,
         request: &UserDataRequest,
     ) -> Result<Result<Map<String, Value>, Failure>, StorageError> {
-        let opened = self.first_that_opens(&who.app, &who.session.openid, request, Unmarked::Groups).await?;
+        let opened = self.first_that_opens(&who.app, (&who.session.openid, None), request, Unmarked::Groups).await?;
         if let Ok(data) = &opened {
             self.keep_profile(&who.app, &who.session.user, data).await?;
         }
@@ -113,7 +114,7 @@ impl UserData {
         openid: &OpenId,
         request: &UserDataRequest,
     ) -> Result<Result<Map<String, Value>, Failure>, StorageError> {
-        self.first_that_opens(app, openid, request, Unmarked::Refused).await
+        self.first_that_opens(app, (openid, None), request, Unmarked::Refused).await
     }
 
     /// The profile as it is now, if the data changed it.
@@ -130,25 +131,28 @@ impl UserData {
         Ok(Some(profile))
     }
 
-    /// The failure of the current key counts: the others are only there to forgive.
+    /// The failure of the current key counts: the others are only there to forgive, and to be read only then.
     async fn first_that_opens(
         &self,
         app: &ActiveApp,
-        openid: &OpenId,
+        (openid, current): (&OpenId, Option<&SessionKey>),
         request: &UserDataRequest,
         unmarked: Unmarked,
     ) -> Result<Result<Map<String, Value>, Failure>, StorageError> {
         let now = self.clock.now();
-        let ring = self.storage.tenant(app.tenant.id()).key_ring(app.app.id, openid, now).await?;
         let window = i64::try_from(app.tenant.tenant.policy.user_data_window().as_secs()).unwrap_or(i64::MAX);
         let freshness = Some(Freshness { now: now.seconds(), max_age: window, max_ahead: window });
         let expected = Expected { appid: app.app.appid.as_str(), openid: Some(openid.as_str()), freshness };
         let mut first_failure = None;
-        for key in &ring {
-            match open_with(key, request, &expected, unmarked) {
-                Ok(data) => return Ok(Ok(data)),
-                Err(failure) => first_failure = first_failure.or(Some(failure)),
-            }
+        let mut opens = |key: &SessionKey| {
+            open_with(key, request, &expected, unmarked).map_err(|failure| first_failure.get_or_insert(failure)).ok()
+        };
+        if let Some(data) = current.and_then(&mut opens) {
+            return Ok(Ok(data));
+        }
+        let ring = self.storage.tenant(app.tenant.id()).key_ring(app.app.id, openid, now).await?;
+        if let Some(data) = ring.iter().filter(|key| Some(*key) != current).find_map(opens) {
+            return Ok(Ok(data));
         }
         let failure = first_failure.unwrap_or(Failure::Padding);
         self.metrics.decrypt_failure(failure.stage());

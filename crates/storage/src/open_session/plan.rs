@@ -133,6 +133,7 @@ impl Plan {
             is_new: found.is_none(),
             candidate,
             mac_key: job.mac_key,
+            session_key: None,
             opened_at: job.now,
         };
         Some(Ok((session, self.phones.get(&user).cloned())))

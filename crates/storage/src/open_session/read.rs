@@ -10,6 +10,7 @@ use wxgate_domain::{AppId, OpenId, OpenedSession, Profile, SessionId, Timestamp,
 use super::session_key_place;
 use super::statements::{AFTER_PHONE, AFTER_USER, USER};
 use crate::error::StorageError;
+use crate::packed::Columns;
 use crate::repo::phones::{JOIN_PHONE, PHONE, SealedPhone};
 use crate::repo::{ascii, parsed, unsigned};
 use crate::scope::TenantScope;
@@ -148,13 +149,14 @@ fn opened_of(session: SessionId, row: &QueryResult) -> Result<OpenedSession, Sto
         is_new: user.created_at == opened_at && identity_since == opened_at,
         candidate: None,
         mac_key: unsigned(get(row, AFTER_PHONE + 3)?, "session", "mac_key")?,
+        session_key: None,
         opened_at,
         user,
     })
 }
 
 /// A user from the columns of [`USER`], which come first.
-pub(crate) fn user_of(row: &QueryResult) -> Result<User, StorageError> {
+pub(crate) fn user_of(row: &impl Columns) -> Result<User, StorageError> {
     let status: String = get(row, 1)?;
     Ok(User {
         id: get::<Uuid>(row, 0)?.into(),

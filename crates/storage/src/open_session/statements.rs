@@ -2,13 +2,14 @@
 
 use sea_orm::DbBackend;
 
-use crate::repo::phones::{JOIN_PHONE, PHONE};
+use crate::packed::{Reading, packed};
+use crate::repo::phones::{JOIN_PHONE, PHONE, PHONE_BYTES};
 use crate::sql::{Sized, insert_into, list};
 
 /// All statements of a login that work on many rows, for one engine.
 pub(super) struct Statements {
     /// Rows (tenant, app, openid): [`USER`], [`PHONE`] and [`IDENTITY`] of those that are there.
-    pub(super) read_identities: Sized,
+    pub(super) read_identities: Reading,
     /// Rows (tenant, union group, unionid): key and user of the members, locked in the order of their keys.
     pub(super) lock_members: Sized,
     /// Rows (id): [`USER`] and [`PHONE`].
@@ -32,7 +33,7 @@ impl Statements {
     pub(super) fn new(backend: DbBackend) -> Self {
         let sized = |render| Sized::new(backend, render);
         Self {
-            read_identities: sized(read_identities),
+            read_identities: Reading::new(backend, read_identities),
             lock_members: sized(lock_members),
             read_users: sized(|_, rows| {
                 let from = format!(r#""user" u {JOIN_PHONE}"#);
@@ -72,20 +73,30 @@ impl Statements {
 /// What is read of a user, by the alias `u`.
 pub(crate) const USER: &str = "u.id, u.status, u.nickname, u.avatar_url, u.sessions_epoch, u.created_at, u.external_id";
 
+/// Which of them are bytes, for [`packed`].
+const USER_BYTES: &str = "b......";
+
 /// How many columns that is.
-pub(crate) const AFTER_USER: usize = 7;
+pub(crate) const AFTER_USER: usize = USER_BYTES.len();
 
 /// How many columns [`USER`] and [`PHONE`] are.
-pub(crate) const AFTER_PHONE: usize = AFTER_USER + 6;
+pub(crate) const AFTER_PHONE: usize = AFTER_USER + PHONE_BYTES.len();
 
 /// What is read of an identity, by the alias `i`. Its sessions are counted in the index alone.
 const IDENTITY: &str = "i.tenant_id, i.app_id, i.openid, i.id, i.unionid, \
     (SELECT COUNT(*) FROM session s WHERE s.tenant_id = i.tenant_id AND s.identity_id = i.id)";
 
+/// Which of them are bytes.
+const IDENTITY_BYTES: &str = "bbbbb.";
+
 fn read_identities(backend: DbBackend, rows: usize) -> String {
     let what = format!("{USER}, {PHONE}, {IDENTITY}");
     let from = format!(r#"identity i JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id {JOIN_PHONE}"#);
-    select(backend, &what, &from, &["i.tenant_id", "i.app_id", "i.openid"], rows)
+    let read = select(backend, &what, &from, &["i.tenant_id", "i.app_id", "i.openid"], rows);
+    match backend {
+        DbBackend::Sqlite => packed(&[USER_BYTES, PHONE_BYTES, IDENTITY_BYTES].concat(), &read),
+        _ => read,
+    }
 }
 
 fn lock_members(backend: DbBackend, rows: usize) -> String {

@@ -2,7 +2,8 @@
 
 use sea_orm::DbBackend;
 
-use crate::repo::phones::{JOIN_PHONE, PHONE};
+use crate::packed::{Reading, packed};
+use crate::repo::phones::{JOIN_PHONE, PHONE, PHONE_BYTES};
 use crate::sql::{LARGEST, Sized, list};
 
 /// All statements of refreshes and ends that work on many rows, for one engine.
@@ -12,7 +13,7 @@ pub(super) struct Statements {
     /// Rows (id) of apps: locks them and their tenants, so that nobody changes them meanwhile. Only servers need it.
     pub(super) hold_apps: Option<Sized>,
     /// Rows (id): see [`read_sessions`].
-    pub(super) read_sessions: Sized,
+    pub(super) read_sessions: Reading,
     /// Turns, time, until when access tokens live, MAC key; then all pairs (id, presenter); and as
     /// [`Statements::repeats_ids`] says, all ids again.
     pub(super) move_on: Sized,
@@ -32,7 +33,7 @@ impl Statements {
         Self {
             lock_sessions: server.then(|| sized(lock_sessions)),
             hold_apps: server.then(|| sized(hold_apps)),
-            read_sessions: sized(read_sessions),
+            read_sessions: Reading::new(backend, read_sessions),
             move_on: sized(move_on),
             repeats_ids: backend == DbBackend::MySql,
             end: sized(|_, rows| {
@@ -91,7 +92,7 @@ fn read_sessions(backend: DbBackend, rows: usize) -> String {
         }
         _ => (String::new(), "session s", format!("s.id IN ({})", list("?", rows))),
     };
-    format!(
+    let read = format!(
         r#"{with}SELECT s.id, s.tenant_id, s.app_id, u.id, s.generation, s.mac_key, s.opened_at, s.refreshed_at, s.end_reason,
         s.access_until, s.client, s.contested_generation, s.contested, i.openid, i.unionid, u.external_id, {PHONE},
         CASE WHEN t.status <> 'active' OR a.status <> 'enabled' THEN 2 WHEN u.status <> 'active' THEN 1
@@ -104,5 +105,9 @@ fn read_sessions(backend: DbBackend, rows: usize) -> String {
         JOIN app a ON a.id = s.app_id
         JOIN tenant t ON t.id = s.tenant_id
         WHERE {of}"#
-    )
+    );
+    match backend {
+        DbBackend::Sqlite => packed(&["bbbb......b..bb.", PHONE_BYTES, "."].concat(), &read),
+        _ => read,
+    }
 }

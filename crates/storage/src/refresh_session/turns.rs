@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 use uuid::Uuid;
 use wxgate_domain::{
     EndReason, Event, Presenter, RevocationEffect, RevokedSubject, SessionId, SessionState, Standing, Timestamp,
@@ -11,6 +11,7 @@ use wxgate_domain::{
 use super::plan::{Change, Plan, Row};
 use super::statements::{Statements, UPDATE_CONTESTED};
 use crate::error::StorageError;
+use crate::packed;
 use crate::repo::phones::SealedPhone;
 use crate::repo::revocations::NewRevocation;
 use crate::repo::{ascii, parsed, unsigned};
@@ -171,7 +172,7 @@ fn tell(plan: &Plan, news: &mut News) {
     }
 }
 
-fn row_of(row: &QueryResult) -> Result<(SessionId, Row), StorageError> {
+fn row_of(row: &packed::Row) -> Result<(SessionId, Row), StorageError> {
     let unionid: Option<Vec<u8>> = get(row, 14)?;
     let ended: Option<String> = get(row, 8)?;
     let ended = ended.map(|word| EndReason::from_word(&word).unwrap_or(EndReason::Swept));

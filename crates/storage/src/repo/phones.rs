@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, QueryFilter, QueryResult};
+use sea_orm::{ColumnTrait, QueryFilter};
 use uuid::Uuid;
 use wxgate_crypto::{Digest, MacKey, Place, Secret};
 use wxgate_domain::{E164, Phone, PhoneNumber, TenantId, Timestamp, UserId};
@@ -10,6 +10,7 @@ use wxgate_domain::{E164, Phone, PhoneNumber, TenantId, Timestamp, UserId};
 use crate::entity::phone;
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
+use crate::packed::Columns;
 use crate::scope::of_tenant;
 use crate::sql::get;
 use crate::storage::{Core, Storage};
@@ -57,12 +58,15 @@ pub(crate) struct SealedPhone {
 /// What is read of a phone, by the alias `p`; null where there is none.
 pub(crate) const PHONE: &str = "p.id, p.tenant_id, p.number, p.digest_key, p.bound_at, p.leaves_at";
 
+/// Which of them are bytes, for [`packed`](crate::packed::packed).
+pub(crate) const PHONE_BYTES: &str = "bbb...";
+
 /// The phone of the user `u`, if there is one.
 pub(crate) const JOIN_PHONE: &str = "LEFT JOIN phone p ON p.tenant_id = u.tenant_id AND p.user_id = u.id";
 
 impl SealedPhone {
     /// Reads the columns of [`PHONE`], the first of which is `at`.
-    pub(crate) fn read(row: &QueryResult, at: usize) -> Result<Option<Self>, StorageError> {
+    pub(crate) fn read(row: &impl Columns, at: usize) -> Result<Option<Self>, StorageError> {
         let Some(id) = get::<Option<Uuid>>(row, at)? else { return Ok(None) };
         Ok(Some(Self {
             tenant: get::<Uuid>(row, at + 1)?.into(),

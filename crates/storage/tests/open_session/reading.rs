@@ -27,8 +27,12 @@ pub(crate) async fn a_repeated_login_reads_the_same_session(database: TestDataba
     let later = START.plus(Duration::from_secs(5));
     let scope = storage.tenant(shop.tenant.id);
     let second = scope.open_session(shop.session_at("ada", None, 7, later)).await.unwrap();
-    assert_eq!(replayed(&storage, &shop, &first).await, Some(first.clone()));
-    assert_eq!(replayed(&storage, &shop, &second).await, Some(second));
+    for opened in [&first, &second] {
+        assert!(opened.session_key.is_some());
+        // WeChat's key does not come back with it.
+        let read = OpenedSession { session_key: None, ..opened.clone() };
+        assert_eq!(replayed(&storage, &shop, opened).await, Some(read));
+    }
     let stranger = support::tenant(&storage, "stranger").await;
     assert_eq!(storage.tenant(stranger.id).replay_session(first.id).await.unwrap(), None);
     storage.stop().await;

@@ -48,6 +48,7 @@ fn opened(seed: u64) -> Arc<OpenedSession> {
         is_new: true,
         candidate: None,
         mac_key: 1,
+        session_key: None,
         opened_at: START,
     })
 }
