@@ -96,7 +96,7 @@ struct Operations(BTreeMap<&'static str, Endpoint>);
 
 impl operation::Visitor for Operations {
     fn visit<O: Operation>(&mut self) {
-        let at = || Endpoint::at(format!("{}{}", operation::BASE, O::ROUTE.path));
+        let at = || Endpoint::at(format!("{}{}", operation::BASE, O::ROUTE.path)).plainly();
         let known = self.0.remove(O::ROUTE.path).unwrap_or_else(at);
         let endpoint = known.on(methods(O::ROUTE.method), admin::serving::<O>(), About::operation::<O>);
         self.0.insert(O::ROUTE.path, endpoint);
