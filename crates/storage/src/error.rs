@@ -77,8 +77,8 @@ impl StorageError {
     }
 
     /// Somebody else wrote the same between our look and our write: what is not unique now is found by the next try.
-    pub(crate) fn overtaken(error: sea_orm::DbErr) -> Self {
-        match Self::from(error) {
+    pub(crate) fn overtaken(error: impl Into<Self>) -> Self {
+        match error.into() {
             Self::NotUnique { .. } => Self::Busy,
             error => error,
         }

@@ -78,7 +78,7 @@ impl TenantKeys {
     }
 
     /// Whether the key of this id is among them.
-    fn knows(&self, id: KeyId) -> bool {
+    pub(crate) fn knows(&self, id: KeyId) -> bool {
         let seals = std::iter::once(&self.seal).chain(&self.others);
         let macs = std::iter::once(&self.refresh_mac).chain(&self.older_macs);
         seals.map(SealKey::id).chain(macs.map(|(number, _)| KeyId::from(*number))).any(|known| known == id)

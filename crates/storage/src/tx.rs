@@ -1,10 +1,11 @@
 //! Transactions: how they begin, and the writes of administrators.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use wxgate_crypto::KeyId;
 use wxgate_domain::TenantId;
 
 use crate::audit::TxAudit;
@@ -13,6 +14,7 @@ use crate::changes::ChangeKind;
 use crate::connect::Engine;
 use crate::erasure_journal::Entry;
 use crate::error::StorageError;
+use crate::keys::TenantKeys;
 use crate::repo::admin_keys::TxAdminKeys;
 use crate::repo::apps::TxApps;
 use crate::repo::audiences::TxAudiences;
@@ -73,6 +75,8 @@ pub struct Tx {
     erasures: Mutex<Vec<Entry>>,
     /// Tenants whose keys, or what is remembered with them, this changes.
     keys_of: Mutex<BTreeSet<TenantId>>,
+    /// The keys that this read: a tenant may be as new as the transaction, and then nobody else knows its keys.
+    keys: Mutex<HashMap<TenantId, Arc<TenantKeys>>>,
     /// Whether there is something to tell services of.
     told: AtomicBool,
 }
@@ -80,8 +84,8 @@ pub struct Tx {
 impl Tx {
     pub(crate) async fn begin(core: Arc<Core>) -> Result<Self, StorageError> {
         let tx = begin(&core).await?;
-        let (erasures, keys_of) = (Mutex::default(), Mutex::default());
-        Ok(Self { core, tx, erasures, keys_of, told: AtomicBool::new(false) })
+        let (erasures, keys_of, keys) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Self { core, tx, erasures, keys_of, keys, told: AtomicBool::new(false) })
     }
 
     /// Writes about tenants themselves.
@@ -154,6 +158,27 @@ impl Tx {
         Ok(())
     }
 
+    /// The keys of a tenant as this transaction sees them, read once. `NotFound` if there is no such tenant.
+    pub(crate) async fn keys(&self, tenant: TenantId) -> Result<Arc<TenantKeys>, StorageError> {
+        let known = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned();
+        match known {
+            Some(keys) => Ok(keys),
+            None => self.read_keys(tenant).await,
+        }
+    }
+
+    /// The same, the key of this id among them: somebody else may have begun to use it since they were read.
+    pub(crate) async fn keys_with(&self, tenant: TenantId, id: KeyId) -> Result<Arc<TenantKeys>, StorageError> {
+        let keys = self.keys(tenant).await?;
+        if keys.knows(id) { Ok(keys) } else { self.read_keys(tenant).await }
+    }
+
+    async fn read_keys(&self, tenant: TenantId) -> Result<Arc<TenantKeys>, StorageError> {
+        let keys = Arc::new(TenantKeys::load(&self.tx, &self.core.master_keys, tenant).await?);
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant, keys.clone());
+        Ok(keys)
+    }
+
     /// Notes what is to stand in the erasure journal.
     pub(crate) fn journal(&self, entry: Entry) {
         self.erasures.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
@@ -173,6 +198,7 @@ impl Tx {
     ) -> Result<(), StorageError> {
         if kind.is_about_keys() {
             self.keys_of.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant);
+            self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
         }
         crate::changes::record(&self.tx, kind, tenant, row, self.core.clock.now()).await
     }

@@ -10,6 +10,7 @@ use super::{TAMPERED, id_of};
 use crate::entity::{audit_chain, audit_entry};
 use crate::error::StorageError;
 use crate::scope::{of_tenant, update_of_tenant};
+use crate::sql::LARGEST;
 use crate::storage::Core;
 use crate::tx::Tx;
 
@@ -97,17 +98,31 @@ impl<'a> TxAudit<'a> {
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant is gone.
     pub async fn record(&self, new: &NewAuditEntry) -> Result<u64, StorageError> {
+        self.record_all(std::slice::from_ref(new)).await
+    }
+
+    /// Writes entries, one after the other, as [`Self::record`] does one; the number of the last.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant is gone.
+    pub async fn record_all(&self, new: &[NewAuditEntry]) -> Result<u64, StorageError> {
         let Tx { core, tx, .. } = self.tx;
         let chain = id_of(self.tenant);
         let (mut row, sound, keys) = self.lock().await?;
         let (number, key) = keys.newest()?;
-        row.seq = row.seq.saturating_add(1);
-        let mut entry = new.to_row(chain, row.seq, core.clock.now(), &core.random);
-        entry.mac_key = number.cast_signed();
-        entry.mac = entry::mac(key, &entry, &row.head).as_bytes().to_vec();
-        row.head.clone_from(&entry.mac);
+        for new in new.chunks(LARGEST) {
+            let mut entries = Vec::with_capacity(new.len());
+            for new in new {
+                row.seq = row.seq.saturating_add(1);
+                let mut entry = new.to_row(chain, row.seq, core.clock.now(), &core.random);
+                entry.mac_key = number.cast_signed();
+                entry.mac = entry::mac(key, &entry, &row.head).as_bytes().to_vec();
+                row.head.clone_from(&entry.mac);
+                entries.push(entry::inserted(entry));
+            }
+            audit_entry::Entity::insert_many(entries).exec_without_returning(tx).await?;
+        }
         let seq = row.seq.unsigned_abs();
-        audit_entry::Entity::insert(entry::inserted(entry)).exec_without_returning(tx).await?;
         store(tx, &keys, row, sound).await?;
         Ok(seq)
     }

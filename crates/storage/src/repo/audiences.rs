@@ -195,29 +195,29 @@ pub(crate) async fn uses(tx: &Tx, tenant: TenantId, name: &str) -> Result<Vec<Au
     Ok(uses)
 }
 
-/// Whether no tenant but this one has the name, as an audience or as an appid.
+/// Whether no tenant but this one has registered the name as an audience.
 ///
-/// Asked before the name is written, so that a refusal leaves nothing behind, and again after the change was recorded:
-/// from then on the transaction holds the lock of the log, and sees whatever a rival committed meanwhile.
+/// Asked after the change was recorded it is final: from then on the transaction holds the lock of the log, and sees
+/// whatever a rival committed meanwhile.
 ///
 /// # Errors
-/// [`StorageError::NotUnique`] if another tenant has it.
-pub(crate) async fn must_be_free(tx: &Tx, tenant: TenantId, name: &str) -> Result<(), StorageError> {
-    let bytes = name.as_bytes().to_vec();
-    #[expect(clippy::disallowed_methods, reason = "an appid is unique among all tenants")]
-    let app = app::Entity::find()
-        .filter(app::Column::Appid.eq(bytes.clone()))
-        .filter(app::Column::TenantId.ne(tenant.uuid()));
+/// [`StorageError::NotUnique`] (`uq_audience_name`) if another tenant has.
+pub(crate) async fn no_other_owns(tx: &Tx, tenant: TenantId, name: &str) -> Result<(), StorageError> {
     #[expect(clippy::disallowed_methods, reason = "an audience is unique among all tenants")]
-    let audience = audience::Entity::find().filter(audience::Column::Name.eq(bytes));
-    let audience = audience.filter(audience::Column::TenantId.ne(tenant.uuid()));
-    if app.one(&tx.tx).await?.is_some() {
-        return Err(StorageError::NotUnique { constraint: "uq_app_appid".to_owned() });
-    }
-    if audience.one(&tx.tx).await?.is_some() {
-        return Err(StorageError::NotUnique { constraint: "uq_audience_name".to_owned() });
-    }
-    Ok(())
+    let others = audience::Entity::find().filter(audience::Column::TenantId.ne(tenant.uuid()));
+    let found = others.filter(audience::Column::Name.eq(name.as_bytes().to_vec())).one(&tx.tx).await?;
+    found.map_or(Ok(()), |_| Err(StorageError::NotUnique { constraint: "uq_audience_name".to_owned() }))
+}
+
+/// Whether no tenant but this one has an app of this appid; final as [`no_other_owns`].
+///
+/// # Errors
+/// [`StorageError::NotUnique`] (`uq_app_appid`) if another tenant has.
+pub(crate) async fn no_other_has_app(tx: &Tx, tenant: TenantId, appid: &str) -> Result<(), StorageError> {
+    #[expect(clippy::disallowed_methods, reason = "an appid is unique among all tenants")]
+    let others = app::Entity::find().filter(app::Column::TenantId.ne(tenant.uuid()));
+    let found = others.filter(app::Column::Appid.eq(appid.as_bytes().to_vec())).one(&tx.tx).await?;
+    found.map_or(Ok(()), |_| Err(StorageError::NotUnique { constraint: "uq_app_appid".to_owned() }))
 }
 
 /// Writes about the audiences of one tenant.
@@ -239,7 +239,6 @@ impl<'a> TxAudiences<'a> {
     /// appid. The transaction is then of no more use.
     pub async fn add(&self, name: &Audience) -> Result<OwnedAudience, StorageError> {
         let Tx { core, tx, .. } = self.tx;
-        must_be_free(self.tx, self.tenant, name.as_str()).await?;
         let added = OwnedAudience { tenant: self.tenant, name: name.clone(), created_at: core.clock.now() };
         let row = audience::ActiveModel {
             name: Set(name.as_str().as_bytes().to_vec()),
@@ -248,7 +247,7 @@ impl<'a> TxAudiences<'a> {
         };
         audience::Entity::insert(row).exec_without_returning(tx).await?;
         self.tx.record(ChangeKind::Audience, self.tenant, None).await?;
-        must_be_free(self.tx, self.tenant, name.as_str()).await?;
+        no_other_has_app(self.tx, self.tenant, name.as_str()).await?;
         Ok(added)
     }
 

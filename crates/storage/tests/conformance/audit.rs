@@ -107,6 +107,23 @@ pub(crate) async fn writers_at_once_leave_no_gap(database: TestDatabase) {
     }
 }
 
+pub(crate) async fn many_entries_of_one_transaction_are_one_chain(database: TestDatabase) {
+    let storage = database.started().await;
+    let acme = tenant(&storage, "acme").await.id;
+    assert_eq!(write(&storage, Some(acme), "before").await, 1);
+    let many: Vec<_> = (0..600).map(|n| entry(&format!("wx{n}"))).collect();
+    let tx = storage.begin().await.unwrap();
+    assert_eq!(tx.audit(Some(acme)).record_all(&many).await.unwrap(), 601);
+    tx.commit().await.unwrap();
+    assert_eq!(write(&storage, Some(acme), "after").await, 602);
+    let verdict = verify(&storage, Some(acme)).await;
+    assert_eq!((verdict.entries, verdict.last, verdict.flaws.len()), (602, 602, 0));
+    let filter = AuditFilter { before: Some(602), ..AuditFilter::default() };
+    let told = storage.audit(Some(acme)).page(&filter, 2).await.unwrap();
+    assert_eq!(told.iter().map(|entry| entry.target.as_str()).collect::<Vec<_>>(), ["wx599", "wx598"]);
+    storage.stop().await;
+}
+
 pub(crate) async fn a_change_of_any_column_is_found(database: TestDatabase) {
     let storage = database.started().await;
     let acme = tenant(&storage, "acme").await.id;

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use wxgate_crypto::{MasterKey, MasterKeyRing};
+use wxgate_crypto::{KeyId, MasterKey, MasterKeyRing, Sealed};
 use wxgate_domain::{
     AppSecret, AppSecrets, Credential, DataKeyPurpose, Job, JobId, NewSession, NodeId, Tenant, WechatAppid,
     WechatIdentity,
 };
 use wxgate_storage::{MasterKeyUse, Node, Outcome, StartError, Storage, StorageConfig, StorageError, StoredDataKey};
 
-use crate::support::{TestDatabase, app, tenant};
+use crate::support::{TestDatabase, app, new_app, tenant};
+use crate::support_rows::first;
 
 fn new_key(database: &TestDatabase) -> MasterKey {
     MasterKey::parse(&MasterKey::generate(&database.random)).unwrap()
@@ -193,6 +194,25 @@ pub(crate) async fn what_a_seal_key_sealed_is_sealed_anew(database: TestDatabase
     for storage in [storage, other, fresh] {
         storage.stop().await;
     }
+}
+
+pub(crate) async fn a_transaction_that_replaces_a_key_goes_on_with_the_new_one(database: TestDatabase) {
+    let storage = database.started().await;
+    let acme = tenant(&storage, "acme").await;
+    let tx = storage.begin().await.unwrap();
+    let scope = tx.tenant(acme.id);
+    scope.apps().add(new_app("wx1")).await.unwrap();
+    let (key, _) = scope.data_keys().rotate(DataKeyPurpose::Seal).await.unwrap();
+    scope.apps().add(new_app("wx2")).await.unwrap();
+    tx.commit().await.unwrap();
+    let raw = database.raw().await;
+    for (appid, number) in [("wx1", 1), ("wx2", key.number)] {
+        let sealed: Vec<u8> = first(&raw, "app", "secret", ("appid", appid.as_bytes().to_vec().into())).await;
+        let sealed = Sealed::parse(sealed).unwrap();
+        assert_eq!(sealed.key_id(), KeyId::from(number), "{appid}");
+        secrets(&storage, &appid.parse().unwrap()).await;
+    }
+    storage.stop().await;
 }
 
 pub(crate) async fn a_mac_key_stays_as_long_as_a_session_names_it(database: TestDatabase) {

@@ -4,6 +4,7 @@ mod act;
 mod plan;
 mod present;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use futures_util::{StreamExt, stream};
@@ -162,18 +163,22 @@ impl Admin {
         if refused.0.is_empty() { Ok(()) } else { Err(refused.into()) }
     }
 
-    /// Does all of it in one transaction. Apps that are removed serve nothing from then on; jobs do the rest.
+    /// Does all of it in one transaction. Apps that are removed serve nothing from then on; jobs do the rest. Each log is
+    /// written at the end and at once, for whoever serves waits for the transaction.
     async fn bring_about(&self, steps: Vec<Step>, mut made: Made) -> Result<Made, AdminError> {
-        let mut count = 0_usize;
+        let mut done: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let listens = steps.iter().any(|step| matches!(step.act, Act::AddWebhook { .. } | Act::ChangeWebhook(..)));
         let tx = self.storage.begin().await?;
         for step in steps {
             let place = step.place();
             if let Some(event) = made.act(&tx, step).await.map_err(|error| explained(&place, error))? {
-                tx.audit(event.tenant).record(&event.entry(&self.caller)).await?;
-                count += 1;
+                done.entry(event.tenant).or_default().push(event.entry(&self.caller));
             }
         }
+        for (tenant, entries) in &done {
+            tx.audit(*tenant).record_all(entries).await?;
+        }
+        let count: usize = done.values().map(Vec::len).sum();
         self.commit(tx, Event::of_operators("state.apply", format!("{count} changes"))).await?;
         if listens {
             tokio::time::sleep(HEARD).await;

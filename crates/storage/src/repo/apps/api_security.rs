@@ -45,7 +45,7 @@ impl TxApps<'_> {
         appid: &WechatAppid,
         change: impl FnOnce(Option<ApiSecuritySet>) -> Result<ApiSecuritySet, E>,
     ) -> Result<App, E> {
-        let (row, keys) = (self.locked(appid).await?, self.keys().await?);
+        let (row, keys) = self.locked_with_keys(appid).await?;
         let current = sets(&row, &keys)?.into_iter().next();
         let new = change(current.clone())?;
         let status = new.status(&keys.digest);

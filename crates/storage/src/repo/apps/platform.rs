@@ -19,7 +19,8 @@ impl TxApps<'_> {
     ///
     /// # Errors
     /// [`StorageError::NotUnique`] if another tenant has the appid (`uq_app_appid`), has it as an audience
-    /// (`uq_audience_name`), or removed it (`released_appid`). The transaction can go on.
+    /// (`uq_audience_name`), or removed it (`released_appid`). The transaction can go on. [`StorageError::Busy`] if another
+    /// one has it since a moment ago.
     pub async fn attach(&self, appid: &WechatAppid, platform: &WechatAppid) -> Result<(App, bool), StorageError> {
         let tx = &self.tx.tx;
         let keys = self.keys().await?;
@@ -44,6 +45,11 @@ impl TxApps<'_> {
         };
         let row = of_appid(self.tenant, appid).one(tx).await?.ok_or(StorageError::NotFound)?;
         self.tx.record(ChangeKind::App, self.tenant, Some(id)).await?;
+        if is_new {
+            // What somebody registered since we looked is found by the next try.
+            let free = audiences::no_other_owns(self.tx, self.tenant, appid.as_str()).await;
+            free.map_err(StorageError::overtaken)?;
+        }
         Ok((of_row(row, &keys)?.0, is_new))
     }
 
@@ -56,7 +62,8 @@ impl TxApps<'_> {
         let (core, tx) = (&self.tx.core, &self.tx.tx);
         self.take_up(appid, false).await?;
         self.displace_unverified(appid).await?;
-        audiences::must_be_free(self.tx, self.tenant, appid.as_str()).await?;
+        audiences::no_other_has_app(self.tx, self.tenant, appid.as_str()).await?;
+        audiences::no_other_owns(self.tx, self.tenant, appid.as_str()).await?;
         let now = core.clock.now();
         let id = AppId::new(now, &core.random).uuid();
         let row = app::ActiveModel {

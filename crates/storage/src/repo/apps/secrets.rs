@@ -33,7 +33,7 @@ impl TxApps<'_> {
         new: &AppSecret,
         is_accepted: bool,
     ) -> Result<App, StorageError> {
-        let (row, keys) = (self.locked(appid).await?, self.keys().await?);
+        let (row, keys) = self.locked_with_keys(appid).await?;
         let id = row.id;
         let (app, credential) = of_row(row, &keys)?;
         // What a platform acted for is proved, so its appid stays the tenant's while the new secret waits.

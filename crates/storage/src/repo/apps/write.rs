@@ -1,7 +1,10 @@
 //! Adding and changing apps.
 
+use std::sync::Arc;
+
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use uuid::Uuid;
+use wxgate_crypto::Sealed;
 use wxgate_domain::{
     App, AppId, AppPolicy, AppSecret, AppStatus, CredentialStatus, RevokedSubject, SecretFingerprint, SecretState,
     SecretStatus, Task, TenantId, UnionGroupId, WechatAppid,
@@ -82,7 +85,6 @@ impl<'a> TxApps<'a> {
         if new.is_accepted {
             self.displace_unverified(&new.appid).await?;
         }
-        audiences::must_be_free(self.tx, self.tenant, new.appid.as_str()).await?;
         self.owns_audiences(&new.appid, &new.policy).await?;
         let now = core.clock.now();
         let state = SecretState::Unverified.replaced(new.is_accepted);
@@ -127,7 +129,7 @@ impl<'a> TxApps<'a> {
         };
         app::Entity::insert(row).exec_without_returning(tx).await?;
         self.tx.record(ChangeKind::App, self.tenant, Some(added.id.uuid())).await?;
-        audiences::must_be_free(self.tx, self.tenant, added.appid.as_str()).await?;
+        audiences::no_other_owns(self.tx, self.tenant, added.appid.as_str()).await?;
         Ok(added)
     }
 
@@ -193,9 +195,9 @@ impl<'a> TxApps<'a> {
         found.one(&self.tx.tx).await?.map(drop).ok_or(StorageError::NotFound)
     }
 
-    /// The tenant's keys as this transaction sees them: the tenant may be as new as the transaction.
-    pub(super) async fn keys(&self) -> Result<TenantKeys, StorageError> {
-        TenantKeys::load(&self.tx.tx, &self.tx.core.master_keys, self.tenant).await
+    /// The tenant's keys as this transaction sees them.
+    pub(super) async fn keys(&self) -> Result<Arc<TenantKeys>, StorageError> {
+        self.tx.keys(self.tenant).await
     }
 
     pub(super) fn sealed(&self, keys: &TenantKeys, column: &'static str, id: Uuid, secret: &AppSecret) -> Vec<u8> {
@@ -208,8 +210,18 @@ impl<'a> TxApps<'a> {
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such app.
     pub async fn current(&self, appid: &WechatAppid) -> Result<App, StorageError> {
+        let (row, keys) = self.locked_with_keys(appid).await?;
+        Ok(of_row(row, &keys)?.0)
+    }
+
+    /// The row, locked until the transaction ends, and the keys that open it.
+    pub(super) async fn locked_with_keys(
+        &self,
+        appid: &WechatAppid,
+    ) -> Result<(app::Model, Arc<TenantKeys>), StorageError> {
         let row = self.locked(appid).await?;
-        Ok(of_row(row, &self.keys().await?)?.0)
+        let sealed_by = Sealed::parse(row.secret.clone())?.key_id();
+        Ok((row, self.tx.keys_with(self.tenant, sealed_by).await?))
     }
 
     pub(super) async fn locked(&self, appid: &WechatAppid) -> Result<app::Model, StorageError> {
