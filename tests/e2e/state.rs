@@ -165,6 +165,31 @@ async fn what_the_file_does_not_name_goes_only_when_asked_and_confirmed() {
     gateway.comes_to_answer(APP, "CODE_INVALID").await;
 }
 
+#[tokio::test]
+async fn what_goes_is_gone_also_when_no_gateway_runs() {
+    let mut gateway = gateway().await;
+    apply(&gateway, ACME, &[]).await.ok();
+    let people = gateway.folder().join("people.csv");
+    let shop = SECRETS[0].0;
+    std::fs::write(&people, format!("appid,openid,unionid\n{shop},oAda,uAda\n{shop},oBob,uBob\n")).unwrap();
+    gateway.command(["user", "import", "--tenant", "acme", &people.display().to_string()]).run().await.ok();
+    gateway.terminate().await;
+
+    // Users of an app that is bound to another group are joined to that.
+    gateway.command(["union-group", "add", "--tenant", "acme", "shops"]).run().await.ok();
+    let moved = gateway.command(["app", "policy", shop, "--union-group", "shops"]).run().await.ok();
+    assert!(moved.contains("union_join: done, 2 of 2"), "{moved}");
+
+    let without = ACME.split("[[tenants.apps]]").next().unwrap().replace("[\"main\"]", "[\"main\", \"shops\"]");
+    let told = apply(&gateway, &without, &["--prune", "--yes"]).await.ok();
+    assert!(told.contains(&format!("app {shop}: removed, 2 account(s)")), "{told}");
+    let jobs = gateway.command(["job", "list", "--tenant", "acme", "--json"]).run().await.json();
+    let jobs = jobs.as_array().unwrap();
+    assert!(jobs.len() == 3 && jobs.iter().all(|job| job["state"] == "done"), "{jobs:?}");
+    gateway.command(["app", "show", shop]).run().await.failed();
+    assert!(apply(&gateway, &without, &["--prune"]).await.ok().contains("nothing to do"));
+}
+
 /// The demo tenant with one webhook, whose secret stands in the file `hook.secret`.
 fn with_webhook(url: &str, more: &str) -> String {
     let hook = format!("[[tenants.webhooks]]\nname = \"people\"\nurl = \"{url}\"\n{more}\n");

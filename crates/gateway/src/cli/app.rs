@@ -3,11 +3,12 @@
 mod push;
 
 use clap::{Args, Subcommand};
-use wxgate_domain::{JobState, Slug, Timestamp, WechatAppid};
+use wxgate_domain::{Slug, Timestamp, WechatAppid};
 
 use self::push::PushCommand;
 use super::admin::{AdminArgs, SecretArgs};
 use super::api_security::ApiSecurityCommand;
+use super::job::ended;
 use super::{Failure, print};
 use crate::operation::Limit;
 use crate::operation::apps::{
@@ -111,7 +112,12 @@ impl AppCommand {
             Action::Policy(change) if change.is_empty() => {
                 self.admin.tell_app_policy(&door.call(ShowApp { app: change.app }).await?);
             }
-            Action::Policy(change) => self.admin.tell_app_policy(&door.call(*change).await?),
+            Action::Policy(change) => {
+                let app = door.call(*change).await?;
+                self.admin.tell_app_policy(&app);
+                // Of another union group.
+                self.admin.finish_jobs(&door, &app.tenant).await?;
+            }
             Action::RotateSecret(rotate) => {
                 let secret = SecretText::from(&rotate.secret.read()?);
                 let app = door.call(SetAppSecret { secret, ..rotate.app }).await?;
@@ -131,11 +137,7 @@ impl AppCommand {
                 self.admin.confirm("its sessions end and its users are no more known by it", app.as_str())?;
                 let job = door.call(remove).await?;
                 let job = self.admin.watch(&door, job.id).await?;
-                let line = match job.state {
-                    JobState::Done => format!("app {app}: removed, {} account(s)", job.done),
-                    JobState::Open => format!("app {app}: goes on being removed; `wxgate job watch {}`", job.id),
-                };
-                self.admin.tell(&job, || line);
+                self.admin.tell(&job, || ended(&job));
             }
         }
         door.close().await;

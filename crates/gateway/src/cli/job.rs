@@ -47,11 +47,7 @@ impl JobCommand {
         let door = self.admin.door().await?;
         match self.action {
             Action::List { tenant } => {
-                let next = |cursor: Option<String>| {
-                    let cursor = cursor.and_then(|cursor| cursor.parse().ok());
-                    ListJobs { tenant: tenant.clone(), limit: Limit::MOST, cursor }
-                };
-                let jobs = door.all(next).await?;
+                let jobs = jobs_of(&door, tenant.as_ref()).await?;
                 if self.admin.json {
                     print::json(&jobs);
                 } else {
@@ -94,12 +90,43 @@ impl AdminArgs {
         Ok(job)
     }
 
+    /// On the database, does what is open of a tenant: perhaps no gateway runs that would. Tells people what was done.
+    pub(super) async fn finish_jobs(&self, door: &Door, tenant: &Slug) -> Result<(), Failure> {
+        if let Door::Gateway(_) = door {
+            return Ok(());
+        }
+        for job in jobs_of(door, Some(tenant)).await?.iter().filter(|job| job.state == JobState::Open) {
+            let job = self.watch(door, job.id).await?;
+            self.gone(|| ended(&job));
+        }
+        Ok(())
+    }
+
     pub(super) fn tell_job(&self, job: &JobReply) {
         if self.json {
             print::json(job);
         } else {
             print::fields(job);
         }
+    }
+}
+
+/// The jobs of one tenant, or of all.
+async fn jobs_of(door: &Door, tenant: Option<&Slug>) -> Result<Vec<JobReply>, Failure> {
+    let next = |cursor: Option<String>| {
+        let cursor = cursor.and_then(|cursor| cursor.parse().ok());
+        ListJobs { tenant: tenant.cloned(), limit: Limit::MOST, cursor }
+    };
+    door.all(next).await
+}
+
+/// How a job came out, for people.
+pub(super) fn ended(job: &JobReply) -> String {
+    let what = job.appid.as_ref().map_or_else(|| job.kind.clone(), |appid| format!("app {appid}"));
+    match (job.state, &job.appid) {
+        (JobState::Open, _) => format!("{what}: goes on; `wxgate job watch {}`", job.id),
+        (JobState::Done, Some(_)) => format!("{what}: removed, {} account(s)", job.done),
+        (JobState::Done, None) => format!("{what}: done, {} of {}", job.done, job.total),
     }
 }
 

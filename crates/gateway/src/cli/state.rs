@@ -2,6 +2,7 @@
 
 mod file;
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::path::PathBuf;
 
@@ -85,8 +86,13 @@ impl Apply {
             }
             door.call(asked(false)).await?
         };
-        door.close().await;
         self.told(&done, todo);
+        // After whatever is told once: the file is brought about, whatever becomes of the jobs.
+        let began = done.plan.iter().filter(|step| done.applied && begins_a_job(step)).map(|step| &step.tenant);
+        for tenant in began.collect::<HashSet<_>>() {
+            self.admin.finish_jobs(&door, tenant).await?;
+        }
+        door.close().await;
         Ok(())
     }
 
@@ -111,6 +117,11 @@ impl Apply {
             (true, true) => "done",
         });
     }
+}
+
+/// Whether it may leave something to a job: what there is of an app goes piece by piece, and so do users into a union group.
+fn begins_a_job(step: &Planned) -> bool {
+    step.kind == "app" && matches!(step.verb, Verb::Change | Verb::Remove)
 }
 
 /// What is to be done, one thing a line.
