@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{FAILURE, refused};
+use crate::harness::cli::wxgate;
 use crate::harness::{APP, Gateway, OTHER_APP, jwt};
 
 fn table(rows: &[&str]) -> String {
@@ -47,6 +48,36 @@ async fn a_table_comes_in_by_both_doors_and_the_second_time_changes_nothing() {
     let shown = gateway.command(["user", "export", "--tenant", "demo"]).run().await.ok();
     assert!(shown.starts_with("user,status,appid,openid,unionid,external_id,nickname,created_at\n"), "{shown}");
     assert_eq!(shown.lines().count(), 4);
+}
+
+#[tokio::test]
+async fn one_table_is_about_several_tenants_if_an_operator_brings_it() {
+    const NEW_APP: &str = "wxacme0000000001";
+    let gateway = Gateway::dev().await;
+    gateway.command(["tenant", "add", "acme"]).run().await.ok();
+    gateway.add_app("acme", NEW_APP, None).await;
+    let rows = [format!("{APP},oAda,,42,"), format!("{NEW_APP},oEve,,42,"), format!("{APP},oBob,,,")];
+    let file = gateway.folder().join("users.csv");
+    let path = file.display().to_string();
+    std::fs::write(&file, table(&rows.each_ref().map(String::as_str))).unwrap();
+
+    // For the admin of a tenant there is but that.
+    let key = gateway.folder().join("acme-key");
+    std::fs::write(&key, &gateway.operator().admin_of("acme").await.key).unwrap();
+    let own = wxgate(["user", "import", "--json", &path]).through(gateway.admin().base(), &key.display().to_string());
+    let told = own.run().await;
+    assert_eq!(told.code, FAILURE);
+    let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!((&told["created"], &told["errors"][1]["code"]), (&json!(1), &json!("app_unknown")), "{told}");
+
+    let all = gateway.command(["user", "import", "--json", &path]).run().await.json();
+    assert_eq!((&all["created"], &all["unchanged"], &all["left_out"]), (&json!(2), &json!(1), &json!(0)), "{all}");
+    // An external id is a tenant's own: the same one is two people in two tenants.
+    for (tenant, appid) in [("demo", APP), ("acme", NEW_APP)] {
+        let find = ["user", "find", "--tenant", tenant, "--external-id", "42", "--json"];
+        let found = gateway.command(find).run().await.json();
+        assert_eq!(found[0]["identities"][0]["appid"], *appid, "{found}");
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ pub(super) fn all(visitor: &mut impl Visitor) {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImportUsers {
-    /// The tenant's slug or id; a tenant's key may leave it out.
+    /// The tenant's slug or id. Left out: the key's own; with an operator's key the one that has the mini-program of each row.
     #[schema(value_type = Option<String>)]
     pub(crate) tenant: Option<Slug>,
     /// One for each user in each mini-program.
@@ -29,7 +29,7 @@ pub(crate) struct ImportUsers {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImportRow {
-    /// The mini-program, one of the tenant's.
+    /// The mini-program.
     pub(crate) appid: String,
     /// The user inside it.
     pub(crate) openid: String,
@@ -83,7 +83,7 @@ impl Operation for ImportUsers {
     const MAX_BODY: usize = 1024 * 1024;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
-        let tenant = admin.tenant_or_own(self.tenant.as_ref()).await?;
+        let within = admin.within(self.tenant.as_ref()).await?;
         let rows = self.rows.into_iter().map(|row| ForeignUser {
             appid: row.appid,
             openid: row.openid,
@@ -91,7 +91,7 @@ impl Operation for ImportUsers {
             external_id: row.external_id,
             nickname: row.nickname,
         });
-        let imported = admin.import_users(&tenant, rows.collect()).await?;
+        let imported = admin.import_users(within, rows.collect()).await?;
         let error = |(row, error): (usize, RowError)| ImportRowError {
             row,
             code: error.code().to_owned(),

@@ -29,7 +29,7 @@ const MOST_TOLD: usize = 1_000;
 pub(super) struct Import {
     /// The file: .csv with a header, or .jsonl.
     file: PathBuf,
-    /// The tenant; a tenant's key may leave it out.
+    /// The tenant. Left out: the key's own, or for an operator whichever has the mini-program of each line.
     #[arg(long)]
     tenant: Option<Slug>,
     /// Begin at this line of the file.

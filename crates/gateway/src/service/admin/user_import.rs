@@ -1,9 +1,9 @@
 //! Bringing users in from elsewhere: what a row must be, and one transaction for many of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 
-use wxgate_domain::{App, MalformedId, Profile, Tenant, WechatAppid};
+use wxgate_domain::{App, MalformedId, Profile, TenantId, WechatAppid};
 use wxgate_storage::{Import, Imported, NewUser, NotImported, StorageError};
 
 use super::{Admin, AdminError, Event};
@@ -39,7 +39,7 @@ pub(crate) enum RowError {
     Malformed(&'static str, MalformedId),
     #[error("nickname must be 1 to 64 characters without control characters")]
     Nickname,
-    #[error("the tenant has no such app")]
+    #[error("there is no such app, or it is another tenant's")]
     NoApp,
     #[error("{0}")]
     Refused(NotImported),
@@ -61,42 +61,49 @@ impl RowError {
 }
 
 impl Admin {
-    /// Brings users in, at most [`MOST_ROWS`]. Nothing is written down of rows that change nothing.
+    /// Brings users of one tenant in, or of all: then their appids say whose they are, and each tenant's are a transaction
+    /// of their own. At most [`MOST_ROWS`]. Nothing is written down of rows that change nothing.
     pub(crate) async fn import_users(
         &self,
-        tenant: &Tenant,
+        within: Option<TenantId>,
         rows: Vec<ForeignUser>,
     ) -> Result<ImportedUsers, AdminError> {
         if rows.len() > MOST_ROWS {
             return Err(AdminError::TooManyRows);
         }
-        let apps = self.apps_of(tenant, &rows).await?;
+        let apps = self.apps_of(within, &rows).await?;
         let mut imported = ImportedUsers::default();
-        let (mut places, mut users) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        let mut of_tenants: BTreeMap<TenantId, (Vec<usize>, Vec<NewUser>)> = BTreeMap::new();
         for (place, row) in rows.into_iter().enumerate() {
             match row.checked(&apps) {
-                Ok(user) => {
+                Ok((tenant, user)) => {
+                    let (places, users) = of_tenants.entry(tenant).or_default();
                     places.push(place);
                     users.push(user);
                 }
                 Err(error) => imported.errors.push((place, error)),
             }
         }
-        let outcome = self.write_import(tenant, &users).await?;
-        for (place, row) in places.into_iter().zip(outcome.rows) {
-            match row {
-                Ok(Imported::Created) => imported.created += 1,
-                Ok(Imported::Changed) => imported.changed += 1,
-                Ok(Imported::Unchanged) => imported.unchanged += 1,
-                Err(refused) => imported.errors.push((place, RowError::Refused(refused))),
+        for (tenant, (places, users)) in of_tenants {
+            let outcome = self.write_import(tenant, &users).await?;
+            for (place, row) in places.into_iter().zip(outcome.rows) {
+                match row {
+                    Ok(Imported::Created) => imported.created += 1,
+                    Ok(Imported::Changed) => imported.changed += 1,
+                    Ok(Imported::Unchanged) => imported.unchanged += 1,
+                    Err(refused) => imported.errors.push((place, RowError::Refused(refused))),
+                }
             }
         }
         imported.errors.sort_by_key(|(place, _)| *place);
         Ok(imported)
     }
 
-    async fn apps_of(&self, tenant: &Tenant, rows: &[ForeignUser]) -> Result<HashMap<String, App>, AdminError> {
-        let apps = self.storage.tenant(tenant.id).apps();
+    async fn apps_of(
+        &self,
+        within: Option<TenantId>,
+        rows: &[ForeignUser],
+    ) -> Result<HashMap<String, App>, AdminError> {
         let mut found = HashMap::new();
         let mut before = None;
         for row in rows.iter().filter(|row| row.appid.len() <= 64) {
@@ -106,12 +113,16 @@ impl Admin {
             }
             before = Some(&row.appid);
             let Ok(appid) = row.appid.parse::<WechatAppid>() else { continue };
-            found.extend(apps.find(&appid).await?.map(|app| (row.appid.clone(), app)));
+            let app = match within {
+                Some(tenant) => self.storage.tenant(tenant).apps().find(&appid).await?,
+                None => self.storage.apps().find(&appid).await?.map(|stored| stored.app),
+            };
+            found.extend(app.map(|app| (row.appid.clone(), app)));
         }
         Ok(found)
     }
 
-    async fn write_import(&self, tenant: &Tenant, users: &[NewUser]) -> Result<Import, AdminError> {
+    async fn write_import(&self, tenant: TenantId, users: &[NewUser]) -> Result<Import, AdminError> {
         let is_in_the_way = |error: &AdminError| {
             use StorageError::{Busy, Dangling, NotUnique};
             matches!(error, AdminError::Storage(Busy | NotUnique { .. } | Dangling))
@@ -119,12 +130,12 @@ impl Admin {
         again_while!(is_in_the_way, self.try_to_import(tenant, users))
     }
 
-    async fn try_to_import(&self, tenant: &Tenant, users: &[NewUser]) -> Result<Import, AdminError> {
+    async fn try_to_import(&self, tenant: TenantId, users: &[NewUser]) -> Result<Import, AdminError> {
         let tx = self.storage.begin().await?;
-        let imported = tx.tenant(tenant.id).users().import(users).await?;
+        let imported = tx.tenant(tenant).users().import(users).await?;
         if imported.wrote {
             let written = imported.rows.iter().filter(|row| matches!(row, Ok(Imported::Created | Imported::Changed)));
-            let event = Event::of(tenant.id, "user.import", format!("{} rows", written.count()));
+            let event = Event::of(tenant, "user.import", format!("{} rows", written.count()));
             self.commit(tx, event).await?;
         }
         Ok(imported)
@@ -132,18 +143,20 @@ impl Admin {
 }
 
 impl ForeignUser {
-    fn checked(self, apps: &HashMap<String, App>) -> Result<NewUser, RowError> {
+    /// As a user of the tenant whose app it is.
+    fn checked(self, apps: &HashMap<String, App>) -> Result<(TenantId, NewUser), RowError> {
         let _: WechatAppid = parsed("appid", &self.appid)?;
         let app = apps.get(&self.appid).ok_or(RowError::NoApp)?;
         let shown = Profile::asserted(filled(self.nickname.as_ref()), None).map_err(|_| RowError::Nickname)?;
-        Ok(NewUser {
+        let user = NewUser {
             app: app.id,
             union_group: app.union_group,
             openid: parsed("openid", &self.openid)?,
             unionid: filled(self.unionid.as_ref()).map(|text| parsed("unionid", text)).transpose()?,
             external_id: filled(self.external_id.as_ref()).map(|text| parsed("external_id", text)).transpose()?,
             nickname: shown.nickname,
-        })
+        };
+        Ok((app.tenant, user))
     }
 }
 
