@@ -71,9 +71,8 @@ impl Installation {
         let folder = data.join(format!("{}-{}", database.name(), size.name));
         let url = database.create(size.name).await?;
         let prepared = Gateway::empty(&args.wxgate, folder, simulator.address, url.as_deref()).await?;
-        let key = prepared.admin_key().await?;
+        seed::all(&prepared, &size).await?;
         let server = prepared.start().await?;
-        seed::all(prepared.admin_address()?, &key, &size).await?;
         let [login, refresh, keys] = match size.name {
             "small" => ["small, login", "small, refresh", "small, JWKS"],
             _ => ["large, login", "large, refresh", "large, JWKS"],
@@ -118,7 +117,7 @@ async fn compare(args: &Args, data: &Path, simulator: &Server, database: &Databa
     let large = Size::large(args.tenants, args.users);
     let mut large = Installation::new(args, data, simulator, large, database).await?;
     let load = Load { simulator, connections: args.connections, clients: Cell::new(0) };
-    let each = (args.logins / args.rounds).max(1).min(FEW_USERS * 5);
+    let each = (args.logins / args.rounds).clamp(1, FEW_USERS * 5);
     small.warm_up(&load).await?;
     large.warm_up(&load).await?;
     for round in 0..args.rounds {

@@ -40,12 +40,6 @@ struct ServiceClient {
 #[derive(Deserialize)]
 struct Listen {
     public: SocketAddr,
-    admin: SocketAddr,
-}
-
-#[derive(Deserialize)]
-struct Made {
-    secret: String,
 }
 
 impl Gateway {
@@ -87,22 +81,9 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// An admin key that may do everything.
-    ///
-    /// # Errors
-    /// The command fails.
-    pub(crate) async fn admin_key(&self) -> Result<String, Failure> {
-        let scopes = ["--scope", "read", "--scope", "write", "--scope", "secrets", "--json"];
-        let made = self.run(&[&["admin-key", "add", "load"], &scopes[..]].concat()).await?;
-        Ok(serde_json::from_slice::<Made>(&made)?.secret)
-    }
-
-    /// Where a started gateway listens for operators.
-    ///
-    /// # Errors
-    /// It has not started.
-    pub(crate) fn admin_address(&self) -> Result<SocketAddr, Failure> {
-        Ok(serde_json::from_slice::<Listen>(&fs::read(self.data.join("listen.json"))?)?.admin)
+    /// A file of this name in its folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.data.join(name)
     }
 
     /// Starts it; how long that took counts until `/readyz` says yes.
@@ -128,7 +109,7 @@ impl Gateway {
     }
 
     fn config(&self) -> PathBuf {
-        self.data.join("wxgate.toml")
+        self.file("wxgate.toml")
     }
 
     /// What is not default: where things are, and that each request names its client's address as a proxy would.
@@ -155,8 +136,11 @@ allow_other_hosts = true
         )
     }
 
-    /// What a command prints.
-    async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+    /// Runs a command on its database; what it prints.
+    ///
+    /// # Errors
+    /// The command fails.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
         let mut command = Command::new(&self.wxgate);
         command.args(arguments).arg("--config").arg(self.config()).env("WXGATE_APP_SECRET", SECRET);
         let output = command.output().await?;

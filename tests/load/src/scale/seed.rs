@@ -1,48 +1,53 @@
-//! Fills an installation as an operator would: over the admin API.
+//! Fills an installation as an operator would: `wxgate apply` for tenants and apps, `wxgate user import` for users.
 
-use std::net::SocketAddr;
-
-use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::time::Instant;
 
 use super::Size;
 use crate::Failure;
-use crate::http::{JSON, post, send_all};
-use crate::simulator::{SECRET, appid};
+use crate::servers::Gateway;
+use crate::simulator::appid;
 
-/// Connections that seed at once.
-const CONNECTIONS: usize = 8;
-/// Users that one request brings.
-const BATCH: usize = 500;
-
-/// Makes the tenants, their apps and their users.
-pub(super) async fn all(admin: SocketAddr, key: &str, size: &Size) -> Result<(), Failure> {
-    let tenants = (0..size.tenants).map(|tenant| json!({ "slug": format!("t{tenant:05}") }));
-    send(admin, key, "/admin/v1/tenants", tenants).await?;
-    let apps = size
-        .apps
-        .clone()
-        .map(|app| json!({ "tenant": size.tenant_of(app), "appid": appid(app), "secret": SECRET }));
-    send(admin, key, "/admin/v1/apps", apps).await?;
-    // All users of one tenant come together.
-    let mut users = vec![Vec::new(); size.tenants];
-    for number in 0..size.users {
-        let user = size.user(number);
-        let app = size.apps.start + number % size.apps.len();
-        users[(app - size.apps.start) % size.tenants].push(json!({ "appid": user.appid, "openid": user.openid() }));
-    }
-    let batches = users.iter().enumerate().flat_map(|(tenant, users)| {
-        let tenant = format!("t{tenant:05}");
-        users.chunks(BATCH).map(move |rows| json!({ "tenant": tenant, "rows": rows }))
-    });
-    send(admin, key, "/admin/v1/users/import", batches).await
+/// Makes the tenants, their apps and their users, and says how long that took.
+pub(super) async fn all(gateway: &Gateway, size: &Size) -> Result<(), Failure> {
+    let (state, users) = (gateway.file("tenants.toml"), gateway.file("users.csv"));
+    let begun = Instant::now();
+    fs::write(&state, tenants(size)?)?;
+    gateway.run(&["apply", &state.display().to_string()]).await?;
+    let applied = begun.elapsed();
+    write_users(File::create(&users)?, size)?;
+    let begun = Instant::now();
+    gateway.run(&["user", "import", &users.display().to_string()]).await?;
+    let Size { name, tenants, users: count, .. } = size;
+    println!("{name}: {tenants} tenants in {applied:.1?}, {count} users in {:.1?}", begun.elapsed());
+    fs::remove_file(users)?;
+    Ok(())
 }
 
-async fn send(admin: SocketAddr, key: &str, path: &str, bodies: impl Iterator<Item = Value>) -> Result<(), Failure> {
-    let authorization = format!("Authorization: Bearer {key}\r\n");
-    let requests = bodies.map(|body| post(path, JSON, &authorization, &body.to_string())).collect();
-    let answered = send_all(admin, requests, CONNECTIONS).await?;
-    match answered.replies.iter().find(|reply| !(200..300).contains(&reply.status)) {
-        None => Ok(()),
-        Some(refused) => Err(format!("{path}: {} {}", refused.status, String::from_utf8_lossy(&refused.body)).into()),
+/// The file of all tenants. The AppSecret stands in the environment of the command.
+fn tenants(size: &Size) -> Result<String, Failure> {
+    let mut text = String::new();
+    for tenant in 0..size.tenants {
+        writeln!(text, "[[tenants]]\nslug = \"t{tenant:05}\"")?;
+        for app in size.apps.clone().skip(tenant).step_by(size.tenants) {
+            writeln!(text, "[[tenants.apps]]\nappid = \"{}\"\nsecret = {{ env = \"WXGATE_APP_SECRET\" }}", appid(app))?;
+        }
     }
+    Ok(text)
+}
+
+/// The table of all users, those of one app together.
+fn write_users(file: File, size: &Size) -> Result<(), Failure> {
+    let mut table = BufWriter::new(file);
+    writeln!(table, "appid,openid")?;
+    let apps = size.apps.len();
+    for app in 0..apps {
+        for number in (app..size.users).step_by(apps) {
+            let user = size.user(number);
+            writeln!(table, "{},{}", user.appid, user.openid())?;
+        }
+    }
+    Ok(table.flush()?)
 }
