@@ -27,7 +27,9 @@ async fn what_is_made_is_told_once_and_goes_into_wechats_console() {
     assert!(again.contains("compatible"), "{again}");
     let audit = gateway.operator().get("/audit?tenant=demo&action=app.set-push").await.ok();
     assert_eq!(audit["items"].as_array().unwrap().len(), 2, "{audit}");
-    gateway.command(["app", "push", "remove", APP]).run().await.ok();
+    let unconfirmed = gateway.command(["app", "push", "remove", APP]).run().await.failed();
+    assert!(unconfirmed.contains("give --yes"), "{unconfirmed}");
+    gateway.command(["app", "push", "remove", APP, "--yes"]).run().await.ok();
     gateway.operator().get(&format!("/apps/{APP}/push")).await.refused(404, "NOT_FOUND");
 }
 

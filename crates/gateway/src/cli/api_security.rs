@@ -68,6 +68,7 @@ impl ApiSecurityCommand {
             }
             Action::Forget(forget) => {
                 let app = forget.app.clone();
+                admin.confirm("its keys are lost, and its calls go out plain", app.as_str())?;
                 door.call(forget).await?;
                 admin.gone(|| format!("app {app}: its calls go out plain"));
             }

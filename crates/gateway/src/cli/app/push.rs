@@ -82,6 +82,7 @@ impl PushCommand {
             Action::Finish(finish) => admin.show_push(&door.call(finish).await?),
             Action::Remove(remove) => {
                 let app = remove.app.clone();
+                admin.confirm("its Token and keys are lost, and what WeChat pushes is refused", app.as_str())?;
                 door.call(remove).await?;
                 admin.gone(|| format!("app {app}: takes no pushes"));
             }
