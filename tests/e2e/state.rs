@@ -248,6 +248,50 @@ async fn a_webhook_has_the_secret_that_stands_beside_the_file() {
 }
 
 #[tokio::test]
+async fn a_file_says_how_pushes_are_taken_and_what_is_made_for_them_is_told_once() {
+    let gateway = gateway().await;
+    let shop = SECRETS[0].0;
+    let file = |push: &str| {
+        let app = format!("[[tenants.apps]]\nappid = \"{shop}\"\nsecret = {{ file = \"shop.secret\" }}\n");
+        format!("[[tenants]]\nslug = \"acme\"\n{app}{push}")
+    };
+    let told = apply(&gateway, &file("push = {}"), &["--json"]).await.json();
+    let made = &told["pushes"][0];
+    let (token, key) = (made["token"].as_str().unwrap(), made["encoding_aes_key"].as_str().unwrap());
+    assert_eq!((&made["appid"], token.len(), key.len()), (&json!(shop), 32, 43));
+    assert!(apply(&gateway, &file("push = {}"), &[]).await.ok().contains("nothing to do"));
+    let exported = export(&gateway, &["--tenant", "acme"]).await;
+    assert!(exported.contains("mode = \"safe\"") && !exported.contains(token) && !exported.contains(key), "{exported}");
+    assert!(apply(&gateway, &exported, &["--prune"]).await.ok().contains("nothing to do"));
+
+    // Of one's own: it counts beside the one before, until WeChat's console has it.
+    std::fs::write(gateway.folder().join("push.token"), "0f1e2d3c4b5a69788796a5b4c3d2e1f0\n").unwrap();
+    let own = file("push = { mode = \"compatible\", token = { file = \"push.token\" } }");
+    let told_of_push = || gateway.command(["app", "push", "show", shop, "--json"]).run();
+    let before = told_of_push().await.json();
+    let plan = apply(&gateway, &own, &[]).await.ok();
+    assert!(plan.contains("~ change push wx") && plan.contains("~ change push secrets wx"), "{plan}");
+    let after = told_of_push().await.json();
+    assert_eq!(
+        (&after["mode"], &after["previous_token_fingerprint"]),
+        (&json!("compatible"), &before["token_fingerprint"])
+    );
+    assert_eq!(after["key_fingerprint"], before["key_fingerprint"]);
+    assert!(apply(&gateway, &own, &[]).await.ok().contains("nothing to do"));
+
+    // What could be guessed is refused with its place, and not repeated.
+    std::fs::write(gateway.folder().join("push.token"), "canary").unwrap();
+    let told = apply(&gateway, &own, &[]).await.failed();
+    assert!(told.contains(&format!("acme.apps.{shop}.push.token: ")) && !told.contains("canary"), "{told}");
+
+    let told = apply(&gateway, &file(""), &["--json"]).await.json();
+    assert!(verbs(&told).contains(&("ignore", shop)), "{told}");
+    apply(&gateway, &file(""), &["--prune", "--yes"]).await.ok();
+    told_of_push().await.failed();
+    assert!(apply(&gateway, &file(""), &["--prune"]).await.ok().contains("nothing to do"));
+}
+
+#[tokio::test]
 async fn everything_that_is_wrong_is_told_at_once_with_its_place_and_nothing_is_done() {
     let gateway = gateway().await;
     let text = r#"

@@ -18,7 +18,7 @@ use crate::service::admin::{Planned, Verb};
 /// What every export says first.
 const HEADER: &str = "# What wxgate has set up, without secrets; `wxgate apply` brings it about again.
 # A new app needs `secret = { file = \"...\" }` or `secret = { env = \"...\" }`; without one, an app keeps the one it has.
-# A webhook may have one as well; that of a new webhook is made otherwise.
+# A webhook may have one as well, and a push `token` and `encoding_aes_key`; those of new ones are made otherwise.
 
 ";
 
@@ -110,6 +110,16 @@ impl Apply {
         }
         for webhook in &done.webhooks {
             made("webhook", &webhook.name, &webhook.tenant, &webhook.id, &webhook.secret);
+        }
+        for push in &done.pushes {
+            print::line(format!(
+                "push of app {} of tenant {}, for WeChat's console (not shown again):",
+                push.appid, push.tenant
+            ));
+            for (name, secret) in [("Token", &push.token), ("EncodingAESKey", &push.encoding_aes_key)] {
+                let secret = secret.as_ref().map_or("as given", SecretText::expose);
+                print::line(format!("  {name} {secret}"));
+            }
         }
         print::line(match (done.applied, todo) {
             (_, false) => "nothing to do",

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_domain::{
-    AdminScope, AppPolicy, Audience, EventKinds, PolicyName, Scope, ServiceClientId, ServiceClientPolicy, Slug,
-    TenantPolicy, WebhookId, WebhookUrl, WechatAppid,
+    AdminScope, AppPolicy, Audience, EventKinds, PolicyName, PushMode, Scope, ServiceClientId, ServiceClientPolicy,
+    Slug, TenantPolicy, WebhookId, WebhookUrl, WechatAppid,
 };
 
 use super::secret_text::SecretText;
 use super::{Method, Operation, Route, Visitor};
-use crate::service::admin::{Admin, AdminError, Applied, MadeClient, MadeHook, Planned};
+use crate::service::admin::{Admin, AdminError, Applied, MadeClient, MadeHook, MadePush, Planned};
 
 /// Every operation of this file.
 pub(super) fn all(visitor: &mut impl Visitor) {
@@ -79,6 +79,28 @@ pub(crate) struct AppState {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub(crate) policy: AppPolicy,
+    /// How it takes WeChat's message pushes. Left out: it takes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) push: Option<PushState>,
+}
+
+/// How a mini-program takes WeChat's message pushes. Of pushes that are new, what is left out is made by the gateway and told
+/// once; of others it stays. What is given in place of another counts beside that until `finishPush`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PushState {
+    /// `plain`, `compatible` or `safe`; safe if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) mode: Option<PushMode>,
+    /// The Token. No answer ever shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub(crate) token: Option<SecretText>,
+    /// The EncodingAESKey. No answer ever shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub(crate) encoding_aes_key: Option<SecretText>,
 }
 
 /// A forward-auth policy.
@@ -188,6 +210,32 @@ pub(crate) struct AppliedReply {
     pub(crate) service_clients: Vec<MadeClientReply>,
     /// The webhooks that were made without a secret of the document's, with the secrets that are told here and never again.
     pub(crate) webhooks: Vec<MadeHookReply>,
+    /// The pushes that were set up with something made for them, which is told here and never again.
+    pub(crate) pushes: Vec<MadePushReply>,
+}
+
+/// What is to be entered in WeChat's console for a mini-program, as far as it was made.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct MadePushReply {
+    /// The slug of its tenant.
+    #[schema(value_type = String)]
+    pub(crate) tenant: Slug,
+    #[schema(value_type = String)]
+    pub(crate) appid: WechatAppid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, nullable = false)]
+    pub(crate) token: Option<SecretText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, nullable = false)]
+    pub(crate) encoding_aes_key: Option<SecretText>,
+}
+
+impl From<MadePush> for MadePushReply {
+    fn from(made: MadePush) -> Self {
+        let MadePush { tenant, appid, token, key } = made;
+        let token = token.map(|token| SecretText::telling(token.expose()));
+        Self { tenant, appid, token, encoding_aes_key: key.map(|key| SecretText::telling(key.expose())) }
+    }
 }
 
 /// A webhook whose secret was made.
@@ -244,9 +292,11 @@ impl Operation for ApplyState {
     const MAX_BODY: usize = 4 * 1024 * 1024;
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
-        let Applied { plan, clients, hooks } = admin.apply_state(self.tenants, self.prune, self.dry_run).await?;
+        let Applied { plan, clients, hooks, pushes } =
+            admin.apply_state(self.tenants, self.prune, self.dry_run).await?;
         let service_clients = clients.into_iter().map(MadeClientReply::from).collect();
         let webhooks = hooks.into_iter().map(MadeHookReply::from).collect();
-        Ok(AppliedReply { plan, applied: !self.dry_run, service_clients, webhooks })
+        let pushes = pushes.into_iter().map(MadePushReply::from).collect();
+        Ok(AppliedReply { plan, applied: !self.dry_run, service_clients, webhooks, pushes })
     }
 }

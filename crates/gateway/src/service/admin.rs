@@ -42,7 +42,7 @@ pub(crate) use doctor::{Finding, Level};
 pub(crate) use master_keys::RemovedMasterKey;
 pub(crate) use platforms::PlatformToAdd;
 pub(crate) use restore::Restored;
-pub(crate) use state::{Applied, MadeClient, MadeHook, Planned, StateError, Verb};
+pub(crate) use state::{Applied, MadeClient, MadeHook, MadePush, Planned, StateError, Verb};
 pub(crate) use user_import::{ForeignUser, MOST_ROWS, RowError};
 pub(crate) use users::{Person, WhichUser};
 

@@ -1,9 +1,11 @@
 //! What an app has in common with WeChat for its pushes.
 
+use std::collections::HashMap;
+
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use uuid::Uuid;
 use wxgate_crypto::push::{EncodingAesKey, PushKeys, PushToken};
-use wxgate_crypto::{Place, Sealed, Secret};
+use wxgate_crypto::{MacKey, Place, Sealed, Secret};
 use wxgate_domain::{AppId, PushMode, PushSettings, PushStatus, SecretFingerprint, TenantId, Timestamp, WechatAppid};
 
 use super::apps;
@@ -41,15 +43,22 @@ fn opened(row: &push_setting::Model, keys: &TenantKeys) -> Result<(PushMode, Pus
     Ok((mode, PushKeys { token, previous_token, current, previous }))
 }
 
+fn of_key(key: &EncodingAesKey, digest: &MacKey) -> SecretFingerprint {
+    SecretFingerprint::labelled("push_aes_key", key.expose(), digest)
+}
+
+fn of_token(token: &PushToken, digest: &MacKey) -> SecretFingerprint {
+    SecretFingerprint::labelled("push_token", token.expose(), digest)
+}
+
 fn status(mode: PushMode, push: &PushKeys, changed_at: Timestamp, keys: &TenantKeys) -> PushStatus {
-    let of_key = |key: &EncodingAesKey| SecretFingerprint::labelled("push_aes_key", key.expose(), &keys.digest);
-    let of_token = |token: &PushToken| SecretFingerprint::labelled("push_token", token.expose(), &keys.digest);
+    let digest = &keys.digest;
     PushStatus {
         mode,
-        token: of_token(&push.token),
-        previous_token: push.previous_token.as_ref().map(of_token),
-        key: of_key(&push.current),
-        previous_key: push.previous.as_ref().map(of_key),
+        token: of_token(&push.token, digest),
+        previous_token: push.previous_token.as_ref().map(|token| of_token(token, digest)),
+        key: of_key(&push.current, digest),
+        previous_key: push.previous.as_ref().map(|key| of_key(key, digest)),
         changed_at,
     }
 }
@@ -114,6 +123,37 @@ impl TenantPushSettings {
         let keys = core.keys_with(self.tenant, Sealed::parse(row.aes_key.clone())?.key_id()).await?;
         let (mode, push) = opened(&row, &keys)?;
         Ok(Some(status(mode, &push, Timestamp::from_millis(row.changed_at), &keys)))
+    }
+
+    /// What may be known of those of all apps that take pushes.
+    ///
+    /// # Errors
+    /// The database fails, or a secret does not open.
+    pub async fn all(&self) -> Result<HashMap<AppId, PushStatus>, StorageError> {
+        let core = &self.storage.core;
+        let rows = core.read(|db| async move { of_tenant::<push_setting::Entity>(self.tenant).all(&db).await }).await?;
+        let mut all = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let keys = core.keys_with(self.tenant, Sealed::parse(row.aes_key.clone())?.key_id()).await?;
+            let (mode, push) = opened(&row, &keys)?;
+            all.insert(row.id.into(), status(mode, &push, Timestamp::from_millis(row.changed_at), &keys));
+        }
+        Ok(all)
+    }
+
+    /// Whether settings have this token and this EncodingAESKey, as far as they are given.
+    ///
+    /// # Errors
+    /// The database fails, or the tenant does not exist.
+    pub async fn agree(
+        &self,
+        known: &PushStatus,
+        token: Option<&PushToken>,
+        key: Option<&EncodingAesKey>,
+    ) -> Result<bool, StorageError> {
+        let digest = &self.storage.core.keys(self.tenant).await?.digest;
+        let same_token = token.is_none_or(|token| of_token(token, digest) == known.token);
+        Ok(same_token && key.is_none_or(|key| of_key(key, digest) == known.key))
     }
 }
 

@@ -10,7 +10,7 @@ use wxgate_domain::AppSecret;
 
 use super::Failure;
 use crate::operation::secret_text::SecretText;
-use crate::operation::state::{AppState, TenantState, WebhookState};
+use crate::operation::state::{AppState, PushState, TenantState, WebhookState};
 
 /// Where a secret stands.
 #[derive(Deserialize)]
@@ -71,15 +71,27 @@ impl Reader<'_> {
     }
 
     fn app(&mut self, place: &str, mut table: Table) -> Option<AppState> {
-        let secret = self.secret_of(place, &mut table, |text| {
-            AppSecret::parse(&text).map(|secret| SecretText::from(&secret)).map_err(|error| error.to_string())
+        let secret = self.secret_of(place, &mut table, "secret", |text| {
+            AppSecret::parse(text).map(|secret| SecretText::from(&secret)).map_err(|error| error.to_string())
         });
+        let push = table.remove("push").map(|push| self.push(&format!("{place}.push"), push));
         let app: AppState = self.value(place, table)?;
-        Some(AppState { secret: secret.ok()?, ..app })
+        Some(AppState { secret: secret.ok()?, push: push.transpose().ok()?, ..app })
+    }
+
+    fn push(&mut self, place: &str, push: Value) -> Result<PushState, Told> {
+        let Value::Table(mut table) = push else {
+            self.problem(place, "must be a table");
+            return Err(Told);
+        };
+        let [token, encoding_aes_key] =
+            ["token", "encoding_aes_key"].map(|key| self.secret_of(place, &mut table, key, trimmed));
+        let push: PushState = self.value(place, table).ok_or(Told)?;
+        Ok(PushState { token: token?, encoding_aes_key: encoding_aes_key?, ..push })
     }
 
     fn webhook(&mut self, place: &str, mut table: Table) -> Option<WebhookState> {
-        let secret = self.secret_of(place, &mut table, |text| Ok(SecretText::telling(text.expose().trim())));
+        let secret = self.secret_of(place, &mut table, "secret", trimmed);
         let webhook: WebhookState = self.value(place, table)?;
         Some(WebhookState { secret: secret.ok()?, ..webhook })
     }
@@ -89,9 +101,10 @@ impl Reader<'_> {
         &mut self,
         place: &str,
         table: &mut Table,
-        read_as: impl FnOnce(Secret<String>) -> Result<SecretText, String>,
+        key: &str,
+        read_as: impl FnOnce(&Secret<String>) -> Result<SecretText, String>,
     ) -> Result<Option<SecretText>, Told> {
-        let Some(source) = table.remove("secret") else { return Ok(None) };
+        let Some(source) = table.remove(key) else { return Ok(None) };
         let read = match Source::deserialize(source) {
             Ok(Source::File(path)) => std::fs::read_to_string(self.folder.join(&path))
                 .map_err(|error| format!("{}: {error}", self.folder.join(path).display())),
@@ -100,9 +113,9 @@ impl Reader<'_> {
                 Err("must be { file = \"...\" } or { env = \"...\" }; a secret never stands in the file".to_owned())
             }
         };
-        let secret = read.and_then(|text| read_as(Secret::new(text)));
+        let secret = read.and_then(|text| read_as(&Secret::new(text)));
         secret.map(Some).map_err(|problem| {
-            self.problem(&format!("{place}.secret"), problem);
+            self.problem(&format!("{place}.{key}"), problem);
             Told
         })
     }
@@ -140,6 +153,12 @@ impl Reader<'_> {
     fn problem(&mut self, place: &str, what: impl std::fmt::Display) {
         self.problems.push(format!("{place}: {what}"));
     }
+}
+
+/// Whatever it is a secret of, its file may end with a line.
+#[expect(clippy::unnecessary_wraps, reason = "what it says is looked at with everything else")]
+fn trimmed(text: &Secret<String>) -> Result<SecretText, String> {
+    Ok(SecretText::telling(text.expose().trim()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the file names the variable, and only its operator can set it")]

@@ -11,7 +11,8 @@ use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_crypto::WebhookSecret;
-use wxgate_domain::{AppSecret, ClientSecret, ServiceClient, Slug, Webhook};
+use wxgate_crypto::push::{EncodingAesKey, PushToken};
+use wxgate_domain::{AppSecret, ClientSecret, ServiceClient, Slug, Webhook, WechatAppid};
 use wxgate_storage::StorageError;
 
 use self::act::Made;
@@ -75,7 +76,7 @@ pub(crate) enum Verb {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Planned {
     pub(crate) verb: Verb,
-    /// `tenant`, `union group`, `audience`, `app`, `AppSecret`, `policy`, `service client`, `webhook`,
+    /// `tenant`, `union group`, `audience`, `app`, `AppSecret`, `push`, `push secrets`, `policy`, `service client`, `webhook`,
     /// `webhook secret`.
     pub(crate) kind: String,
     /// The slug of its tenant.
@@ -101,12 +102,22 @@ pub(crate) struct MadeHook {
     pub(crate) secret: WebhookSecret,
 }
 
+/// Pushes that were set up with what was made for them.
+#[derive(Debug)]
+pub(crate) struct MadePush {
+    pub(crate) tenant: Slug,
+    pub(crate) appid: WechatAppid,
+    pub(crate) token: Option<PushToken>,
+    pub(crate) key: Option<EncodingAesKey>,
+}
+
 /// What was done, or would be.
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) plan: Vec<Planned>,
     pub(crate) clients: Vec<MadeClient>,
     pub(crate) hooks: Vec<MadeHook>,
+    pub(crate) pushes: Vec<MadePush>,
 }
 
 impl Admin {
@@ -130,11 +141,11 @@ impl Admin {
         let Plan { mut steps, tenants, groups, .. } = Plan::of(self, wanted, prune).await?;
         let plan: Vec<_> = steps.iter().filter_map(|step| step.planned.clone()).collect();
         if dry_run || steps.iter().all(|step| matches!(step.act, Act::Nothing)) {
-            return Ok(Applied { plan, clients: Vec::new(), hooks: Vec::new() });
+            return Ok(Applied { plan, clients: Vec::new(), hooks: Vec::new(), pushes: Vec::new() });
         }
         self.prove(&mut steps).await?;
-        let Made { clients, hooks, .. } = self.bring_about(steps, Made::beside(tenants, groups)).await?;
-        Ok(Applied { plan, clients, hooks })
+        let Made { clients, hooks, pushes, .. } = self.bring_about(steps, Made::beside(tenants, groups)).await?;
+        Ok(Applied { plan, clients, hooks, pushes })
     }
 
     /// Asks WeChat about every new AppSecret, before anything is written.

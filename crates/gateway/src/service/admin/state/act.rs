@@ -9,7 +9,7 @@ use wxgate_storage::{AppChange, GroupMembers, StorageError, Tx};
 use super::super::apps::removal;
 use super::super::{AdminError, Event};
 use super::plan::{Act, Step};
-use super::{MadeClient, MadeHook};
+use super::{MadeClient, MadeHook, MadePush};
 
 /// What came of the steps so far.
 #[derive(Default)]
@@ -18,6 +18,7 @@ pub(super) struct Made {
     groups: HashMap<(TenantId, String), UnionGroupId>,
     pub(super) clients: Vec<MadeClient>,
     pub(super) hooks: Vec<MadeHook>,
+    pub(super) pushes: Vec<MadePush>,
 }
 
 impl Made {
@@ -93,6 +94,24 @@ impl Made {
             Act::RemoveApp(app) => {
                 removal::begin(tx, &app).await?;
                 event("app.remove", &app.appid)
+            }
+            Act::SetPush(appid, set) => {
+                let (made_token, made_key) = (set.token.is_none(), set.key.is_none());
+                let (_, keys, is_new) = scope.push_settings().set(&appid, set).await?;
+                let event = event("app.set-push", &appid);
+                if is_new && (made_token || made_key) {
+                    let (token, key) = (made_token.then_some(keys.token), made_key.then_some(keys.current));
+                    self.pushes.push(MadePush { tenant: slug, appid, token, key });
+                }
+                event
+            }
+            Act::RenewPush { appid, token, key } => {
+                scope.push_settings().renew(&appid, token, key).await?;
+                event("app.rotate-push", &appid)
+            }
+            Act::RemovePush(appid) => {
+                scope.push_settings().remove(&appid).await?;
+                event("app.remove-push", &appid)
             }
             Act::AddPolicy(new) => event("policy.create", &scope.forward_auth_policies().add(new).await?.name),
             Act::ChangePolicy(new) => {

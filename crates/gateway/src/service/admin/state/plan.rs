@@ -1,6 +1,7 @@
 //! What has to be done so that a document becomes true, and everything that is wrong with it.
 
 mod apps;
+mod pushes;
 mod trust;
 mod webhooks;
 
@@ -8,11 +9,12 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
 use wxgate_crypto::WebhookSecret;
+use wxgate_crypto::push::{EncodingAesKey, PushToken};
 use wxgate_domain::{
     App, AppPolicy, AppSecret, AppStatus, Audience, PolicyName, ServiceClientId, ServiceClientPolicy, Slug, TenantId,
     TenantPolicy, TenantStatus, UnionGroupId, WebhookId, WechatAppid,
 };
-use wxgate_storage::{NewApp, NewForwardAuthPolicy, NewTenant, NewWebhook};
+use wxgate_storage::{NewApp, NewForwardAuthPolicy, NewTenant, NewWebhook, PushChange, Renewal};
 use wxgate_token::SigningKey;
 
 use super::super::{Admin, AdminError, checked};
@@ -55,6 +57,9 @@ pub(super) enum Act {
     SetAppStatus(WechatAppid, AppStatus),
     SetSecret { appid: WechatAppid, secret: AppSecret, is_accepted: bool },
     RemoveApp(Box<App>),
+    SetPush(WechatAppid, PushChange),
+    RenewPush { appid: WechatAppid, token: Renewal<PushToken>, key: Renewal<EncodingAesKey> },
+    RemovePush(WechatAppid),
     AddPolicy(NewForwardAuthPolicy),
     ChangePolicy(NewForwardAuthPolicy),
     RemovePolicy(PolicyName),

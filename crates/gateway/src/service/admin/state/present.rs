@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use wxgate_domain::webhook::MOST;
 use wxgate_domain::{
-    App, AppStatus, ForwardAuthPolicy, ServiceClient, Tenant, TenantStatus, UnionGroupId, Webhook, WebhookStatus,
+    App, AppId, AppStatus, ForwardAuthPolicy, PushStatus, ServiceClient, Tenant, TenantStatus, UnionGroupId, Webhook,
+    WebhookStatus,
 };
 use wxgate_storage::{OwnedAudience, UnionGroup};
 
 use super::super::{Admin, AdminError};
-use crate::operation::state::{AppState, ForwardAuthState, ServiceClientState, TenantState, WebhookState};
+use crate::operation::state::{AppState, ForwardAuthState, PushState, ServiceClientState, TenantState, WebhookState};
 
 /// A tenant with everything that is set up for it.
 pub(super) struct Present {
@@ -17,6 +18,7 @@ pub(super) struct Present {
     pub(super) groups: Vec<UnionGroup>,
     pub(super) audiences: Vec<OwnedAudience>,
     pub(super) apps: Vec<App>,
+    pub(super) pushes: HashMap<AppId, PushStatus>,
     pub(super) policies: Vec<ForwardAuthPolicy>,
     pub(super) clients: Vec<ServiceClient>,
     pub(super) webhooks: Vec<Webhook>,
@@ -31,6 +33,7 @@ impl Present {
             groups: scope.union_groups().list().await?,
             audiences: scope.audiences().list().await?,
             apps,
+            pushes: scope.push_settings().all().await?,
             policies: scope.forward_auth_policies().list().await?,
             clients: scope.service_clients().list().await?,
             webhooks: admin.storage.webhooks().page(Some(tenant.id), None, MOST).await?,
@@ -54,6 +57,7 @@ impl Present {
             disabled: Some(app.status == AppStatus::Disabled),
             union_group: app.union_group.and_then(|id| groups.get(&id).cloned()),
             policy: app.policy,
+            push: self.pushes.get(&app.id).map(|push| PushState { mode: Some(push.mode), ..PushState::default() }),
         };
         let policy = |policy: ForwardAuthPolicy| ForwardAuthState {
             name: policy.name,

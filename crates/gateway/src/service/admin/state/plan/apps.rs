@@ -24,7 +24,7 @@ impl Plan {
         let mut later = Vec::new();
         for app in wanted {
             let place = format!("apps.{}", app.appid);
-            let AppState { appid, name, secret, platform, disabled, union_group: group, policy } = app;
+            let AppState { appid, name, secret, platform, disabled, union_group: group, policy, push } = app;
             let name = self.checked(&format!("{place}.name"), checked(name.unwrap_or_else(|| appid.to_string())));
             let policy = self.checked(&format!("{place}.policy"), policy.checked());
             let secret = secret.and_then(|text| self.checked(&format!("{place}.secret"), text.parse()));
@@ -49,6 +49,7 @@ impl Plan {
             }
             let Some(known) = known else {
                 self.new_app(admin, &place, (appid.clone(), name, policy.clone()), (secret, group)).await?;
+                self.push(admin, &appid, push, None).await?;
                 // The audiences that it names may be those of apps that come after it.
                 if !policy.audiences.is_empty() {
                     later.push(change);
@@ -67,7 +68,9 @@ impl Plan {
                 later.push(change);
             }
             later.extend(status.map(|status| Act::SetAppStatus(appid.clone(), status)));
-            if let (Some(secret), Some(present)) = (secret, present) {
+            let Some(present) = present else { continue };
+            self.push(admin, &appid, push, Some((present, known))).await?;
+            if let Some(secret) = secret {
                 let apps = admin.storage.tenant(present.tenant.id).apps();
                 let present = known.credential.secret().map(|secret| &secret.fingerprint);
                 if present != Some(&apps.fingerprint(&secret).await?) {
