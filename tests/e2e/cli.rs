@@ -22,7 +22,7 @@ const USAGE: i32 = 2;
 const FAILURE: i32 = 1;
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 84] = [
+const COMMANDS: [&[&str]; 85] = [
     &["dev"],
     &["serve"],
     &["sim"],
@@ -35,6 +35,7 @@ const COMMANDS: [&[&str]; 84] = [
     &["tenant"],
     &["tenant", "add"],
     &["tenant", "list"],
+    &["tenant", "show"],
     &["tenant", "policy"],
     &["tenant", "suspend"],
     &["tenant", "resume"],

@@ -83,6 +83,11 @@ async fn export(gateway: &Gateway, options: &[&str]) -> String {
     options.iter().fold(run, |run, option| run.argument(option)).run().await.ok()
 }
 
+async fn there_is_no_acme(gateway: &Gateway) {
+    let told = gateway.command(["tenant", "show", "acme"]).run().await.failed();
+    assert!(told.contains("there is no tenant acme"), "{told}");
+}
+
 fn verbs(told: &Value) -> Vec<(&str, &str)> {
     let plan = told["plan"].as_array().unwrap().iter();
     plan.map(|step| (step["verb"].as_str().unwrap(), step["name"].as_str().unwrap())).collect()
@@ -95,7 +100,7 @@ async fn a_file_is_brought_about_once_and_then_there_is_nothing_to_do() {
     for line in ["+ create tenant acme", "+ create app wxacme0000000001 of tenant acme", "8 to create", "a dry run"] {
         assert!(plan.contains(line), "{line}: {plan}");
     }
-    gateway.command(["tenant", "show", "acme"]).run().await.failed();
+    there_is_no_acme(&gateway).await;
 
     let told = apply(&gateway, ACME, &["--json"]).await.json();
     assert!(verbs(&told).iter().all(|(verb, _)| *verb == "create"), "{told}");
@@ -346,7 +351,7 @@ audience = "not-ours"
     ] {
         assert!(told.contains(problem), "{problem}:\n{told}");
     }
-    gateway.command(["tenant", "show", "acme"]).run().await.failed();
+    there_is_no_acme(&gateway).await;
 }
 
 #[tokio::test]
@@ -360,14 +365,14 @@ async fn one_thing_that_fails_undoes_all_of_it() {
         told.contains("acme.apps.wxacme0000000002.secret: WeChat refuses") && !told.contains("not-the-secret"),
         "{told}"
     );
-    gateway.command(["tenant", "show", "acme"]).run().await.failed();
+    there_is_no_acme(&gateway).await;
 
     // Or in the middle of the transaction: an appid that WeChat has not proved yet is nobody's audience.
     let run = wxgate(["apply", &path]).config(&gateway.config()).env("SECOND_SECRET", SECRETS[1].1);
     let told = run.env("WXGATE__WECHAT__URL", "http://127.0.0.1:9").env("WXGATE__WECHAT__ALLOW_OTHER_HOSTS", "true");
     let told = told.run().await.failed();
     assert!(told.contains("acme.apps.wxacme0000000001: it names an audience that is not the tenant's"), "{told}");
-    gateway.command(["tenant", "show", "acme"]).run().await.failed();
+    there_is_no_acme(&gateway).await;
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ enum Action {
     /// List the tenants.
     #[command(after_help = "Example:\n  wxgate tenant list --json")]
     List,
+    /// Show a tenant: its status, its id and what it tunes.
+    #[command(after_help = "Example:\n  wxgate tenant show acme")]
+    Show(ShowTenant),
     /// Change what a tenant tunes, within two seconds; show it if nothing is to be changed.
     #[command(
         after_help = "Example:\n  wxgate tenant policy acme --access-token-seconds 600 --max-sessions 5\n\nA new algorithm is that of the next signing key; the one in use signs on."
@@ -56,6 +59,10 @@ impl TenantCommand {
                 );
                 self.admin.tell_tenant(&tenant, &next);
             }
+            Action::Show(show) => {
+                let tenant = door.call(show).await?;
+                if self.admin.json { print::json(&tenant) } else { show_tenant(&tenant) }
+            }
             Action::Policy(change) if change.name.is_none() && change.policy.is_empty() => {
                 self.admin.tell_policy(&door.call(ShowTenant { tenant: change.tenant }).await?);
             }
@@ -81,6 +88,11 @@ impl TenantCommand {
         door.close().await;
         Ok(())
     }
+}
+
+fn show_tenant(tenant: &TenantReply) {
+    print::line(format!("tenant {}: {} ({}), id {}", tenant.slug, tenant.name, tenant.status.as_str(), tenant.id));
+    print::fields(&tenant.policy);
 }
 
 impl AdminArgs {
