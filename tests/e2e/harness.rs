@@ -12,6 +12,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod receiver;
+pub(crate) mod second;
 pub(crate) mod simulator;
 pub(crate) mod wechat;
 
@@ -24,6 +25,7 @@ pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::gateway::Gateway;
 pub(crate) use self::operator::Operator;
 pub(crate) use self::receiver::Receiver;
+pub(crate) use self::second::SecondGateway;
 
 /// The two mini-programs that every gateway of these stories serves unless it is told otherwise: tenant `demo`, union
 /// group `demo`.
