@@ -63,6 +63,6 @@ pub use service_client::{ClientSecret, SecretDigests, ServiceClient, ServiceClie
 pub use session::{NewSession, OpenedSession, RefreshedSession};
 pub use signing_key::{Kid, SigningAlgorithm, SigningKeyState, StoredSigningKey};
 pub use tenant::{Tenant, TenantStatus};
-pub use time::{Clock, Timestamp};
+pub use time::{BeijingDay, Clock, Timestamp};
 pub use user::{Profile, ProfileParts, User, UserStatus};
 pub use webhook::{Webhook, WebhookStatus, WebhookUrl};

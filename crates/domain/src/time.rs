@@ -1,5 +1,6 @@
 //! Time as an argument.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -27,10 +28,10 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
-    /// The day in Beijing, counted from 1970-01-01: WeChat's days, by which its quotas begin anew.
-    pub fn beijing_day(self) -> i32 {
+    /// The day in Beijing.
+    pub fn beijing_day(self) -> BeijingDay {
         const HOUR: i64 = 3_600;
-        i32::try_from((self.seconds() + 8 * HOUR).div_euclid(24 * HOUR)).unwrap_or(i32::MAX)
+        BeijingDay(i32::try_from((self.seconds() + 8 * HOUR).div_euclid(24 * HOUR)).unwrap_or(i32::MAX))
     }
 
     /// The moment in UTC, in whole seconds, such as `2026-11-22T00:00:00Z` (RFC 3339), for people.
@@ -62,6 +63,34 @@ impl Timestamp {
     /// The time from `earlier` to this moment; zero if `earlier` is in fact later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// A day in Beijing: WeChat's days, by which its quotas begin anew. Written as `2026-11-22`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BeijingDay(i32);
+
+impl BeijingDay {
+    /// The day of this number.
+    pub const fn from_number(number: i32) -> Self {
+        Self(number)
+    }
+
+    /// Days since 1970-01-01.
+    pub const fn number(self) -> i32 {
+        self.0
+    }
+
+    /// The day so many days earlier.
+    pub fn minus(self, days: u16) -> Self {
+        Self(self.0.saturating_sub(days.into()))
+    }
+}
+
+impl fmt::Display for BeijingDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = civil(self.0.into());
+        write!(f, "{year:04}-{month:02}-{day:02}")
     }
 }
 
@@ -146,8 +175,10 @@ mod tests {
     fn days_begin_at_midnight_in_beijing() {
         // 2026-11-22T15:59:59Z is one second before midnight there.
         let before = Timestamp::from_millis(1_795_363_199_999);
-        assert_eq!(before.beijing_day() + 1, before.plus(Duration::from_millis(1)).beijing_day());
-        assert_eq!(Timestamp::from_millis(0).beijing_day(), 0);
+        let (last, first) = (before.beijing_day(), before.plus(Duration::from_millis(1)).beijing_day());
+        assert_eq!((last.to_string(), first.to_string()), ("2026-11-22".to_owned(), "2026-11-23".to_owned()));
+        assert_eq!((first.minus(1), first.minus(20_780)), (last, BeijingDay::from_number(0)));
+        assert_eq!(Timestamp::from_millis(0).beijing_day().number(), 0);
     }
 
     #[test]

@@ -111,6 +111,7 @@ pub(crate) struct App {
     drain: Duration,
     tasks: TaskTracker,
     checkpoints: Checkpoints,
+    meters: Arc<Meters>,
     /// What must come to its end before the database is closed.
     beside: TaskTracker,
     storage: Storage,
@@ -143,10 +144,10 @@ impl App {
         let (revoked, revoked_follower) = Revoked::load(storage.clone(), clock.clone()).await?;
         let readiness = Readiness::new();
         let tasks = TaskTracker::new();
-        let meters = Meters::new(clock.now());
+        let meters = Meters::new(clock.clone(), storage.clone());
         let wechat = wechat(&config.wechat, meters.observer(metrics.clone()))?;
         let time = (clock.clone(), random.clone());
-        let desk = desk(config, time, storage.clone(), wechat.clone(), meters, tasks.clone());
+        let desk = desk(config, time, storage.clone(), wechat.clone(), meters.clone(), tasks.clone());
         let shared = Shared::new(config, parts, wechat, desk.platforms.clone(), tasks.clone());
         let verified = Verified::new(shared.directory.clone(), clock, revoked.clone());
         let (forward_auth, policies) = ForwardAuth::load(storage.clone(), verified.clone()).await?;
@@ -183,8 +184,9 @@ impl App {
         let webhooks = webhooks(config, &storage, &gateway, &sockets)?;
         let beside = live_and_work(&storage, (node, config.database.master_keys.clone()), &readiness);
         beside.spawn(webhooks.keep(readiness.stopping()));
+        beside.spawn(meters.clone().keep(readiness.stopping()));
         let servers = listen_on_both(config, gateway, sockets)?;
-        Ok(Self { servers, readiness, drain: config.http.drain, tasks, checkpoints, beside, storage })
+        Ok(Self { servers, readiness, drain: config.http.drain, tasks, checkpoints, meters, beside, storage })
     }
 
     /// Stops in the order that loses nothing: turn away, stop accepting, finish, drain, checkpoint.
@@ -207,6 +209,7 @@ impl App {
         if tokio::time::timeout(FINISH, self.beside.wait()).await.is_err() {
             tracing::warn!("work in the background did not end in time");
         }
+        self.meters.finish().await;
         self.checkpoints.finish().await;
         self.storage.stop().await;
         tracing::info!("stopped");

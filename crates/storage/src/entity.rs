@@ -29,6 +29,7 @@ pub(crate) mod tombstone;
 pub(crate) mod union_member;
 pub(crate) mod webhook;
 pub(crate) mod webhook_turn;
+pub(crate) mod wechat_call;
 
 /// The one row about the whole database.
 pub(crate) mod instance {

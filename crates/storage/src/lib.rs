@@ -85,6 +85,7 @@ pub use repo::signing_keys::{AllSigningKeys, Rings, TenantRing, TxSigningKeys};
 pub use repo::tenants::{NewTenant, Tenants};
 pub use repo::union_groups::{AllUnionGroups, GroupMembers, TenantUnionGroups, UnionGroup};
 pub use repo::webhooks::{AllWebhooks, NewWebhook, TxWebhooks};
+pub use repo::wechat_calls::{AllWechatCalls, NewWechatCalls, TenantWechatCalls, WechatCalls};
 pub use scope::TenantScope;
 pub use storage::{BatchObserver, BatchOutcome, BatchReport, InstanceKind, Storage, StorageConfig};
 pub use tx::Tx;

@@ -33,6 +33,7 @@ pub(crate) mod tombstones;
 pub(crate) mod union_groups;
 pub(crate) mod users;
 pub(crate) mod webhooks;
+pub(crate) mod wechat_calls;
 
 use std::str::FromStr;
 

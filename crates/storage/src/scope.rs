@@ -8,7 +8,7 @@ use crate::entity::{
     access_token, app, audience, audit_chain, audit_entry, data_key, delivery, forward_auth_policy, identity, merge,
     merge_candidate, merge_token, outbox, phone, phone_budget, phone_code, platform, platform_app, platform_request,
     push_mark, push_setting, released_appid, revocation, revocation_counter, service_client, signing_key,
-    superseded_key, tombstone, union_group, union_member, user, webhook, webhook_turn,
+    superseded_key, tombstone, union_group, union_member, user, webhook, webhook_turn, wechat_call,
 };
 use crate::error::StorageError;
 use crate::repo::access_tokens::TenantAccessTokens;
@@ -26,6 +26,7 @@ use crate::repo::receipts::TenantReceipts;
 use crate::repo::revocations::TenantRevocations;
 use crate::repo::service_clients::TenantServiceClients;
 use crate::repo::union_groups::TenantUnionGroups;
+use crate::repo::wechat_calls::TenantWechatCalls;
 use crate::repo::{signing_keys, users};
 use crate::storage::Storage;
 
@@ -76,7 +77,8 @@ tenant_owned!(
     union_member,
     user,
     webhook,
-    webhook_turn
+    webhook_turn,
+    wechat_call
 );
 
 /// A query over the rows of a tenant.
@@ -117,6 +119,11 @@ impl TenantScope {
     /// Access_tokens of WeChat's that all nodes share.
     pub fn access_tokens(&self) -> TenantAccessTokens {
         TenantAccessTokens::new(self.storage.clone(), self.tenant)
+    }
+
+    /// What the tenant's apps called of WeChat.
+    pub fn wechat_calls(&self) -> TenantWechatCalls {
+        TenantWechatCalls::new(self.storage.clone(), self.tenant)
     }
 
     /// The tenant's data keys.

@@ -36,6 +36,7 @@ use crate::repo::signing_keys::AllSigningKeys;
 use crate::repo::tenants::Tenants;
 use crate::repo::union_groups::AllUnionGroups;
 use crate::repo::webhooks::AllWebhooks;
+use crate::repo::wechat_calls::AllWechatCalls;
 use crate::repo::{instance, revocations};
 use crate::scope::TenantScope;
 use crate::sessions::{SessionBatcher, SessionWriter};
@@ -405,6 +406,11 @@ impl Storage {
     /// The webhooks of all tenants, by id.
     pub fn webhooks(&self) -> AllWebhooks {
         AllWebhooks::new(self.clone())
+    }
+
+    /// What was called of WeChat.
+    pub fn wechat_calls(&self) -> AllWechatCalls {
+        AllWechatCalls::new(self.clone())
     }
 
     /// What is still to be told to the webhooks of all tenants.

@@ -1,7 +1,7 @@
 //! What is forgotten in time: session keys that were replaced, sessions that are over, apps that nobody proved, AppSecrets
 //! that were rotated, access_tokens that ended, revocations that no token outlives, phone codes that are over, numbers that
 //! leave their users, merge tokens that nobody used, what moved in merges that can no longer be undone, pushes that nobody
-//! repeats any more, events that services were told of, and the log of changes.
+//! repeats any more, events that services were told of, what was called of WeChat last week, and the log of changes.
 //!
 //! Work is done in small pieces, so that no login waits for it. Nodes share a cursor; two that sweep at once do some
 //! work twice and no harm.
@@ -27,7 +27,7 @@ use crate::error::StorageError;
 use crate::open_session::replace_key;
 use crate::repo::{
     access_tokens, apps, data_keys, idempotency, jobs, merge_tokens, merges, nodes, phone_codes, platforms, push_marks,
-    receipts, revocations, tenants,
+    receipts, revocations, tenants, wechat_calls,
 };
 use crate::storage::Core;
 
@@ -92,6 +92,7 @@ pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     audit_entries(core, now).await?;
     idempotency::prune(core, now).await?;
     push_marks::prune(core, now).await?;
+    wechat_calls::purge(core, now).await?;
     changes(core, now.minus(CHANGES)).await
 }
 

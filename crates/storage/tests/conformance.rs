@@ -48,6 +48,9 @@ mod start;
 #[path = "conformance/sweep.rs"]
 mod sweep;
 
+#[path = "conformance/wechat_calls.rs"]
+mod wechat_calls;
+
 #[path = "support/harness.rs"]
 mod support;
 #[path = "support/rows.rs"]
@@ -153,6 +156,8 @@ support::on_every_engine!(
     crate::sweep::replaced_session_keys_are_forgotten,
     crate::sweep::old_changes_are_purged,
     crate::sweep::the_sweep_walks_many_sessions,
+    crate::wechat_calls::what_two_nodes_called_is_one_sum,
+    crate::wechat_calls::calls_are_kept_for_seven_days_and_go_with_their_app,
 );
 
 #[cfg(unix)]

@@ -53,7 +53,7 @@ impl AdminArgs {
         let storage = connect(&config, InstanceKind::Live, random.clone(), BatchObserver::silent()).await?;
         storage.check().await?;
         let wechat = app::wechat(&config.wechat, CallObserver::default())?;
-        let (time, meters) = ((Clock::System, random), Meters::new(Clock::System.now()));
+        let (time, meters) = ((Clock::System, random), Meters::new(Clock::System, storage.clone()));
         let desk = app::desk(&config, time, storage, wechat, meters, TaskTracker::new());
         Ok(desk.serve(Caller::console()))
     }

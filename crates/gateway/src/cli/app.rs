@@ -3,7 +3,7 @@
 mod push;
 
 use clap::{Args, Subcommand};
-use wxgate_domain::{Slug, Timestamp, WechatAppid};
+use wxgate_domain::{Slug, WechatAppid};
 
 use self::push::PushCommand;
 use super::admin::{AdminArgs, SecretArgs};
@@ -12,8 +12,8 @@ use super::job::ended;
 use super::{Failure, print};
 use crate::operation::Limit;
 use crate::operation::apps::{
-    AddApp, AppCallsReply, AppReply, ChangeApp, DisableApp, EnableApp, KeyReply, ListApps, RemoveApp, SetAppSecret,
-    ShowApp, ShowAppCalls, VerifyApp,
+    AddApp, AppCallsReply, AppReply, CallCount, ChangeApp, DisableApp, EnableApp, KeyReply, ListApps, RemoveApp,
+    SetAppSecret, ShowApp, ShowAppCalls, VerifyApp,
 };
 use crate::operation::secret_text::SecretText;
 
@@ -54,9 +54,9 @@ enum Action {
     /// Ask WeChat whether it accepts the AppSecret; if so, the one before is forgotten.
     #[command(after_help = "Example:\n  wxgate app verify wx0123456789abcdef")]
     Verify(VerifyApp),
-    /// Show what a gateway has called of WeChat for a mini-program since it started, and what is left of a day's quota.
+    /// Show what was called of WeChat for a mini-program in the last seven days, and what is left of a day's quota.
     #[command(
-        after_help = "Example:\n  wxgate app calls wx0123456789abcdef --url https://admin.example.com --key-file key.txt --quota-of /wxa/business/getuserphonenumber\n\nGateways count for themselves: name the one to be asked with --url."
+        after_help = "Example:\n  wxgate app calls wx0123456789abcdef --quota-of /wxa/business/getuserphonenumber"
     )]
     Calls(ShowAppCalls),
     /// Keys for calls of WeChat that are signed and encrypted.
@@ -195,10 +195,8 @@ fn credential(app: &AppReply) -> String {
 }
 
 fn show_calls(app: &AppCallsReply) {
-    let rows: Vec<_> =
-        app.calls.iter().map(|call| [call.interface.clone(), call.outcome.clone(), call.count.to_string()]).collect();
-    print::table(["INTERFACE", "OUTCOME", "CALLS"], &rows);
-    print::line(format!("since {}", Timestamp::from_millis(app.since.saturating_mul(1_000)).to_rfc3339()));
+    let cells = |of: &CallCount| [of.day.clone(), of.interface.clone(), of.outcome.clone(), of.count.to_string()];
+    print::table(["DAY", "INTERFACE", "OUTCOME", "CALLS"], &app.calls.iter().map(cells).collect::<Vec<_>>());
     let Some(quota) = &app.quota else { return };
     print::line(match (&quota.refused, quota.remain) {
         (Some(refused), _) => format!("WeChat does not tell the quota of {}: {refused}", quota.interface),

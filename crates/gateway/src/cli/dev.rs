@@ -80,7 +80,7 @@ impl Dev {
         storage.migrate().await?;
         storage.start().await?;
         let wechat = app::wechat(&config.wechat, CallObserver::default())?;
-        let (time, meters) = ((Clock::System, random.clone()), Meters::new(Clock::System.now()));
+        let (time, meters) = ((Clock::System, random.clone()), Meters::new(Clock::System, storage.clone()));
         let desk = app::desk(&config, time, storage.clone(), wechat, meters, TaskTracker::new());
         let admin = desk.serve(Caller::system());
         let admin_key = folder.admin_key(&admin).await?;

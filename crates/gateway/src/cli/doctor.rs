@@ -84,7 +84,7 @@ async fn examine(config: &Config, findings: &mut Vec<Finding>) -> Result<(), Sto
     usable.map_err(|error| (error.into(), "nothing else can be looked at before this is mended"))?;
     let wechat = app::wechat(&config.wechat, CallObserver::default())
         .map_err(|error| (error.into(), "see [wechat] in the configuration"))?;
-    let (time, meters) = ((Clock::System, random), Meters::new(Clock::System.now()));
+    let (time, meters) = ((Clock::System, random), Meters::new(Clock::System, storage.clone()));
     let desk = app::desk(config, time, storage.clone(), wechat, meters, TaskTracker::new());
     let found = desk.serve(Caller::console()).examine().await.map_err(|error| (error.into(), reachable));
     storage.stop().await;

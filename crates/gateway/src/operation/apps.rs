@@ -22,7 +22,7 @@ use crate::service::admin::{Admin, AdminError, AppToAdd, Proof};
 pub(crate) use api_security::{
     ApiSecurityReply, ForgetApiSecurity, ForgetPreviousApiSecurity, KeyReply, SetApiSecurity,
 };
-pub(crate) use calls::{AppCallsReply, ShowAppCalls};
+pub(crate) use calls::{AppCallsReply, CallCount, ShowAppCalls};
 pub(crate) use policy::AppPolicyChange;
 pub(crate) use push::{FinishPush, PushReply, RemovePush, RotatePush, SetPush, ShowPush};
 pub(crate) use secret::{ActingPlatform, SecretReply, SetAppSecret, VerifyApp};

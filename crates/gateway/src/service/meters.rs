@@ -1,14 +1,29 @@
-//! What each app has called of WeChat: WeChat's quotas are per app and interface.
+//! What each app has called of WeChat: WeChat's quotas are per app, interface and day.
+//!
+//! A call is counted in memory, which costs it nothing. Every few seconds what was counted is added to the database, where
+//! all nodes' calls come together and outlive a restart. A process that is killed takes the last seconds with it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use wxgate_domain::{Timestamp, WechatAppid};
+use tokio_util::sync::CancellationToken;
+use wxgate_domain::{App, BeijingDay, Clock, WechatAppid};
+use wxgate_storage::{NewWechatCalls, Storage, StorageError, WechatCalls};
 use wxgate_wechat_client::{CallObserver, CallReport};
 
 use crate::metrics::Metrics;
 
-/// Apps that are counted; the calls of any more are in the sum of all alone.
+/// How often the counts go to the database.
+const EVERY: Duration = Duration::from_secs(3);
+
+/// How long the last ones may take when the process stops.
+const FINISH: Duration = Duration::from_secs(5);
+
+/// Kinds of calls that go in one transaction: no login waits long for it.
+const PIECE: usize = 1_024;
+
+/// Apps that are counted at once; the calls of any more are in the sum of all alone.
 const COUNTED: usize = 20_000;
 
 /// Apps that have a label of their own in the metrics: the first ones to call. All others are `other`.
@@ -17,16 +32,20 @@ const NAMED: usize = 100;
 /// What stands for an app without a label of its own. It is no appid: those have no `(`.
 const OTHER: &str = "(other)";
 
-/// Counts calls of WeChat since the process started.
+/// Counts calls of WeChat.
 #[derive(Debug)]
 pub(crate) struct Meters {
-    since: Timestamp,
+    clock: Clock,
+    storage: Storage,
     table: Mutex<Table>,
+    /// Held while counts are on their way to the database: nobody then finds them in neither place, nor in both.
+    moving: tokio::sync::Mutex<()>,
 }
 
-/// An interface and an outcome.
-pub(crate) type CallKind = (&'static str, &'static str);
+/// A day, an interface and an outcome.
+type CallKind = (BeijingDay, &'static str, &'static str);
 
+/// What is not in the database yet, and who has a label.
 #[derive(Debug, Default)]
 struct Table {
     counts: HashMap<WechatAppid, BTreeMap<CallKind, u64>>,
@@ -35,39 +54,70 @@ struct Table {
 
 impl Meters {
     /// Meters at zero.
-    pub(crate) fn new(since: Timestamp) -> Arc<Self> {
-        Arc::new(Self { since, table: Mutex::default() })
+    pub(crate) fn new(clock: Clock, storage: Storage) -> Arc<Self> {
+        Arc::new(Self { clock, storage, table: Mutex::default(), moving: tokio::sync::Mutex::default() })
     }
 
     /// Whoever is told of calls, and counts them here and in the metrics.
     pub(crate) fn observer(self: &Arc<Self>, metrics: Arc<Metrics>) -> CallObserver {
         let meters = self.clone();
         CallObserver::new(move |call| {
-            let label = meters.count(call);
+            let label = meters.table().count(call, meters.clock.now().beijing_day());
             metrics.wechat_call(&label, call.route, call.class);
         })
     }
 
-    /// When counting began.
-    pub(crate) fn since(&self) -> Timestamp {
-        self.since
+    /// What an app has called in the last days, by day, interface and outcome, newest day first: at all nodes, as far as
+    /// they wrote it down, and here.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub(crate) async fn of(&self, app: &App) -> Result<Vec<WechatCalls>, StorageError> {
+        let _still = self.moving.lock().await;
+        let mut calls = self.storage.tenant(app.tenant).wechat_calls().of(app.id).await?;
+        self.table().add_to(&mut calls, &app.appid);
+        Ok(calls)
     }
 
-    /// What an app has called, by interface and outcome.
-    pub(crate) fn of(&self, appid: &WechatAppid) -> Vec<(CallKind, u64)> {
-        let table = self.table();
-        table.counts.get(appid).into_iter().flatten().map(|(kind, count)| (*kind, *count)).collect()
-    }
-
-    /// Counts a call; the label of its app.
-    fn count(&self, call: &CallReport<'_>) -> String {
-        let mut table = self.table();
-        if table.counts.len() < COUNTED || table.counts.contains_key(call.appid) {
-            *table.counts.entry(call.appid.clone()).or_default().entry((call.route, call.class)).or_default() += 1;
+    /// Adds to the database again and again what was counted, until the process stops.
+    pub(crate) async fn keep(self: Arc<Self>, stopping: CancellationToken) {
+        let mut interval = tokio::time::interval(EVERY);
+        let mut well = true;
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                _ = interval.tick() => {}
+            }
+            let written = self.write_down().await;
+            if let Err(error) = &written
+                && well
+            {
+                tracing::warn!(error.source = %error, "calls of WeChat are counted here alone until the database takes them");
+            }
+            well = written.is_ok();
         }
-        let has_label =
-            table.named.contains(call.appid) || { table.named.len() < NAMED && table.named.insert(call.appid.clone()) };
-        if has_label { call.appid.to_string() } else { OTHER.to_owned() }
+    }
+
+    /// Adds the last ones.
+    pub(crate) async fn finish(&self) {
+        if !matches!(tokio::time::timeout(FINISH, self.write_down()).await, Ok(Ok(()))) {
+            tracing::warn!("the calls of WeChat of the last seconds are not counted");
+        }
+    }
+
+    /// Moves what was counted to the database. What it does not take stays here. (Where nobody knows whether it took
+    /// something, that is counted twice: better than a quota that ends sooner than it seems.)
+    async fn write_down(&self) -> Result<(), StorageError> {
+        let _moving = self.moving.lock().await;
+        let mut left = self.table().take();
+        while !left.is_empty() {
+            let piece = left.split_off(left.len().saturating_sub(PIECE));
+            if let Err(error) = self.storage.wechat_calls().add(&piece).await {
+                self.table().put_back(left.into_iter().chain(piece));
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -76,30 +126,136 @@ impl Meters {
     }
 }
 
+impl Table {
+    /// Counts a call; the label of its app.
+    fn count(&mut self, call: &CallReport<'_>, day: BeijingDay) -> String {
+        self.add(call.appid, (day, call.route, call.class), 1);
+        let has_label =
+            self.named.contains(call.appid) || { self.named.len() < NAMED && self.named.insert(call.appid.clone()) };
+        if has_label { call.appid.to_string() } else { OTHER.to_owned() }
+    }
+
+    fn add(&mut self, appid: &WechatAppid, kind: CallKind, calls: u64) {
+        if let Some(kinds) = self.counts.get_mut(appid) {
+            *kinds.entry(kind).or_default() += calls;
+        } else if self.counts.len() < COUNTED {
+            self.counts.insert(appid.clone(), BTreeMap::from([(kind, calls)]));
+        }
+    }
+
+    /// All counts, which begin anew.
+    fn take(&mut self) -> Vec<NewWechatCalls> {
+        let counts = std::mem::take(&mut self.counts);
+        let of_app = |(appid, kinds): (WechatAppid, BTreeMap<CallKind, u64>)| {
+            kinds.into_iter().map(move |((day, interface, outcome), calls)| {
+                let appid = appid.clone();
+                NewWechatCalls { appid, day, interface, outcome, calls }
+            })
+        };
+        counts.into_iter().flat_map(of_app).collect()
+    }
+
+    fn put_back(&mut self, calls: impl Iterator<Item = NewWechatCalls>) {
+        for NewWechatCalls { appid, day, interface, outcome, calls } in calls {
+            self.add(&appid, (day, interface, outcome), calls);
+        }
+    }
+
+    /// Adds what is counted here of an app to what is known of it.
+    fn add_to(&self, known: &mut Vec<WechatCalls>, appid: &WechatAppid) {
+        for ((day, interface, outcome), calls) in self.counts.get(appid).into_iter().flatten() {
+            let same = |of: &&mut WechatCalls| of.day == *day && of.interface == *interface && of.outcome == *outcome;
+            match known.iter_mut().find(same) {
+                Some(of) => of.calls += calls,
+                None => known.push(WechatCalls {
+                    day: *day,
+                    interface: (*interface).to_owned(),
+                    outcome: (*outcome).to_owned(),
+                    calls: *calls,
+                }),
+            }
+        }
+        known.sort_by(|a, b| (b.day, &a.interface, &a.outcome).cmp(&(a.day, &b.interface, &b.outcome)));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::testing::House;
+
+    const ROUTE: &str = "/cgi-bin/token";
+
+    fn appid(n: usize) -> WechatAppid {
+        format!("wx{n:016x}").parse().unwrap()
+    }
+
+    fn day(number: i32) -> BeijingDay {
+        BeijingDay::from_number(number)
+    }
+
+    fn call(table: &mut Table, n: usize, on: i32) -> String {
+        table.count(&CallReport { appid: &appid(n), route: ROUTE, class: "ok" }, day(on))
+    }
+
+    fn calls(on: i32, interface: &str, calls: u64) -> WechatCalls {
+        WechatCalls { day: day(on), interface: interface.to_owned(), outcome: "ok".to_owned(), calls }
+    }
 
     #[test]
     fn apps_beyond_the_first_share_a_label_and_are_counted_all_the_same() {
-        let meters = Meters::new(Timestamp::from_millis(0));
-        let appid = |n: usize| -> WechatAppid { format!("wx{n:016x}").parse().unwrap() };
-        let call = |n| meters.count(&CallReport { appid: &appid(n), route: "/cgi-bin/token", class: "ok" });
+        let mut table = Table::default();
         for n in 0..NAMED {
-            assert_eq!(call(n), appid(n).to_string());
+            assert_eq!(call(&mut table, n, 1), appid(n).to_string());
         }
-        assert_eq!((call(NAMED), call(NAMED), call(0)), (OTHER.to_owned(), OTHER.to_owned(), appid(0).to_string()));
-        assert_eq!(meters.of(&appid(NAMED)), [(("/cgi-bin/token", "ok"), 2)]);
-        assert_eq!(meters.of(&appid(NAMED + 1)), []);
+        let labels = [NAMED, NAMED, 0].map(|n| call(&mut table, n, 1));
+        assert_eq!(labels, [OTHER.to_owned(), OTHER.to_owned(), appid(0).to_string()]);
+        let mut known = Vec::new();
+        table.add_to(&mut known, &appid(NAMED));
+        table.add_to(&mut known, &appid(NAMED + 1));
+        assert_eq!(known, [calls(1, ROUTE, 2)]);
+    }
+
+    #[test]
+    fn what_is_known_and_what_is_new_are_one_sum_for_each_day() {
+        let mut table = Table::default();
+        for on in [1, 2, 2] {
+            call(&mut table, 0, on);
+        }
+        let mut known = vec![calls(1, "/a", 4), calls(1, ROUTE, 5)];
+        table.add_to(&mut known, &appid(0));
+        assert_eq!(known, [calls(2, ROUTE, 2), calls(1, "/a", 4), calls(1, ROUTE, 6)]);
+    }
+
+    #[test]
+    fn what_is_taken_is_counted_once_and_what_is_put_back_again() {
+        let mut table = Table::default();
+        call(&mut table, 0, 1);
+        call(&mut table, 0, 1);
+        let taken = table.take();
+        assert_eq!((taken.len(), taken[0].calls), (1, 2));
+        assert!(table.take().is_empty());
+        call(&mut table, 0, 1);
+        table.put_back(taken.into_iter());
+        assert_eq!(table.take()[0].calls, 3);
+    }
+
+    #[tokio::test]
+    async fn what_the_database_does_not_take_stays_here() {
+        let house = House::new().await;
+        let meters = Meters::new(house.clock.clone(), house.storage.clone());
+        house.storage.stop().await;
+        call(&mut meters.table(), 0, 1);
+        meters.write_down().await.unwrap_err();
+        assert_eq!(meters.table().take().len(), 1);
     }
 
     #[test]
     fn what_is_counted_is_bounded() {
-        let meters = Meters::new(Timestamp::from_millis(0));
+        let mut table = Table::default();
         for n in 0..COUNTED + 100 {
-            let appid: WechatAppid = format!("wx{n:016x}").parse().unwrap();
-            meters.count(&CallReport { appid: &appid, route: "/cgi-bin/token", class: "ok" });
+            call(&mut table, n, 1);
         }
-        assert_eq!(meters.table().counts.len(), COUNTED);
+        assert_eq!(table.counts.len(), COUNTED);
     }
 }

@@ -14,7 +14,7 @@ use crate::tx;
 
 /// Every table with rows of tenants, each before those that its rows refer to, and a column by which some of a tenant's
 /// rows can be named. (`change` is not here: others must still hear of what it says.)
-const TABLES: [(&str, &str); 37] = [
+const TABLES: [(&str, &str); 38] = [
     ("delivery", "event_id"),
     ("outbox", "id"),
     ("webhook_turn", "webhook_id"),
@@ -32,6 +32,7 @@ const TABLES: [(&str, &str); 37] = [
     ("user", "id"),
     ("tombstone", "digest"),
     ("access_token", "app_id"),
+    ("wechat_call", "app_id"),
     ("push_mark", "mark"),
     ("push_setting", "id"),
     ("app", "id"),

@@ -2,7 +2,7 @@
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
 use uuid::Uuid;
-use wxgate_domain::{AppId, OpenId, TenantId};
+use wxgate_domain::{AppId, BeijingDay, OpenId, TenantId};
 
 use crate::entity::phone_budget;
 use crate::error::StorageError;
@@ -33,7 +33,7 @@ impl PhoneCall {
 pub struct PhoneDay {
     pub(crate) app: AppId,
     pub(crate) openid: OpenId,
-    pub(crate) day: i32,
+    pub(crate) day: BeijingDay,
 }
 
 impl PhoneDay {
@@ -96,7 +96,7 @@ impl<'a> TxPhoneBudgets<'a> {
         let today = of_tenant::<phone_budget::Entity>(tenant)
             .filter(phone_budget::Column::AppId.eq(day.app.uuid()))
             .filter(phone_budget::Column::Openid.eq(of.to_vec()))
-            .filter(phone_budget::Column::Day.eq(day.day));
+            .filter(phone_budget::Column::Day.eq(day.day.number()));
         match today.one(tx).await? {
             Some(today) if today.of(call) >= i32::try_from(most).unwrap_or(i32::MAX) => return Ok(false),
             // The day's first call was committed between our count and our look.
@@ -108,7 +108,7 @@ impl<'a> TxPhoneBudgets<'a> {
             tenant_id: Set(tenant.uuid()),
             app_id: Set(day.app.uuid()),
             openid: Set(of.to_vec()),
-            day: Set(day.day),
+            day: Set(day.day.number()),
             used: one_of(PhoneCall::Exchange),
             confirmed: one_of(PhoneCall::Confirmation),
         };
@@ -130,7 +130,7 @@ impl<'a> TxPhoneBudgets<'a> {
             "UPDATE phone_budget SET {counted} = {counted} {by} \
              WHERE tenant_id = ? AND app_id = ? AND openid = ? AND day = ? AND {counted} {only}"
         );
-        let key = [id(self.tenant.uuid()), id(day.app.uuid()), bytes(of), day.day.into(), number(bound)];
+        let key = [id(self.tenant.uuid()), id(day.app.uuid()), bytes(of), day.day.number().into(), number(bound)];
         let update = statement(self.tx.tx.get_database_backend(), &text, key.into());
         Ok(self.tx.tx.execute_raw(update).await?.rows_affected() > 0)
     }

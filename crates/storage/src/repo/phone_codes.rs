@@ -210,7 +210,7 @@ pub(crate) async fn purge(core: &Core, now: Timestamp) -> Result<(), StorageErro
     let over = phone_code::Column::At.lte(now.minus(LIFE).millis());
     #[expect(clippy::disallowed_methods, reason = "swept for all tenants")]
     phone_code::Entity::delete_many().filter(over).exec(&core.writer).await?;
-    let days = phone_budget::Column::Day.lt(now.beijing_day());
+    let days = phone_budget::Column::Day.lt(now.beijing_day().number());
     #[expect(clippy::disallowed_methods, reason = "swept for all tenants")]
     phone_budget::Entity::delete_many().filter(days).exec(&core.writer).await?;
     Ok(())

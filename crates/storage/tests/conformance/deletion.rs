@@ -102,10 +102,20 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): 
     let id = || SimpleExpr::from(tenant.id.uuid());
     let bytes = |length| SimpleExpr::from(vec![u8::try_from(number).unwrap(); length]);
     let zero = || SimpleExpr::from(0_i64);
-    let rows: [(&'static str, Vec<(&'static str, SimpleExpr)>); 17] = [
+    let rows: [(&'static str, Vec<(&'static str, SimpleExpr)>); 18] = [
         (
             "access_token",
             vec![("app_id", app.into()), ("fetched_at", zero()), ("expires_at", zero()), ("lease_until", zero())],
+        ),
+        (
+            "wechat_call",
+            vec![
+                ("app_id", app.into()),
+                ("day", 0.into()),
+                ("interface", "/x".into()),
+                ("outcome", "ok".into()),
+                ("calls", zero()),
+            ],
         ),
         (
             "webhook",

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_domain::{AdminScope, WechatAppid};
+use wxgate_storage::WechatCalls;
 use wxgate_wechat_client::{CgiPath, MalformedCgiPath};
 
 use crate::operation::{Method, Operation, Route};
@@ -25,22 +26,23 @@ pub(crate) struct ShowAppCalls {
     pub(crate) quota_of: Option<InterfacePath>,
 }
 
-/// The calls of one mini-program, as this gateway made them since it started.
+/// The calls of one mini-program by all gateways together, today and on the six days before.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct AppCallsReply {
     #[schema(value_type = String)]
     pub(crate) appid: WechatAppid,
-    /// When this gateway began to count, in seconds since 1970.
-    pub(crate) since: i64,
+    /// Newest day first. What another gateway called in the last seconds is not among it yet.
     pub(crate) calls: Vec<CallCount>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) quota: Option<QuotaReply>,
 }
 
-/// How often an interface was called with one outcome.
+/// How often an interface was called with one outcome on one day.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct CallCount {
+    /// The day in Beijing, such as `2026-11-22`: WeChat's quotas begin anew with it.
+    pub(crate) day: String,
     /// The interface, such as `/sns/jscode2session`.
     pub(crate) interface: String,
     /// `ok`, or what went wrong, as in the metric `wxgate_wechat_calls`.
@@ -77,22 +79,23 @@ impl Operation for ShowAppCalls {
         method: Method::Get,
         path: "/apps/{app}/wechat-calls",
         scope: AdminScope::Read,
-        summary: "Show what a mini-program has called of WeChat since this gateway started.",
+        summary: "Show what a mini-program has called of WeChat in the last seven days, whichever gateway it was.",
     };
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let (_, app) = admin.app(&self.app).await?;
-        let count = |((interface, outcome), count): ((&str, &str), u64)| CallCount {
-            interface: interface.to_owned(),
-            outcome: outcome.to_owned(),
-            count,
+        let count = |of: WechatCalls| CallCount {
+            day: of.day.to_string(),
+            interface: of.interface,
+            outcome: of.outcome,
+            count: of.calls,
         };
-        let calls = admin.meters.of(&app.appid).into_iter().map(count).collect();
+        let calls = admin.meters.of(&app).await?.into_iter().map(count).collect();
         let quota = match self.quota_of {
             Some(path) => Some(quota(admin, &app.appid, path.0).await?),
             None => None,
         };
-        Ok(AppCallsReply { appid: app.appid, since: admin.meters.since().seconds(), calls, quota })
+        Ok(AppCallsReply { appid: app.appid, calls, quota })
     }
 }
 
