@@ -13,6 +13,7 @@ mod m20261124_000010_reported_tokens;
 mod m20261124_000011_push_overlap;
 mod m20261124_000012_people;
 mod m20261130_000013_wechat_calls;
+mod m20261130_000014_platform_push_overlap;
 mod table;
 
 use sea_orm_migration::prelude::*;
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000011_push_overlap::Migration),
             Box::new(m20261124_000012_people::Migration),
             Box::new(m20261130_000013_wechat_calls::Migration),
+            Box::new(m20261130_000014_platform_push_overlap::Migration),
         ]
     }
 

@@ -21,6 +21,8 @@ pub struct Platform {
     pub appid: WechatAppid,
     /// Its name for people, at most 200 characters.
     pub name: String,
+    /// Whether what is pushed may still be signed with the Token before the present one.
+    pub has_previous_token: bool,
     /// Whether what is pushed may still come under the EncodingAESKey before the present one.
     pub has_previous_key: bool,
     /// When WeChat wrote the newest ticket; `None` before the first one.

@@ -22,6 +22,7 @@ mod platform;
 mod policy;
 mod print;
 mod progress;
+mod push_files;
 mod serve;
 mod service_client;
 mod signing_key;

@@ -17,6 +17,7 @@ pub(crate) mod merges;
 mod overlap;
 pub(crate) mod platforms;
 pub(crate) mod policies;
+pub(crate) mod push_renewal;
 pub(crate) mod secret_text;
 pub(crate) mod service_clients;
 pub(crate) mod sessions;

@@ -76,7 +76,8 @@ pub use repo::platforms::{
     NewPlatform, NextToken, PendingCode, StoredToken, TenantPlatforms,
 };
 pub use repo::push_marks::{Arrival, Arrived, Receiver, TxPushMarks};
-pub use repo::push_settings::{AllPushSettings, PushChange, Renewal, TenantPushSettings, TxPushSettings};
+pub use repo::push_renewal::{PushRenewal, Renewal};
+pub use repo::push_settings::{AllPushSettings, PushChange, TenantPushSettings, TxPushSettings};
 pub use repo::receipts::{DeliveryCounts, TenantReceipts, TxReceipts};
 pub use repo::revocations::{FeedError, NewRevocation, RevocationRows, TenantRevocations, TxRevocations};
 pub use repo::service_clients::{AllServiceClients, TenantServiceClients};

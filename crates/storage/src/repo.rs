@@ -22,6 +22,7 @@ pub(crate) mod phone_codes;
 pub(crate) mod phones;
 pub(crate) mod platforms;
 pub(crate) mod push_marks;
+pub(crate) mod push_renewal;
 pub(crate) mod push_settings;
 pub(crate) mod receipts;
 pub(crate) mod revocations;

@@ -122,6 +122,7 @@ support::on_every_engine!(
     crate::migrations::an_old_schema_is_refused_with_the_remedy,
     crate::migrations::a_newer_schema_is_refused,
     crate::platforms::the_newest_ticket_stays,
+    crate::platforms::token_and_key_of_a_platform_change_with_overlap,
     crate::platforms::one_fetches_a_token_at_a_time,
     crate::platforms::an_older_event_changes_nothing,
     crate::platforms::a_request_counts_once,

@@ -94,7 +94,8 @@ pub(super) fn known(of: &Estate) -> Vec<Known> {
         known("addPlatform", json!({"tenant": of.slug, "appid": "wxanotherplatform", "secret": "another"}), 403),
         known("showPlatform", json!({"platform": of.platform}), 200),
         known("setPlatformSecret", json!({"platform": of.platform, "secret": "another"}), 200),
-        known("rotatePlatformKey", json!({"platform": of.platform}), 200),
+        known("rotatePlatformPush", json!({"platform": of.platform}), 200),
+        known("finishPlatformPush", json!({"platform": of.platform}), 200),
         // The simulated WeChat does not know it, so it pushed no ticket.
         known("startTickets", json!({"platform": of.platform}), 422),
         known("startAuthorization", json!({"platform": of.platform}), 409),

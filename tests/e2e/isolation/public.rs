@@ -272,8 +272,8 @@ fn refused(reply: Reply, status: u16) -> Reply {
 
 /// What the keys of one platform sign counts at no other one.
 async fn try_platform_pushes(gateway: &Gateway, mine: &Estate, theirs: &Estate) {
-    let path = format!("/platforms/{}/encoding-aes-key", mine.platform);
-    let keys = gateway.operator().post(&path, &json!({})).await.ok()["secret"].clone();
+    let path = format!("/platforms/{}/push/rotate", mine.platform);
+    let keys = gateway.operator().post(&path, &json!({ "what": "both" })).await.ok()["secret"].clone();
     let push = json!({
         "url": format!("{}/wechat/platform/{}", gateway.client().base(), theirs.platform), "appid": theirs.platform,
         "mode": "safe", "format": "xml", "token": keys["push_token"], "encoding_aes_key": keys["encoding_aes_key"],

@@ -94,3 +94,45 @@ async fn an_authorisation_that_nobody_asked_for_is_parked() {
     assert_eq!(world.push(json!({ "message": message })).await, taken());
     assert_eq!(world.known(SHOP).await["state"], "attached");
 }
+
+#[tokio::test]
+async fn a_platforms_token_and_key_are_changed_without_losing_a_ticket() {
+    let gateway = Gateway::dev().await;
+    let world = World::new(&gateway).await;
+    let now = gateway.simulator().seconds().await;
+    // WeChat pushes with the one pair or the other.
+    let push = async |(token, key): (&str, &str), nonce: &str| {
+        let message = json!({
+            "InfoType": "component_verify_ticket", "ComponentVerifyTicket": "ticket@@@one", "CreateTime": now,
+        });
+        let with = json!({ "message": message, "nonce": nonce, "token": token, "encoding_aes_key": key });
+        world.push(with).await.0
+    };
+    let (token, key) = world.keys();
+    let made = async |what: &str| {
+        gateway.command(["platform", "push", "rotate", PLATFORM, "--json", "--what", what]).run().await.json()
+    };
+    let of_token = made("token").await;
+    let text = |made: &serde_json::Value, name: &str| made["secret"][name].as_str().map(str::to_owned);
+    assert_eq!((&of_token["has_previous_token"], &of_token["has_previous_key"]), (&json!(true), &json!(false)));
+    assert_eq!(text(&of_token, "encoding_aes_key"), None, "{of_token}");
+    let new_token = text(&of_token, "push_token").unwrap();
+    let new_key = text(&made("key").await, "encoding_aes_key").unwrap();
+    for (nonce, with) in [("1", (&token, &key)), ("2", (&new_token, &key)), ("3", (&new_token, &new_key))] {
+        assert_eq!(push((with.0.as_str(), with.1.as_str()), nonce).await, 200, "{nonce}");
+    }
+    let doctor = gateway.operator().post("/doctor", &json!({})).await.ok().to_string();
+    assert!(doctor.contains("has two EncodingAESKeys for its pushes"), "{doctor}");
+
+    let finished = gateway.operator().post(&format!("/platforms/{PLATFORM}/push/finish"), &json!({})).await.ok();
+    assert_eq!((&finished["has_previous_token"], &finished["has_previous_key"]), (&json!(false), &json!(false)));
+    assert_eq!(push((new_token.as_str(), new_key.as_str()), "4").await, 200);
+    for (nonce, with) in [("5", (&token, &new_key)), ("6", (&new_token, &key)), ("7", (&token, &key))] {
+        assert_eq!(push((with.0.as_str(), with.1.as_str()), nonce).await, 403, "{nonce}");
+    }
+    // A value of one's own, which nobody has to be told of.
+    let given = json!({ "push_token": "0123456789abcdef0123456789abcdef" });
+    let given = gateway.operator().post(&format!("/platforms/{PLATFORM}/push/rotate"), &given).await.ok();
+    assert_eq!((&given["has_previous_token"], given.get("secret")), (&json!(true), None), "{given}");
+    assert_eq!(push(("0123456789abcdef0123456789abcdef", new_key.as_str()), "8").await, 200);
+}

@@ -7,11 +7,12 @@ use url::Url;
 use wxgate_domain::{PlatformAppState, Slug, Timestamp, WechatAppid};
 
 use super::admin::{AdminArgs, SecretArgs};
+use super::push_files::PushFiles;
 use super::{Failure, print};
 use crate::operation::Limit;
 use crate::operation::platforms::{
-    AddPlatform, AttachPlatformApp, FinishAuthorization, ListPlatformApps, ListPlatforms, MadePlatform,
-    PlatformAppReply, PlatformReply, RemovePlatform, RotatePlatformKey, SetPlatformSecret, ShowPlatform,
+    AddPlatform, AttachPlatformApp, FinishAuthorization, FinishPlatformPush, ListPlatformApps, ListPlatforms,
+    MadePlatform, PlatformAppReply, PlatformReply, RemovePlatform, RotatePlatformPush, SetPlatformSecret, ShowPlatform,
     StartAuthorization, StartTickets,
 };
 use crate::operation::secret_text::SecretText;
@@ -70,9 +71,9 @@ enum Action {
     /// Take a new secret of a platform.
     #[command(after_help = "Example:\n  wxgate platform rotate-secret wx0123456789abcdef --secret-file new.txt")]
     RotateSecret(RotateSecret),
-    /// Make a new EncodingAESKey and print it. Pushes under the one before are read until the next change.
-    #[command(after_help = "Example:\n  wxgate platform rotate-key wx0123456789abcdef")]
-    RotateKey(RotatePlatformKey),
+    /// Other keys for what WeChat pushes to a platform: rotate, finish.
+    #[command(subcommand)]
+    Push(Push),
     /// Remove a platform that acts for no mini-program.
     #[command(after_help = "Example:\n  wxgate platform remove wx0123456789abcdef --yes")]
     Remove(RemovePlatform),
@@ -84,6 +85,26 @@ struct Add {
     platform: AddPlatform,
     #[command(flatten)]
     secret: SecretArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Push {
+    /// Take another EncodingAESKey, or another Token, and keep the one before beside it until `finish`.
+    #[command(
+        after_help = "Example:\n  wxgate platform push rotate wx0123456789abcdef\n  wxgate platform push rotate wx0123456789abcdef --what token"
+    )]
+    Rotate(RotatePush),
+    /// Forget the Token and the EncodingAESKey before: the new ones are in WeChat's console.
+    #[command(after_help = "Example:\n  wxgate platform push finish wx0123456789abcdef")]
+    Finish(FinishPlatformPush),
+}
+
+#[derive(Debug, Args)]
+struct RotatePush {
+    #[command(flatten)]
+    push: RotatePlatformPush,
+    #[command(flatten)]
+    files: PushFiles,
 }
 
 #[derive(Debug, Args)]
@@ -135,7 +156,14 @@ impl PlatformCommand {
                 let platform = door.call(SetPlatformSecret { secret, ..rotate.platform }).await?;
                 admin.tell_platform(&platform, "has a new secret");
             }
-            Action::RotateKey(rotate) => admin.tell_keys(&door.call(rotate).await?, "has a new EncodingAESKey"),
+            Action::Push(Push::Rotate(rotate)) => {
+                let (push_token, encoding_aes_key) = rotate.files.read()?;
+                let rotate = RotatePlatformPush { push_token, encoding_aes_key, ..rotate.push };
+                admin.tell_keys(&door.call(rotate).await?, "those before count until `wxgate platform push finish`");
+            }
+            Action::Push(Push::Finish(finish)) => {
+                admin.tell_platform(&door.call(finish).await?, "one Token and one EncodingAESKey count");
+            }
             Action::Remove(remove) => {
                 let platform = door.call(ShowPlatform { platform: remove.platform.clone() }).await?.appid;
                 admin.confirm("what mini-programs granted to it is forgotten", platform.as_str())?;
@@ -169,9 +197,13 @@ impl AdminArgs {
         }
         self.tell_platform(&made.platform, what);
         if let Some(keys) = &made.secret {
-            print::line(format!("token of pushes  {}", keys.push_token.expose()));
-            print::line(format!("EncodingAESKey   {}", keys.encoding_aes_key.expose()));
-            print::line("Enter both in WeChat's console now: they are sealed and never shown again.");
+            if let Some(token) = &keys.push_token {
+                print::line(format!("token of pushes  {}", token.expose()));
+            }
+            if let Some(key) = &keys.encoding_aes_key {
+                print::line(format!("EncodingAESKey   {}", key.expose()));
+            }
+            print::line("Enter this in WeChat's console now: it is sealed and never shown again.");
         }
     }
 }

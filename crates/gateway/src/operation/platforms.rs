@@ -2,6 +2,7 @@
 
 mod apps;
 mod authorizations;
+mod push;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -9,12 +10,14 @@ use utoipa::ToSchema;
 use wxgate_crypto::push::PushKeys;
 use wxgate_domain::{AdminScope, Platform, Slug, Timestamp, WechatAppid};
 
+use super::push_renewal::told;
 use super::secret_text::SecretText;
 use super::{Limit, Method, Operation, Page, Route, Visitor};
 use crate::service::admin::{Admin, AdminError, PlatformToAdd};
 
 pub(crate) use apps::{AttachPlatformApp, ListPlatformApps, PlatformAppReply};
 pub(crate) use authorizations::{FinishAuthorization, StartAuthorization};
+pub(crate) use push::{FinishPlatformPush, RotatePlatformPush};
 
 /// Every operation on platforms.
 pub(super) fn all(visitor: &mut impl Visitor) {
@@ -23,7 +26,8 @@ pub(super) fn all(visitor: &mut impl Visitor) {
     visitor.visit::<ShowPlatform>();
     visitor.visit::<RemovePlatform>();
     visitor.visit::<SetPlatformSecret>();
-    visitor.visit::<RotatePlatformKey>();
+    visitor.visit::<RotatePlatformPush>();
+    visitor.visit::<FinishPlatformPush>();
     visitor.visit::<StartTickets>();
     visitor.visit::<StartAuthorization>();
     visitor.visit::<FinishAuthorization>();
@@ -52,6 +56,8 @@ pub(crate) struct PlatformReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) token_until: Option<i64>,
+    /// Whether pushes that the Token before the present one signed are still read.
+    pub(crate) has_previous_token: bool,
     /// Whether pushes are still read under the EncodingAESKey before the present one.
     pub(crate) has_previous_key: bool,
     pub(crate) created_at: i64,
@@ -66,29 +72,31 @@ impl PlatformReply {
             name: platform.name,
             ticket_at: platform.ticket_at.map(Timestamp::seconds),
             token_until: platform.token_until.map(Timestamp::seconds),
+            has_previous_token: platform.has_previous_token,
             has_previous_key: platform.has_previous_key,
             created_at: platform.created_at.seconds(),
         }
     }
 }
 
-/// What is entered in WeChat's console so that only WeChat pushes. It is told here and never again.
+/// What is entered in WeChat's console so that only WeChat pushes: what was made just now, told here and never again.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct TellingKeys {
-    /// The token of pushes.
-    #[schema(value_type = String)]
-    pub(crate) push_token: SecretText,
+    /// The Token of pushes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, nullable = false)]
+    pub(crate) push_token: Option<SecretText>,
     /// The EncodingAESKey.
-    #[schema(value_type = String)]
-    pub(crate) encoding_aes_key: SecretText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, nullable = false)]
+    pub(crate) encoding_aes_key: Option<SecretText>,
 }
 
-impl From<&PushKeys> for TellingKeys {
-    fn from(keys: &PushKeys) -> Self {
-        Self {
-            push_token: SecretText::telling(keys.token.expose()),
-            encoding_aes_key: SecretText::telling(keys.current.expose()),
-        }
+impl TellingKeys {
+    /// Those of a platform's keys that were made; `None` if none was.
+    fn of(keys: &PushKeys, token: bool, key: bool) -> Option<Self> {
+        let (push_token, encoding_aes_key) = told(keys, token, key);
+        (token || key).then_some(Self { push_token, encoding_aes_key })
     }
 }
 
@@ -97,7 +105,7 @@ impl From<&PushKeys> for TellingKeys {
 pub(crate) struct MadePlatform {
     #[serde(flatten)]
     pub(crate) platform: PlatformReply,
-    /// Absent when the same creation is repeated.
+    /// Absent when the same creation is repeated, and where nothing was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) secret: Option<TellingKeys>,
@@ -187,7 +195,7 @@ impl Operation for AddPlatform {
         let add = PlatformToAdd { appid: self.appid, name, secret, push_token, aes_key };
         let made = |platform: Platform, keys: PushKeys| MadePlatform {
             platform: PlatformReply::of(admin, &tenant.slug, platform),
-            secret: Some((&keys).into()),
+            secret: TellingKeys::of(&keys, true, true),
         };
         admin.add_platform(&tenant, add, made).await
     }
@@ -273,38 +281,6 @@ impl Operation for SetPlatformSecret {
         let still = |platform| admin.must_match(&PlatformReply::of(admin, &found.0.slug, platform));
         let platform = admin.set_platform_secret(&found, &self.secret.parse()?, still).await?;
         Ok(PlatformReply::of(admin, &found.0.slug, platform))
-    }
-}
-
-/// A new EncodingAESKey of a platform. What comes under the one before is read until the next change.
-#[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RotatePlatformKey {
-    /// WeChat's id of it.
-    #[schema(value_type = String)]
-    pub(crate) platform: WechatAppid,
-    /// The new key, if WeChat's console has made it already: 43 characters. Else one is made.
-    #[arg(skip)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = Password)]
-    pub(crate) encoding_aes_key: Option<SecretText>,
-}
-
-impl Operation for RotatePlatformKey {
-    type Reply = MadePlatform;
-    const ROUTE: Route = Route {
-        id: "rotatePlatformKey",
-        method: Method::Post,
-        path: "/platforms/{platform}/encoding-aes-key",
-        scope: AdminScope::Secrets,
-        summary: "Take or make a new EncodingAESKey of a third-party platform.",
-    };
-
-    async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
-        let found = admin.platform(&self.platform).await?;
-        let (platform, keys) = admin.rotate_platform_key(&found, self.encoding_aes_key.as_ref()).await?;
-        let platform = PlatformReply::of(admin, &found.0.slug, platform);
-        Ok(MadePlatform { platform, secret: Some((&keys).into()) })
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) secret: Vec<u8>,
     pub(crate) push_token: Vec<u8>,
+    pub(crate) previous_push_token: Option<Vec<u8>>,
     pub(crate) aes_key: Vec<u8>,
     pub(crate) previous_aes_key: Option<Vec<u8>>,
     pub(crate) ticket: Option<Vec<u8>>,

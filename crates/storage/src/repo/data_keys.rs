@@ -34,11 +34,12 @@ impl SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 27] = [
+pub(crate) const SEALED: [SealedColumn; 28] = [
     SealedColumn { table: "app", column: "secret", row: "id" },
     SealedColumn { table: "app", column: "previous_secret", row: "id" },
     SealedColumn { table: "platform", column: "secret", row: "id" },
     SealedColumn { table: "platform", column: "push_token", row: "id" },
+    SealedColumn { table: "platform", column: "previous_push_token", row: "id" },
     SealedColumn { table: "platform", column: "aes_key", row: "id" },
     SealedColumn { table: "platform", column: "previous_aes_key", row: "id" },
     SealedColumn { table: "platform", column: "ticket", row: "id" },

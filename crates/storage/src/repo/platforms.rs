@@ -27,6 +27,7 @@ pub(crate) use write::TxPlatforms;
 /// The columns that are sealed, as their places name them.
 const SECRET: &str = "secret";
 const PUSH_TOKEN: &str = "push_token";
+const PREVIOUS_PUSH_TOKEN: &str = "previous_push_token";
 const AES_KEY: &str = "aes_key";
 const PREVIOUS_AES_KEY: &str = "previous_aes_key";
 const TICKET: &str = "ticket";
@@ -41,6 +42,7 @@ fn of_row(row: platform::Model) -> Result<Platform, StorageError> {
         tenant: row.tenant_id.into(),
         appid: ascii(row.appid, "platform", "appid")?,
         name: row.name,
+        has_previous_token: row.previous_push_token.is_some(),
         has_previous_key: row.previous_aes_key.is_some(),
         ticket_at: row.ticket_at.map(Timestamp::from_millis),
         token_until: row.token_expires_at.map(Timestamp::from_millis),
@@ -121,21 +123,22 @@ impl AllPlatforms {
 }
 
 async fn push_keys(core: &Core, row: &platform::Model) -> Result<PushKeys, StorageError> {
-    let key = async |column, sealed: Vec<u8>| {
-        let text = text(core, place(row.tenant_id, column, &row.id), sealed).await?;
-        EncodingAesKey::parse(text).map_err(|_| StorageError::inconsistent("platform", column))
-    };
-    let token = text(core, place(row.tenant_id, PUSH_TOKEN, &row.id), row.push_token.clone()).await?;
-    let previous = match &row.previous_aes_key {
-        Some(sealed) => Some(key(PREVIOUS_AES_KEY, sealed.clone()).await?),
+    let wrong = |column| StorageError::inconsistent("platform", column);
+    let opened =
+        async |column, sealed: &Vec<u8>| text(core, place(row.tenant_id, column, &row.id), sealed.clone()).await;
+    let token =
+        async |column, sealed| PushToken::parse(opened(column, sealed).await?.expose()).ok_or_else(|| wrong(column));
+    let key = async |column, sealed| EncodingAesKey::parse(opened(column, sealed).await?).map_err(|_| wrong(column));
+    let previous_token = match &row.previous_push_token {
+        Some(sealed) => Some(token(PREVIOUS_PUSH_TOKEN, sealed).await?),
         None => None,
     };
-    Ok(PushKeys {
-        token: PushToken::parse(token.expose()).ok_or_else(|| StorageError::inconsistent("platform", PUSH_TOKEN))?,
-        previous_token: None,
-        current: key(AES_KEY, row.aes_key.clone()).await?,
-        previous,
-    })
+    let previous = match &row.previous_aes_key {
+        Some(sealed) => Some(key(PREVIOUS_AES_KEY, sealed).await?),
+        None => None,
+    };
+    let (token, current) = (token(PUSH_TOKEN, &row.push_token).await?, key(AES_KEY, &row.aes_key).await?);
+    Ok(PushKeys { token, previous_token, current, previous })
 }
 
 /// The platforms of one tenant.

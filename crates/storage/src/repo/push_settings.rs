@@ -9,6 +9,7 @@ use wxgate_crypto::{MacKey, Place, Sealed, Secret};
 use wxgate_domain::{AppId, PushMode, PushSettings, PushStatus, SecretFingerprint, TenantId, Timestamp, WechatAppid};
 
 use super::apps;
+use super::push_renewal::{PushRenewal, without_previous};
 use crate::changes::ChangeKind;
 use crate::entity::{app, push_setting};
 use crate::error::StorageError;
@@ -172,31 +173,6 @@ pub struct PushChange {
     pub key: Option<EncodingAesKey>,
 }
 
-/// What becomes of a token or a key when the settings of an app are renewed.
-#[derive(Clone, Debug, Default)]
-pub enum Renewal<T> {
-    /// It stays as it is.
-    #[default]
-    Stays,
-    /// Another one is made.
-    Made,
-    /// This one takes its place.
-    Given(T),
-}
-
-impl<T: Eq> Renewal<T> {
-    /// The present one and the one before, renewed.
-    fn of(self, current: T, previous: Option<T>, make: impl FnOnce() -> T) -> (T, Option<T>) {
-        let next = match self {
-            Self::Stays => return (current, previous),
-            Self::Made => make(),
-            Self::Given(next) => next,
-        };
-        // The same twice is no change.
-        if next == current { (next, previous) } else { (next, Some(current)) }
-    }
-}
-
 /// Writes about the pushes of the apps of one tenant.
 #[derive(Clone, Copy, Debug)]
 pub struct TxPushSettings<'a> {
@@ -246,16 +222,9 @@ impl<'a> TxPushSettings<'a> {
     pub async fn renew(
         &self,
         appid: &WechatAppid,
-        token: Renewal<PushToken>,
-        key: Renewal<EncodingAesKey>,
+        renewal: PushRenewal,
     ) -> Result<(PushStatus, PushKeys), StorageError> {
-        let random = &self.tx.core.random;
-        self.change(appid, |before| {
-            let (token, previous_token) = token.of(before.token, before.previous_token, || PushToken::generate(random));
-            let (current, previous) = key.of(before.current, before.previous, || EncodingAesKey::generate(random));
-            PushKeys { token, previous_token, current, previous }
-        })
-        .await
+        self.change(appid, |before| renewal.of(before, &self.tx.core.random)).await
     }
 
     /// Forgets the token and the EncodingAESKey before: the change is over.
@@ -263,7 +232,7 @@ impl<'a> TxPushSettings<'a> {
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such app, or it takes no pushes.
     pub async fn forget_previous(&self, appid: &WechatAppid) -> Result<PushStatus, StorageError> {
-        Ok(self.change(appid, |keys| PushKeys { previous_token: None, previous: None, ..keys }).await?.0)
+        Ok(self.change(appid, without_previous).await?.0)
     }
 
     /// Takes no pushes of an app any more.

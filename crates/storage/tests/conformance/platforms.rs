@@ -7,8 +7,8 @@ use wxgate_crypto::push::{EncodingAesKey, PushToken};
 use wxgate_crypto::{Digest, Random, Secret};
 use wxgate_domain::{Platform, PlatformAppState, Tenant, TenantId, Timestamp, WechatAppid};
 use wxgate_storage::{
-    BroughtBy, Grant, LeasedToken, NewAuthorization, NewAuthorizationRequest, NewPlatform, NextToken, Storage,
-    StorageError, TenantPlatforms,
+    BroughtBy, Grant, LeasedToken, NewAuthorization, NewAuthorizationRequest, NewPlatform, NextToken, PushRenewal,
+    Renewal, Storage, StorageError, TenantPlatforms,
 };
 
 use crate::support::{TestDatabase, app, tenant};
@@ -62,13 +62,13 @@ pub(crate) async fn furnish(storage: &Storage, of: &Tenant, number: u32) -> [&'s
         pre_auth_code: None,
         at: Timestamp::from_millis(1),
     };
-    let (token, key) = (secret("canary-component-token"), EncodingAesKey::generate(&Random::seeded(8)));
+    let token = secret("canary-component-token");
     let tx = storage.begin().await.unwrap();
     let rows = tx.tenant(of.id).platforms();
     rows.request(&request).await.unwrap();
     rows.note_ticket(&platform.appid, &secret("canary-ticket"), Timestamp::from_millis(1)).await.unwrap();
     rows.set_secret(&platform.appid, &"canary-component-secret".parse().unwrap()).await.unwrap();
-    rows.set_aes_key(&platform.appid, &key).await.unwrap();
+    rows.renew_push(&platform.appid, PushRenewal { token: Renewal::Made, key: Renewal::Made }).await.unwrap();
     rows.note_authorization(platform.id, &event).await.unwrap();
     rows.grant(platform.id, &grant(&format!("wxparked{number}"), "canary-refresh-token"), false).await.unwrap();
     tx.commit().await.unwrap();
@@ -120,16 +120,43 @@ pub(crate) async fn the_newest_ticket_stays(database: TestDatabase) {
     let (component_secret, ticket) = rows(&storage, acme.id).secrets(platform.id).await.unwrap();
     assert_eq!((component_secret.expose(), ticket.unwrap().expose().as_str()), ("first", "third"));
 
-    // Another key: what comes under the one before is still read.
-    let (_, before) = storage.platforms().with_push_keys(&platform.appid).await.unwrap().unwrap();
     let tx = storage.begin().await.unwrap();
-    let key = EncodingAesKey::generate(&Random::seeded(8));
-    tx.tenant(acme.id).platforms().set_aes_key(&platform.appid, &key).await.unwrap();
     tx.tenant(acme.id).platforms().set_secret(&platform.appid, &"second".parse().unwrap()).await.unwrap();
     tx.commit().await.unwrap();
-    let (_, keys) = storage.platforms().with_push_keys(&platform.appid).await.unwrap().unwrap();
-    assert_eq!((keys.current, keys.previous), (key, Some(before.current)));
     assert_eq!(rows(&storage, acme.id).secrets(platform.id).await.unwrap().0.expose(), "second");
+    storage.stop().await;
+}
+
+/// Token and key before count beside the new ones until they are forgotten.
+pub(crate) async fn token_and_key_of_a_platform_change_with_overlap(database: TestDatabase) {
+    let storage = database.started().await;
+    let acme = tenant(&storage, "acme").await;
+    let platform = platform(&storage, &acme).await;
+    let keys = async || storage.platforms().with_push_keys(&platform.appid).await.unwrap().unwrap();
+    let renew = async |token, key| {
+        let tx = storage.begin().await.unwrap();
+        let renewal = PushRenewal { token, key };
+        let renewed = tx.tenant(acme.id).platforms().renew_push(&platform.appid, renewal).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(keys().await.0, renewed.0);
+        renewed
+    };
+    let (_, first) = keys().await;
+    let (shown, second) = renew(Renewal::Made, Renewal::Stays).await;
+    assert_eq!((shown.has_previous_token, shown.has_previous_key), (true, false));
+    assert_eq!((second.previous_token.as_ref(), &second.current), (Some(&first.token), &first.current));
+    let key = EncodingAesKey::generate(&Random::seeded(8));
+    let (shown, third) = renew(Renewal::Given(second.token.clone()), Renewal::Given(key.clone())).await;
+    assert!(shown.has_previous_token && shown.has_previous_key);
+    assert_eq!((&third.token, third.previous_token.as_ref()), (&second.token, Some(&first.token)), "no change");
+    assert_eq!((&third.current, third.previous.as_ref()), (&key, Some(&first.current)));
+
+    let tx = storage.begin().await.unwrap();
+    let shown = tx.tenant(acme.id).platforms().forget_previous_push(&platform.appid).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(!shown.has_previous_token && !shown.has_previous_key);
+    let (_, last) = keys().await;
+    assert_eq!((last.token, last.previous_token, last.current, last.previous), (third.token, None, key, None));
     storage.stop().await;
 }
 
@@ -309,7 +336,8 @@ pub(crate) async fn a_platform_is_one_tenants(database: TestDatabase) {
         others.note_ticket(&platform.appid, &secret("theirs"), at).await.map(drop).unwrap_err(),
         others.remove(&platform.appid).await.map(drop).unwrap_err(),
         others.unpark(platform.id, &shop).await.unwrap_err(),
-        others.set_aes_key(&platform.appid, &EncodingAesKey::generate(&Random::seeded(9))).await.map(drop).unwrap_err(),
+        others.renew_push(&platform.appid, PushRenewal::default()).await.map(drop).unwrap_err(),
+        others.forget_previous_push(&platform.appid).await.map(drop).unwrap_err(),
     ];
     assert!(refused.iter().all(|error| *error == StorageError::NotFound), "{refused:?}");
     assert!(!others.note_withdrawal(&platform, &shop, at).await.unwrap());

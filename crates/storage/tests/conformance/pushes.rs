@@ -5,9 +5,9 @@ use std::time::Duration;
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::Query;
 use wxgate_crypto::Digest;
-use wxgate_crypto::push::{Answer, EncodingAesKey, PushToken, Stamp};
+use wxgate_crypto::push::{Answer, PushToken, Stamp};
 use wxgate_domain::{App, Profile, ProfileParts, PushMode, Tenant};
-use wxgate_storage::{Arrival, Arrived, PushChange, Receiver, Renewal, Storage, StorageError};
+use wxgate_storage::{Arrival, Arrived, PushChange, PushRenewal, Receiver, Renewal, Storage, StorageError};
 
 use crate::support::{TestDatabase, app, tenant};
 use crate::support_rows as rows;
@@ -82,21 +82,23 @@ pub(crate) async fn token_and_key_before_count_until_they_are_forgotten(database
 
     let tx = storage.begin().await.unwrap();
     let settings = tx.tenant(acme.id).push_settings();
-    let (renewed, keys) = settings.renew(&shop.appid, Renewal::Stays, Renewal::Made).await.unwrap();
+    let (renewed, keys) =
+        settings.renew(&shop.appid, PushRenewal { key: Renewal::Made, ..PushRenewal::default() }).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!((&keys.token, keys.previous.as_ref()), (&old.token, Some(&old.current)));
     assert!(renewed.previous_key.is_some() && renewed.previous_token.is_none() && opens().await);
     let tx = storage.begin().await.unwrap();
     let settings = tx.tenant(acme.id).push_settings();
-    let (renewed, keys) = settings.renew(&shop.appid, Renewal::Made, Renewal::Stays).await.unwrap();
+    let (renewed, keys) =
+        settings.renew(&shop.appid, PushRenewal { token: Renewal::Made, ..PushRenewal::default() }).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!((keys.previous_token.as_ref(), keys.previous.as_ref()), (Some(&old.token), Some(&old.current)));
     assert!(renewed.previous_token.is_some() && renewed.token != renewed.previous_token.unwrap() && opens().await);
     // The same twice is no change.
     let tx = storage.begin().await.unwrap();
     let settings = tx.tenant(acme.id).push_settings();
-    let same = (Renewal::Given(keys.token.clone()), Renewal::Given(keys.current.clone()));
-    let (_, again) = settings.renew(&shop.appid, same.0, same.1).await.unwrap();
+    let same = PushRenewal { token: Renewal::Given(keys.token.clone()), key: Renewal::Given(keys.current.clone()) };
+    let (_, again) = settings.renew(&shop.appid, same).await.unwrap();
     assert_eq!((again.previous_token.as_ref(), again.previous.as_ref()), (Some(&old.token), Some(&old.current)));
     let finished = settings.forget_previous(&shop.appid).await.unwrap();
     tx.commit().await.unwrap();
@@ -214,10 +216,9 @@ pub(crate) async fn another_tenants_pushes_are_out_of_reach(database: TestDataba
     assert!(storage.tenant(umbrella.id).push_settings().find(shop.id).await.unwrap().is_none());
     let tx = storage.begin().await.unwrap();
     let other = tx.tenant(umbrella.id);
-    let key = EncodingAesKey::generate(&database.random);
     let refused = [
         other.push_settings().set(&shop.appid, PushChange::default()).await.map(drop).unwrap_err(),
-        other.push_settings().renew(&shop.appid, Renewal::Made, Renewal::Given(key)).await.map(drop).unwrap_err(),
+        other.push_settings().renew(&shop.appid, PushRenewal::default()).await.map(drop).unwrap_err(),
         other.push_settings().forget_previous(&shop.appid).await.map(drop).unwrap_err(),
         other.push_settings().remove(&shop.appid).await.unwrap_err(),
         other.users().clear_profile(ada, ProfileParts::ALL).await.map(drop).unwrap_err(),

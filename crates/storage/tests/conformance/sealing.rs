@@ -6,13 +6,13 @@ use wxgate_crypto::SealError;
 use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{NewSession, PhoneNumber, WechatIdentity};
 use wxgate_storage::{
-    Engine, NewPhone, PhoneCodeClaim, PhoneCodeResult, PushChange, Renewal, SentPhoneCode, StorageError,
+    Engine, NewPhone, PhoneCodeClaim, PhoneCodeResult, PushChange, PushRenewal, Renewal, SentPhoneCode, StorageError,
 };
 
 use crate::support::{TestDatabase, app, new_tenant, tenant};
 
 /// The columns that are sealed.
-const SEALED: [(&str, &str); 17] = [
+const SEALED: [(&str, &str); 18] = [
     ("app", "secret"),
     ("app", "previous_secret"),
     ("signing_key", "private"),
@@ -25,6 +25,7 @@ const SEALED: [(&str, &str); 17] = [
     ("push_setting", "previous_aes_key"),
     ("platform", "secret"),
     ("platform", "push_token"),
+    ("platform", "previous_push_token"),
     ("platform", "aes_key"),
     ("platform", "previous_aes_key"),
     ("platform", "ticket"),
@@ -51,7 +52,8 @@ pub(crate) async fn no_secret_lies_open(database: TestDatabase) {
     let tx = storage.begin().await.unwrap();
     let settings = tx.tenant(acme.id).push_settings();
     let (_, before, _) = settings.set(&shop.appid, PushChange::default()).await.unwrap();
-    let (_, push) = settings.renew(&shop.appid, Renewal::Made, Renewal::Made).await.unwrap();
+    let (_, push) =
+        settings.renew(&shop.appid, PushRenewal { token: Renewal::Made, key: Renewal::Made }).await.unwrap();
     tx.commit().await.unwrap();
 
     let of_platform = crate::platforms::furnish(&storage, &acme, 1).await;

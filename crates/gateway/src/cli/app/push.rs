@@ -1,12 +1,10 @@
 //! `wxgate app push`: how a mini-program takes WeChat's message pushes.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
 use clap::{Args, Subcommand};
 
 use super::super::admin::AdminArgs;
 use super::super::door::Door;
+use super::super::push_files::PushFiles;
 use super::super::{Failure, print};
 use crate::operation::apps::{FinishPush, PushReply, RemovePush, RotatePush, SetPush, ShowPush};
 use crate::operation::secret_text::SecretText;
@@ -45,38 +43,28 @@ enum Action {
 struct Set {
     #[command(flatten)]
     push: SetPush,
-    /// A file that holds the Token; `-` reads standard input.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// A file that holds the EncodingAESKey; `-` reads standard input.
-    #[arg(long, value_name = "FILE")]
-    aes_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    files: PushFiles,
 }
 
 #[derive(Debug, Args)]
 struct Rotate {
     #[command(flatten)]
     push: RotatePush,
-    /// A file that holds the new Token; `-` reads standard input.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// A file that holds the new EncodingAESKey; `-` reads standard input.
-    #[arg(long, value_name = "FILE")]
-    aes_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    files: PushFiles,
 }
 
 impl PushCommand {
     pub(super) async fn run(self, admin: &AdminArgs, door: &Door) -> Result<(), Failure> {
         match self.action {
             Action::Set(set) => {
-                let token = set.token_file.as_deref().map(read).transpose()?;
-                let encoding_aes_key = set.aes_key_file.as_deref().map(read).transpose()?;
+                let (token, encoding_aes_key) = set.files.read()?;
                 admin.show_push(&door.call(SetPush { token, encoding_aes_key, ..set.push }).await?);
             }
             Action::Show(show) => admin.show_push(&door.call(show).await?),
             Action::Rotate(rotate) => {
-                let token = rotate.token_file.as_deref().map(read).transpose()?;
-                let encoding_aes_key = rotate.aes_key_file.as_deref().map(read).transpose()?;
+                let (token, encoding_aes_key) = rotate.files.read()?;
                 admin.show_push(&door.call(RotatePush { token, encoding_aes_key, ..rotate.push }).await?);
             }
             Action::Finish(finish) => admin.show_push(&door.call(finish).await?),
@@ -89,16 +77,6 @@ impl PushCommand {
         }
         Ok(())
     }
-}
-
-fn read(path: &Path) -> Result<SecretText, Failure> {
-    let mut text = String::new();
-    if path.as_os_str() == "-" {
-        std::io::stdin().take(4_096).read_to_string(&mut text)?;
-    } else {
-        text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
-    Ok(SecretText::telling(text.trim()))
 }
 
 impl AdminArgs {

@@ -1,12 +1,12 @@
 //! How an app takes WeChat's message pushes. Token and EncodingAESKey come in, or are made and told once.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wxgate_crypto::push::PushKeys;
 use wxgate_domain::{AdminScope, PushMode, PushStatus, WechatAppid};
-use wxgate_storage::Renewal;
 
+use crate::operation::push_renewal::{PushPart, renewal, told};
 use crate::operation::secret_text::SecretText;
 use crate::operation::{Method, Operation, Route};
 use crate::service::admin::{Admin, AdminError, PushToSet};
@@ -60,11 +60,8 @@ impl PushReply {
 
     /// With what was made.
     fn telling(self, keys: &PushKeys, token: bool, key: bool) -> Self {
-        Self {
-            token: token.then(|| SecretText::telling(keys.token.expose())),
-            encoding_aes_key: key.then(|| SecretText::telling(keys.current.expose())),
-            ..self
-        }
+        let (token, encoding_aes_key) = told(keys, token, key);
+        Self { token, encoding_aes_key, ..self }
     }
 }
 
@@ -141,18 +138,6 @@ impl Operation for ShowPush {
     }
 }
 
-/// What is renewed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum PushPart {
-    /// The EncodingAESKey.
-    Key,
-    /// The Token.
-    Token,
-    /// Both.
-    Both,
-}
-
 /// Another EncodingAESKey of an app, another Token, or both. Pushes under those before are read until `finishPush`.
 #[derive(Debug, Args, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -174,23 +159,6 @@ pub(crate) struct RotatePush {
     pub(crate) encoding_aes_key: Option<SecretText>,
 }
 
-impl RotatePush {
-    fn renews(&self, part: PushPart) -> bool {
-        let none_given = self.token.is_none() && self.encoding_aes_key.is_none();
-        let what = self.what.or(none_given.then_some(PushPart::Key));
-        what.is_some_and(|what| what == part || what == PushPart::Both)
-    }
-}
-
-/// A value that is given, or one that is to be made.
-fn renewal<T>(given: Option<T>, made: bool) -> Renewal<T> {
-    match given {
-        Some(given) => Renewal::Given(given),
-        None if made => Renewal::Made,
-        None => Renewal::Stays,
-    }
-}
-
 impl Operation for RotatePush {
     type Reply = PushReply;
     const ROUTE: Route = Route {
@@ -203,12 +171,9 @@ impl Operation for RotatePush {
 
     async fn run(self, admin: &Admin) -> Result<Self::Reply, AdminError> {
         let found = admin.app(&self.app).await?;
-        let token = self.token.as_ref().map(SecretText::push_token).transpose()?;
-        let token = renewal(token, self.renews(PushPart::Token));
-        let key = self.encoding_aes_key.as_ref().map(SecretText::aes_key).transpose()?;
-        let key = renewal(key, self.renews(PushPart::Key));
-        let (made_token, made_key) = (matches!(token, Renewal::Made), matches!(key, Renewal::Made));
-        let (status, keys) = admin.rotate_push(&found, token, key).await?;
+        let renewal = renewal(self.what, self.token.as_ref(), self.encoding_aes_key.as_ref())?;
+        let (made_token, made_key) = (renewal.token.is_made(), renewal.key.is_made());
+        let (status, keys) = admin.rotate_push(&found, renewal).await?;
         Ok(PushReply::of(admin, &found.1.appid, status).telling(&keys, made_token, made_key))
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use wxgate_crypto::Secret;
 use wxgate_crypto::push::{EncodingAesKey, PushKeys, PushToken};
 use wxgate_domain::{AppSecret, Platform, PlatformApp, Tenant, Timestamp, WechatAppid};
-use wxgate_storage::{NewPlatform, StorageError};
+use wxgate_storage::{NewPlatform, PushRenewal, StorageError};
 use wxgate_wechat_client::{AuthorizationPage, CallError};
 
 use super::{Admin, AdminError, Event, checked, taken};
@@ -54,7 +54,10 @@ impl Admin {
             Some(given) => given.push_token()?,
             None => PushToken::generate(&self.random),
         };
-        let current = self.aes_key(aes_key)?;
+        let current = match aes_key {
+            Some(given) => given.aes_key()?,
+            None => EncodingAesKey::generate(&self.random),
+        };
         let keys = PushKeys { token: token.clone(), previous_token: None, current: current.clone(), previous: None };
         let new = NewPlatform { appid: appid.clone(), name, secret, push_token: token, aes_key: current };
         let tx = self.storage.begin().await?;
@@ -79,18 +82,27 @@ impl Admin {
         Ok(platform)
     }
 
-    /// Takes or makes another EncodingAESKey.
-    pub(crate) async fn rotate_platform_key(
+    /// Renews the Token of a platform's pushes, its EncodingAESKey or both, and keeps those before beside them.
+    pub(crate) async fn rotate_platform_push(
         &self,
         (tenant, platform): &(Tenant, Platform),
-        given: Option<&SecretText>,
+        renewal: PushRenewal,
     ) -> Result<(Platform, PushKeys), AdminError> {
-        let key = self.aes_key(given)?;
         let tx = self.storage.begin().await?;
-        let platform = tx.tenant(tenant.id).platforms().set_aes_key(&platform.appid, &key).await?;
-        self.commit(tx, Event::of(tenant.id, "platform.rotate-key", &platform.appid)).await?;
-        let found = self.storage.platforms().with_push_keys(&platform.appid).await?;
-        found.ok_or_else(|| AdminError::NoPlatform(platform.appid.clone()))
+        let rotated = tx.tenant(tenant.id).platforms().renew_push(&platform.appid, renewal).await?;
+        self.commit(tx, Event::of(tenant.id, "platform.rotate-push", &platform.appid)).await?;
+        Ok(rotated)
+    }
+
+    /// Forgets the Token and the EncodingAESKey before.
+    pub(crate) async fn finish_platform_push(
+        &self,
+        (tenant, platform): &(Tenant, Platform),
+    ) -> Result<Platform, AdminError> {
+        let tx = self.storage.begin().await?;
+        let platform = tx.tenant(tenant.id).platforms().forget_previous_push(&platform.appid).await?;
+        self.commit(tx, Event::of(tenant.id, "platform.finish-push", &platform.appid)).await?;
+        Ok(platform)
     }
 
     /// Removes a platform that acts for no app, unless `still` refuses, as above.
@@ -171,13 +183,6 @@ impl Admin {
         attached.map_err(|error| taken(error, AdminError::AppTaken(appid.clone())))?;
         self.commit(tx, Event::of(tenant.id, "platform.attach", appid)).await?;
         self.storage.tenant(tenant.id).platforms().app(platform.id, appid).await?.ok_or_else(missing)
-    }
-
-    fn aes_key(&self, given: Option<&SecretText>) -> Result<EncodingAesKey, AdminError> {
-        match given {
-            Some(given) => given.aes_key(),
-            None => Ok(EncodingAesKey::generate(&self.random)),
-        }
     }
 }
 

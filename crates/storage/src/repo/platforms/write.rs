@@ -3,10 +3,13 @@
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use uuid::Uuid;
 use wxgate_crypto::Secret;
-use wxgate_crypto::push::{EncodingAesKey, PushToken};
+use wxgate_crypto::push::{EncodingAesKey, PushKeys, PushToken};
 use wxgate_domain::{AppSecret, Platform, PlatformId, TenantId, Timestamp, WechatAppid};
 
-use super::{AES_KEY, PREVIOUS_AES_KEY, PUSH_TOKEN, SECRET, TICKET, ascii, of_row, place, text};
+use super::super::push_renewal::{PushRenewal, without_previous};
+use super::{
+    AES_KEY, PREVIOUS_AES_KEY, PREVIOUS_PUSH_TOKEN, PUSH_TOKEN, SECRET, TICKET, ascii, of_row, place, push_keys,
+};
 use crate::entity::{app, platform, platform_app, platform_request};
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
@@ -64,6 +67,7 @@ impl<'a> TxPlatforms<'a> {
             name: new.name,
             secret: seal(SECRET, new.secret.expose()),
             push_token: seal(PUSH_TOKEN, new.push_token.expose()),
+            previous_push_token: None,
             aes_key: seal(AES_KEY, new.aes_key.expose()),
             previous_aes_key: None,
             ticket: None,
@@ -89,22 +93,54 @@ impl<'a> TxPlatforms<'a> {
         of_row(row)
     }
 
-    /// Takes another EncodingAESKey. What still comes under the present one is read too, until the next change.
+    /// Renews the Token of a platform's pushes, its EncodingAESKey or both; those before count until they are forgotten.
     ///
     /// # Errors
-    /// [`StorageError::NotFound`] if the tenant has no such platform; or the present key does not open.
-    pub async fn set_aes_key(&self, appid: &WechatAppid, key: &EncodingAesKey) -> Result<Platform, StorageError> {
+    /// [`StorageError::NotFound`] if the tenant has no such platform; or what it has does not open.
+    pub async fn renew_push(
+        &self,
+        appid: &WechatAppid,
+        renewal: PushRenewal,
+    ) -> Result<(Platform, PushKeys), StorageError> {
+        self.change_push(appid, |before| renewal.of(before, &self.tx.core.random)).await
+    }
+
+    /// Forgets the Token and the EncodingAESKey before: the change is over.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] if the tenant has no such platform; or what it has does not open.
+    pub async fn forget_previous_push(&self, appid: &WechatAppid) -> Result<Platform, StorageError> {
+        Ok(self.change_push(appid, without_previous).await?.0)
+    }
+
+    async fn change_push(
+        &self,
+        appid: &WechatAppid,
+        change: impl FnOnce(PushKeys) -> PushKeys,
+    ) -> Result<(Platform, PushKeys), StorageError> {
         let row = self.locked(appid).await?;
-        let core = &self.tx.core;
-        let present = text(core, place(row.tenant_id, AES_KEY, &row.id), row.aes_key.clone()).await?;
-        let previous = self.seal(PREVIOUS_AES_KEY, row.id, present.expose()).await?;
+        let push = change(push_keys(&self.tx.core, &row).await?);
+        let keys = self.tx.core.keys(self.tenant).await?;
+        let seal = |column, text: &str| {
+            let place = place(self.tenant.uuid(), column, &row.id);
+            keys.seal.seal(&place, text.as_bytes(), &self.tx.core.random).into_bytes()
+        };
+        let changed = platform::Model {
+            push_token: seal(PUSH_TOKEN, push.token.expose()),
+            previous_push_token: push.previous_token.as_ref().map(|token| seal(PREVIOUS_PUSH_TOKEN, token.expose())),
+            aes_key: seal(AES_KEY, push.current.expose()),
+            previous_aes_key: push.previous.as_ref().map(|key| seal(PREVIOUS_AES_KEY, key.expose())),
+            ..row.clone()
+        };
         let change = platform::ActiveModel {
-            aes_key: Set(self.seal(AES_KEY, row.id, key.expose()).await?),
-            previous_aes_key: Set(Some(previous.clone())),
+            push_token: Set(changed.push_token.clone()),
+            previous_push_token: Set(changed.previous_push_token.clone()),
+            aes_key: Set(changed.aes_key.clone()),
+            previous_aes_key: Set(changed.previous_aes_key.clone()),
             ..Default::default()
         };
         self.update(row.id, change).await?;
-        of_row(platform::Model { previous_aes_key: Some(previous), ..row })
+        Ok((of_row(changed)?, push))
     }
 
     /// Keeps a ticket, if WeChat wrote it after the one that is kept; whether it did.

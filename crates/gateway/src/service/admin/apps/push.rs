@@ -2,7 +2,7 @@
 
 use wxgate_crypto::push::{EncodingAesKey, PushKeys, PushToken};
 use wxgate_domain::{App, PushMode, PushStatus, Tenant};
-use wxgate_storage::{PushChange, Renewal, StorageError};
+use wxgate_storage::{PushChange, PushRenewal, StorageError};
 
 use super::super::{Admin, AdminError, Event};
 
@@ -49,11 +49,10 @@ impl Admin {
     pub(crate) async fn rotate_push(
         &self,
         (tenant, app): &(Tenant, App),
-        token: Renewal<PushToken>,
-        key: Renewal<EncodingAesKey>,
+        renewal: PushRenewal,
     ) -> Result<(PushStatus, PushKeys), AdminError> {
         let tx = self.storage.begin().await?;
-        let rotated = tx.tenant(tenant.id).push_settings().renew(&app.appid, token, key).await;
+        let rotated = tx.tenant(tenant.id).push_settings().renew(&app.appid, renewal).await;
         let rotated = rotated.map_err(|error| no_push(error, app))?;
         self.commit(tx, Event::of(tenant.id, "app.rotate-push", &app.appid)).await?;
         Ok(rotated)

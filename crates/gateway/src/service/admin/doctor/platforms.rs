@@ -25,6 +25,7 @@ impl Admin {
             after = Some(last.appid.to_string());
             for platform in page {
                 findings.push(ticket(&platform, self.clock.now()));
+                findings.extend(overlap(&platform));
                 self.examine_platform_apps(&platform, findings).await?;
             }
         }
@@ -73,6 +74,18 @@ fn ticket(platform: &Platform, now: Timestamp) -> Finding {
         }
         Some(age) => Finding::ok(subject, format!("has a ticket of {} minutes ago", age.as_secs() / 60)),
     }
+}
+
+/// A change of Token or key that is not over.
+fn overlap(platform: &Platform) -> Option<Finding> {
+    let two = match (platform.has_previous_key, platform.has_previous_token) {
+        (true, _) => "EncodingAESKeys",
+        (false, true) => "Tokens",
+        (false, false) => return None,
+    };
+    let (subject, what) = (format!("platform {}", platform.appid), format!("has two {two} for its pushes"));
+    let advice = format!("once the new one is in WeChat's console, `wxgate platform push finish {}`", platform.appid);
+    Some(Finding::advice(subject, what, advice))
 }
 
 /// What is wrong with what an attached app granted.
