@@ -112,7 +112,8 @@ impl From<PlatformPushError> for ApiError {
             | PlatformPushError::Stale
             | PlatformPushError::Replayed
             | PlatformPushError::OtherPlatform => Code::PushRefused,
-            PlatformPushError::Storage(StorageError::Busy | StorageError::Unavailable { .. }) => {
+            PlatformPushError::Late
+            | PlatformPushError::Storage(StorageError::Busy | StorageError::Unavailable { .. }) => {
                 return Self::caused(Code::Overloaded, error).retry_after(1);
             }
             PlatformPushError::Storage(_) => Code::Internal,

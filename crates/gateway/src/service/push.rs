@@ -6,6 +6,7 @@
 mod deeds;
 mod frame;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub(crate) use frame::IncomingPush;
 /// How far the time of a push may be from ours, either way. Whoever repeats it later is not WeChat.
 pub(super) const FRESH: Duration = Duration::from_mins(5);
 
-/// How long WeChat may wait for an answer: half a second less than it does.
+/// How long WeChat may wait for an answer once its push is here: half a second less than it does.
 const PATIENCE: Duration = Duration::from_millis(4_500);
 
 /// Pushes that are carried out at once.
@@ -96,7 +97,7 @@ impl Pushes {
 
     /// Whether WeChat verifies the address of this app. A time and nonce that serve for that serve for no push.
     pub(crate) async fn verify(&self, appid: &WechatAppid, stamp: Stamp<'_>, signature: &str) -> Result<(), PushError> {
-        let verified = self.try_to_verify(appid, stamp, signature).await;
+        let verified = in_time(PushError::Overloaded, self.try_to_verify(appid, stamp, signature)).await;
         self.metrics.push(verified.as_ref().err().map_or("verified", PushError::outcome));
         verified
     }
@@ -116,7 +117,7 @@ impl Pushes {
 
     /// Accepts a push: checked, committed, and done once however often it comes.
     pub(crate) async fn receive(&self, appid: &WechatAppid, push: &IncomingPush) -> Result<(), PushError> {
-        let received = self.try_to_receive(appid, push).await;
+        let received = in_time(PushError::Overloaded, self.try_to_receive(appid, push)).await;
         self.metrics.push(received.as_ref().err().map_or("accepted", PushError::outcome));
         received
     }
@@ -130,9 +131,7 @@ impl Pushes {
             let _slot = slot;
             deeds::carry_out(&storage, &settings, &push).await
         });
-        // Whoever is not answered in time asks again, and then it is done.
-        let done = tokio::time::timeout(PATIENCE, doing).await;
-        done.map_err(|_| PushError::Overloaded)?.map_err(|_| PushError::Overloaded)?
+        doing.await.map_err(|_| PushError::Overloaded)?
     }
 
     async fn settings(&self, appid: &WechatAppid) -> Result<PushSettings, PushError> {
@@ -140,7 +139,16 @@ impl Pushes {
     }
 }
 
+/// An answer while WeChat waits for it; `late` if there is none by then. Whoever is not answered in time asks again, and
+/// what was begun as a task of its own is done by then.
+pub(super) async fn in_time<T, E>(late: E, answer: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    tokio::time::timeout(PATIENCE, answer).await.unwrap_or(Err(late))
+}
+
 /// Whether a time is near enough to now.
 pub(super) fn is_fresh(stamp: &Stamp<'_>, now: Timestamp) -> bool {
     stamp.seconds().is_some_and(|seconds| seconds.abs_diff(now.seconds()) <= FRESH.as_secs())
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,3 +142,23 @@ async fn add_tenant(storage: &Storage, slug: &str) -> Tenant {
     tx.commit().await.unwrap();
     tenant
 }
+
+/// Time that stands still, so that no time-out strikes because the machine is slow. Networks go on.
+pub(crate) struct StandingClock {
+    /// A blocking task keeps tokio from moving a paused clock by itself.
+    _held: std::sync::mpsc::Sender<()>,
+}
+
+impl StandingClock {
+    pub(crate) fn begin() -> Self {
+        let (held, until) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || until.recv());
+        tokio::time::pause();
+        Self { _held: held }
+    }
+
+    /// Moves it.
+    pub(crate) async fn pass(&self, time: Duration) {
+        tokio::time::advance(time).await;
+    }
+}

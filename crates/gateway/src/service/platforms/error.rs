@@ -49,6 +49,8 @@ pub(crate) enum PlatformPushError {
     Replayed,
     #[error("the message names another platform")]
     OtherPlatform,
+    #[error("not done while WeChat waits")]
+    Late,
     #[error("the database refused: {0}")]
     Storage(#[from] StorageError),
 }
@@ -63,6 +65,7 @@ impl PlatformPushError {
             Self::Stale => "stale",
             Self::Replayed => "replayed",
             Self::OtherPlatform => "other_platform",
+            Self::Late => "late",
             Self::Storage(_) => "failed",
         }
     }

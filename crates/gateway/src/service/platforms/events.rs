@@ -14,7 +14,7 @@ use wxgate_wechat_client::{PlatformEvent, PushedEvent, PushedMessage};
 use super::{PlatformPushError, Platforms, authorizations};
 use crate::service::admin::{Caller, Event};
 use crate::service::again::again_while;
-use crate::service::push::{FRESH, is_fresh};
+use crate::service::push::{FRESH, in_time, is_fresh};
 
 /// A push as it came.
 #[derive(Clone, Debug)]
@@ -36,9 +36,9 @@ impl Platforms {
     /// Accepts a push to a platform: checked, and committed.
     ///
     /// # Errors
-    /// [`PlatformPushError`]: nothing happened.
+    /// [`PlatformPushError`]: nothing happened, or after [`PlatformPushError::Late`] it still does.
     pub(crate) async fn receive(&self, appid: &WechatAppid, push: &PlatformPush) -> Result<(), PlatformPushError> {
-        let received = self.try_to_receive(appid, push).await;
+        let received = in_time(PlatformPushError::Late, self.try_to_receive(appid, push)).await;
         if let Err(error) = &received {
             tracing::warn!(wechat.platform = %appid, push.refused = error.stage(), "a push to a third-party platform was refused");
         }
@@ -67,12 +67,24 @@ impl Platforms {
             body: Digest::sha256(encrypt.as_bytes()),
             message: None,
         };
+        // It goes on when WeChat has left.
+        let platforms = self.clone();
+        let doing = self.tasks.spawn(async move { platforms.note_and_go_on(&platform, &arrival, &told).await });
+        doing.await.map_err(|_| PlatformPushError::Late)?
+    }
+
+    async fn note_and_go_on(
+        &self,
+        platform: &Arc<Platform>,
+        arrival: &Arrival,
+        told: &Told,
+    ) -> Result<(), PlatformPushError> {
         // The same push at another node.
         let is_in_the_way = |error: &PlatformPushError| {
             matches!(error, PlatformPushError::Storage(StorageError::Busy | StorageError::NotUnique { .. }))
         };
-        let next = again_while!(is_in_the_way, self.once(&platform, &arrival, &told))?;
-        self.go_on(&platform, next).await;
+        let next = again_while!(is_in_the_way, self.once(platform, arrival, told))?;
+        self.go_on(platform, next).await;
         Ok(())
     }
 

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 
-use super::told_wechat::{StandingClock, ToldWechat};
+use super::told_wechat::ToldWechat;
 use super::with_wechat::tokens_of;
 use super::*;
-use crate::service::testing::House;
+use crate::service::testing::{House, StandingClock};
 
 const CALLERS: usize = 1_000;
 

@@ -1,7 +1,6 @@
-//! A WeChat that answers when the test tells it to, over HTTP, and a clock that stands still until it is moved.
+//! A WeChat that answers when the test tells it to, over HTTP.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -77,25 +76,5 @@ async fn serve(mut stream: TcpStream, calls: mpsc::UnboundedSender<Call>) {
     {
         // As above.
         let _ = stream.write_all(answer.as_bytes()).await;
-    }
-}
-
-/// Time that stands still, so that no time-out strikes because the machine is slow. Networks go on.
-pub(super) struct StandingClock {
-    /// A blocking task keeps tokio from moving a paused clock by itself.
-    _held: std::sync::mpsc::Sender<()>,
-}
-
-impl StandingClock {
-    pub(super) fn begin() -> Self {
-        let (held, until) = std::sync::mpsc::channel::<()>();
-        tokio::task::spawn_blocking(move || until.recv());
-        tokio::time::pause();
-        Self { _held: held }
-    }
-
-    /// Moves it.
-    pub(super) async fn pass(&self, time: Duration) {
-        tokio::time::advance(time).await;
     }
 }
