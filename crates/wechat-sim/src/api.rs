@@ -9,9 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::api_security::{self, AppKeys, SealedAnswer, Signed};
 use crate::faults::{FaultKind, Stage};
+use crate::rids::Traced;
 use crate::state::{Met, Outcome, Refusal, Success, World};
 use crate::tokens::Kind;
-use crate::{business, component, operations, token_routes};
+use crate::{answer, business, component, operations, token_routes};
 
 /// The answer of an interface: the fields of a success, or an errcode.
 pub(crate) type Answer = Result<Map<String, Value>, Refusal>;
@@ -21,6 +22,8 @@ pub(crate) type Answer = Result<Map<String, Value>, Refusal>;
 pub(crate) enum Proof {
     /// An app's AppSecret, among the parameters.
     Secret,
+    /// An app's AppSecret as `appsecret`, with its appid, in the query or in the body.
+    AppSecret,
     /// An access_token of an app, in the query.
     Token,
     /// The token of a third-party platform, in the query.
@@ -45,6 +48,11 @@ impl Api {
     pub(crate) fn gives_token(&self) -> bool {
         self.main_field.ends_with("access_token")
     }
+
+    /// Whether it is called by this method. What is signed has a body, so it is always posted.
+    fn is_called_by(&self, method: &Method) -> bool {
+        *method == self.method || (*method == Method::POST && api_security::covers(self.path))
+    }
 }
 
 /// All of them.
@@ -55,8 +63,15 @@ pub(crate) const APIS: &[&Api] = &[
     &business::CHECK_SESSION,
     &business::RESET_SESSION_KEY,
     &business::CHECK_ENCRYPTED,
+    &business::PAID_UNIONID,
+    &business::ENCRYPT_KEY,
     &operations::CALLBACK_ADDRESSES,
+    &operations::API_ADDRESSES,
     &operations::QUOTA,
+    &operations::CLEAR_QUOTA,
+    &operations::CLEAR_QUOTAS,
+    &operations::CLEAR_QUOTAS_BY_SECRET,
+    &operations::TRACE,
     &component::TOKEN,
     &component::START_TICKETS,
     &component::PRE_AUTH_CODE,
@@ -98,6 +113,12 @@ impl Asked {
         self.body.as_ref().ok()?.get(name)?.as_str().filter(|text| !text.is_empty())
     }
 
+    /// A parameter of the query or of the body.
+    pub(crate) fn anywhere(&self, name: &str) -> Option<&str> {
+        let in_body = || self.body.as_ref().ok()?.get(name)?.as_str().filter(|text| !text.is_empty());
+        self.query.get(name).map(String::as_str).or_else(in_body)
+    }
+
     /// A parameter that must be there.
     pub(crate) fn required(&self, name: &str, missing: i64) -> Result<&str, Refusal> {
         self.text(name).ok_or(Refusal::new(missing))
@@ -123,6 +144,7 @@ impl World {
     /// Whom a call is about, for the journal and for faults: the app it names, or that of its token.
     pub(crate) fn caller(&self, api: &Api, asked: &Asked) -> Option<String> {
         match api.proof {
+            Proof::AppSecret => asked.anywhere("appid").map(str::to_owned),
             Proof::Secret | Proof::Open => asked.text("appid").or(asked.text("component_appid")).map(str::to_owned),
             Proof::Token | Proof::Component => {
                 asked.token().and_then(|token| self.tokens.owner(token)).map(|owner| owner.to_string())
@@ -145,17 +167,30 @@ impl World {
             (Ok(fields), Some(appid)) => self.sealed(api, asked, (appid, fields), flaw, now_ms),
             _ => None,
         };
-        Outcome { sealed, ..self.outcome(result.map(Success::Fields), &met, now_ms) }
+        let outcome = Outcome { sealed, ..self.outcome(result.map(Success::Fields), &met, now_ms) };
+        if let Some(appid) = caller.filter(|_| outcome.result.is_err() && !api.path.starts_with("/sns/")) {
+            let response = String::from_utf8_lossy(&answer::body(&outcome, false)).into_owned();
+            let traced = Traced { appid, at_ms: now_ms, path: api.path, request: asked.sent(api), response };
+            self.rids.note(&outcome.rid, traced);
+        }
+        outcome
     }
 
     fn checked_call(&mut self, api: &Api, method: &Method, asked: &Asked, now_ms: u64, met: &mut Met) -> Answer {
-        if *method != api.method {
+        if !api.is_called_by(method) {
             return Err(Refusal::new(if asked.is_get { 43001 } else { 43002 }));
         }
         let appid = match api.proof {
             Proof::Secret => {
                 asked.checked_body()?;
                 self.proved_by_secret(asked)?
+            }
+            Proof::AppSecret => {
+                let appid = asked.anywhere("appid").ok_or(Refusal::new(41002))?;
+                let secret = asked.anywhere("appsecret").ok_or(Refusal::new(41004))?;
+                self.adopt(appid, secret);
+                self.apps.get(appid).ok_or(Refusal::new(40013))?.prove(secret)?;
+                appid.to_owned()
             }
             Proof::Token | Proof::Component => {
                 let appid = self.proved_by_token(api, asked, now_ms, met)?;
@@ -257,6 +292,12 @@ impl World {
 }
 
 impl Asked {
+    /// The body of a call that named no secret, as WeChat remembers it.
+    fn sent(&self, api: &Api) -> String {
+        let body = self.body.as_ref().ok().filter(|_| api.proof == Proof::Token);
+        body.and_then(|body| serde_json::to_string(body).ok()).unwrap_or_default()
+    }
+
     /// The body of a POST is there and is a JSON object.
     fn checked_body(&self) -> Result<(), Refusal> {
         match self.body {

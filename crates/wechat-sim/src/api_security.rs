@@ -20,8 +20,14 @@ use crate::faults::FaultKind;
 use crate::state::Refusal;
 
 /// The interfaces that take signed calls. Logins, tokens and session keys do not.
-const COVERED: [&str; 3] =
-    ["/wxa/business/getuserphonenumber", "/wxa/business/checkencryptedmsg", "/cgi-bin/openapi/quota/get"];
+const COVERED: [&str; 6] = [
+    "/wxa/business/getuserphonenumber",
+    "/wxa/business/checkencryptedmsg",
+    "/wxa/business/getuserencryptkey",
+    "/cgi-bin/clear_quota",
+    "/cgi-bin/openapi/quota/get",
+    "/cgi-bin/openapi/rid/get",
+];
 
 /// How old a call may be, in seconds.
 const MAX_AGE: u64 = 300;

@@ -8,6 +8,7 @@ use sha2::Sha256;
 use crate::api::{Answer, Api, Asked, Proof, ok};
 use crate::chance::hex;
 use crate::codes::PhoneRejected;
+use crate::payments::Trade;
 use crate::state::{Refusal, World};
 
 pub(crate) const PHONE_NUMBER: Api = Api {
@@ -42,6 +43,22 @@ pub(crate) const CHECK_ENCRYPTED: Api = Api {
     run: check_encrypted,
 };
 
+pub(crate) const PAID_UNIONID: Api = Api {
+    path: "/wxa/getpaidunionid",
+    method: Method::GET,
+    proof: Proof::Token,
+    main_field: "unionid",
+    run: paid_unionid,
+};
+
+pub(crate) const ENCRYPT_KEY: Api = Api {
+    path: "/wxa/business/getuserencryptkey",
+    method: Method::GET,
+    proof: Proof::Token,
+    main_field: "key_info_list",
+    run: encrypt_key,
+};
+
 fn phone_number(world: &mut World, appid: &str, asked: &Asked, now_ms: u64) -> Answer {
     let code = asked.required("code", 41008)?;
     let phone = world.codes.exchange_phone(code, appid, asked.text("openid"), now_ms).map_err(|rejected| {
@@ -70,6 +87,30 @@ fn reset_session_key(world: &mut World, appid: &str, asked: &Asked, _: u64) -> A
     let openid = proved_key(world, appid, asked, 87007)?.to_owned();
     let session_key = world.new_session_key(appid, &openid).ok_or(Refusal::new(87007))?;
     Ok(ok(json!({ "openid": openid, "session_key": *session_key })))
+}
+
+fn paid_unionid(world: &mut World, appid: &str, asked: &Asked, now_ms: u64) -> Answer {
+    let openid = asked.required("openid", 40003)?;
+    if world.session_key(appid, openid).is_none() {
+        return Err(Refusal::new(40003));
+    }
+    let unionid = world.unionid(appid, openid).ok_or(Refusal::new(89002))?;
+    let trade = if let Some(id) = asked.text("transaction_id") {
+        Trade::Transaction(id)
+    } else {
+        let (mch_id, out_trade_no) = (asked.required("mch_id", 89300)?, asked.required("out_trade_no", 89300)?);
+        Trade::Order { mch_id, out_trade_no }
+    };
+    if !world.payments.is_made((appid, openid), &trade, now_ms) {
+        return Err(Refusal::new(89300));
+    }
+    Ok(ok(json!({ "unionid": *unionid })))
+}
+
+fn encrypt_key(world: &mut World, appid: &str, asked: &Asked, now_ms: u64) -> Answer {
+    let openid = proved_key(world, appid, asked, 87007)?;
+    let World { encrypt_keys, chance, .. } = world;
+    Ok(ok(json!({ "key_info_list": encrypt_keys.told(appid, openid, now_ms / 1000, chance) })))
 }
 
 /// The user whose present key made the signature; `unknown` is said of one who has no key.

@@ -11,9 +11,25 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Days begin at midnight in Beijing.
 const BEIJING_MS: u64 = 8 * 60 * 60 * 1000;
 
-/// By appid, and path of the interface.
+/// How often an app's quotas are cleared in a month: all at once, and single ones.
+const CLEARED: [(Clearing, u32); 2] = [(Clearing::All, 10), (Clearing::One, 50)];
+
+/// What is cleared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Clearing {
+    /// All interfaces at once: `clear_quota`, by token or by AppSecret.
+    All,
+    /// One interface: `openapi/quota/clear`.
+    One,
+}
+
 #[derive(Default)]
-pub(crate) struct Quotas(HashMap<(String, &'static str), Line>);
+pub(crate) struct Quotas {
+    /// By appid, and path of the interface.
+    lines: HashMap<(String, &'static str), Line>,
+    /// In which month how often.
+    cleared: HashMap<(String, Clearing), (u64, u32)>,
+}
 
 struct Line {
     day: u64,
@@ -45,6 +61,35 @@ impl Quotas {
         Told { limit: line.limit, used: line.used }
     }
 
+    /// Forgets what an app called of all interfaces today: 48006 if that was done ten times this month.
+    pub(crate) fn clear_all(&mut self, appid: &str, now_ms: u64) -> Result<(), Refusal> {
+        self.spend(Clearing::All, appid, now_ms)?;
+        let of_app = self.lines.iter_mut().filter(|((owner, _), _)| owner == appid);
+        of_app.for_each(|(_, line)| line.used = 0);
+        Ok(())
+    }
+
+    /// The same of one interface, fifty times a month.
+    pub(crate) fn clear(&mut self, appid: &str, path: &'static str, now_ms: u64) -> Result<(), Refusal> {
+        self.spend(Clearing::One, appid, now_ms)?;
+        self.line(appid, path, now_ms).used = 0;
+        Ok(())
+    }
+
+    fn spend(&mut self, clearing: Clearing, appid: &str, now_ms: u64) -> Result<(), Refusal> {
+        let most = CLEARED.iter().find(|(of, _)| *of == clearing).map_or(0, |(_, most)| *most);
+        let month = month(now_ms);
+        let (in_month, times) = self.cleared.entry((appid.to_owned(), clearing)).or_default();
+        if *in_month != month {
+            (*in_month, *times) = (month, 0);
+        }
+        if *times >= most {
+            return Err(Refusal::new(48006));
+        }
+        *times += 1;
+        Ok(())
+    }
+
     /// Lets an app call an interface so often in a day.
     pub(crate) fn limit(&mut self, appid: &str, path: &'static str, limit: u64, now_ms: u64) {
         self.line(appid, path, now_ms).limit = limit;
@@ -52,7 +97,7 @@ impl Quotas {
 
     fn line(&mut self, appid: &str, path: &'static str, now_ms: u64) -> &mut Line {
         let day = (now_ms + BEIJING_MS) / DAY_MS;
-        let line = self.0.entry((appid.to_owned(), path)).or_insert(Line { day, used: 0, limit: DAILY });
+        let line = self.lines.entry((appid.to_owned(), path)).or_insert(Line { day, used: 0, limit: DAILY });
         if line.day != day {
             (line.day, line.used) = (day, 0);
         }
@@ -60,9 +105,42 @@ impl Quotas {
     }
 }
 
+/// The month in Beijing, counted from the year 0. Years begin in March, so that the leap day is the last of its year, and
+/// come in eras of 400, which all have the same days.
+fn month(now_ms: u64) -> u64 {
+    const ERA: u64 = 146_097;
+    let since_march_0000 = (now_ms + BEIJING_MS) / DAY_MS + 719_468;
+    let (era, of_era) = (since_march_0000 / ERA, since_march_0000 % ERA);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (ERA - 1)) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    (era * 400 + year) * 12 + (5 * of_year + 2) / 153
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quotas_are_cleared_so_often_in_a_month_of_beijing() {
+        let mut quotas = Quotas::default();
+        // 2026-11-30T15:59:59Z is one second before December there.
+        let last = 1_796_054_399_000;
+        quotas.limit("wxA", "/a", 1, last);
+        quotas.count("wxA", "/a", last).unwrap();
+        let errcode = |result: Result<(), Refusal>| result.map_or_else(|refusal| refusal.errcode, |()| 0);
+        for _ in 0..10 {
+            assert_eq!(errcode(quotas.clear_all("wxA", last)), 0);
+        }
+        assert_eq!(quotas.told("wxA", "/a", last), Told { limit: 1, used: 0 });
+        quotas.count("wxA", "/a", last).unwrap();
+        assert_eq!([errcode(quotas.clear_all("wxA", last)), errcode(quotas.clear_all("wxB", last))], [48006, 0]);
+        assert_eq!(errcode(quotas.clear_all("wxA", last + 1_000)), 0);
+        for times in 0..=50 {
+            assert_eq!(errcode(quotas.clear("wxA", "/a", last)), if times < 50 { 0 } else { 48006 });
+        }
+        let days_of = |month_of: u64| (0..800).filter(|day| month(day * DAY_MS) == month(month_of)).count();
+        assert_eq!([0, 40, 70, 770].map(|day| days_of(day * DAY_MS)), [31, 28, 31, 29]);
+    }
 
     #[test]
     fn calls_are_counted_until_midnight_in_beijing() {

@@ -76,9 +76,9 @@ async fn interface(
     let body = body.unwrap_or_else(|_| Bytes::from_static(b"{"));
     let asked = Asked::read(api, &request, &body);
     let caller = shared.world().caller(api, &asked);
-    let call =
-        Call::arrived(shared.clock.now_ms(), api.path, caller.as_deref(), asked.text("code"), asked.text("secret"))
-            .with_token(asked.token());
+    let secret = asked.text("secret").or(asked.anywhere("appsecret"));
+    let call = Call::arrived(shared.clock.now_ms(), api.path, caller.as_deref(), asked.text("code"), secret)
+        .with_token(asked.token());
     let response = serve(&request, &shared, api.path, caller.as_deref(), call, |world, now_ms| {
         world.answer(api, request.method(), &asked, now_ms)
     })

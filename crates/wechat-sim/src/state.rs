@@ -1,22 +1,28 @@
 //! WeChat's side of the world: apps, people, codes, and the exchange of a code.
 
+mod app;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::SysError;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::api_security::{AppKeys, SealedAnswer};
+use crate::api_security::SealedAnswer;
 use crate::chance::Chance;
 use crate::codes::{Codes, CountryCode, MAX_CODES, Meaning, Phone, Rejected, Session};
 use crate::component::Component;
+use crate::encrypt_keys::EncryptKeys;
 use crate::faults::{Fault, FaultKind, Faults, JSCODE2SESSION, Stage};
 use crate::genuine::Genuine;
+use crate::payments::Payments;
 use crate::quotas::Quotas;
+use crate::rids::Rids;
 use crate::simulator::SimulatedApp;
 use crate::tokens::Tokens;
+
+pub(crate) use app::{App, Condition};
 
 /// Apps known at once.
 const MAX_APPS: usize = 20_000;
@@ -44,26 +50,6 @@ pub(crate) enum SteeringError {
     UnknownPreAuthCode,
     #[error("10,000 apps are known already")]
     TooManyApps,
-}
-
-pub(crate) struct App {
-    pub(crate) secret: String,
-    union_group: Option<String>,
-    pub(crate) condition: Condition,
-    /// Its keys, if its calls must be signed and encrypted.
-    pub(crate) api_security: Option<AppKeys>,
-}
-
-/// What is the matter with an app's account.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Condition {
-    /// Its AppSecret was frozen in the console: 40243.
-    #[serde(default)]
-    pub(crate) secret_frozen: bool,
-    /// It may not use the interfaces that take a token: 48001.
-    #[serde(default)]
-    pub(crate) unauthorized: bool,
 }
 
 /// One user of one app.
@@ -165,6 +151,9 @@ pub(crate) struct World {
     pub(crate) tickets_asked_for: HashSet<String>,
     pub(crate) genuine: Genuine,
     pub(crate) quotas: Quotas,
+    pub(crate) rids: Rids,
+    pub(crate) encrypt_keys: EncryptKeys,
+    pub(crate) payments: Payments,
     pub(crate) faults: Faults,
     pub(crate) chance: Chance,
 }
@@ -183,6 +172,9 @@ impl World {
             tickets_asked_for: HashSet::new(),
             genuine: Genuine::default(),
             quotas: Quotas::default(),
+            rids: Rids::default(),
+            encrypt_keys: EncryptKeys::default(),
+            payments: Payments::default(),
             faults: Faults::default(),
             chance: Chance::from_system()?,
         })
@@ -299,6 +291,12 @@ impl World {
         })
     }
 
+    /// A person's unionid; `None` if the app is bound to no Open Platform account, or the person is not known.
+    pub(crate) fn unionid(&mut self, appid: &str, openid: &str) -> Option<Arc<str>> {
+        let (person, _, in_group) = self.person(appid, openid).ok()?;
+        person.unionid(in_group)
+    }
+
     /// A person's present key.
     pub(crate) fn session_key(&self, appid: &str, openid: &str) -> Option<&str> {
         self.people.get(&(appid.to_owned(), openid.to_owned()))?.session_key.as_deref()
@@ -400,17 +398,6 @@ impl World {
         let key = (appid.to_owned(), openid.to_owned());
         let person = self.people.get_mut(&key).ok_or(SteeringError::NoSessionKey)?;
         Ok((person, &mut self.chance, app.union_group.is_some()))
-    }
-}
-
-impl App {
-    /// Whether this is its secret. WeChat looks whether it is frozen before it looks whether it is right.
-    pub(crate) fn prove(&self, secret: &str) -> Result<(), Refusal> {
-        match (self.condition.secret_frozen, self.secret == secret) {
-            (true, _) => Err(Refusal::new(40243)),
-            (false, false) => Err(Refusal::new(40125)),
-            (false, true) => Ok(()),
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::codes::CountryCode;
 use crate::faults::{FaultBody, InvalidFault, route_named};
 use crate::routes::Shared;
 use crate::simulator::SimulatedApp;
-use crate::state::SteeringError;
+use crate::state::{SteeringError, World};
 use crate::user_data::{self, EncryptBody, SealError};
 
 /// Largest body taken, in bytes.
@@ -34,6 +34,8 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         .service(resource("/apps/{appid}", [web::delete().to(remove_app)]))
         .service(resource("/apps/{appid}/condition", [web::put().to(put_condition)]))
         .service(resource("/quotas", [web::post().to(limit_quota)]))
+        .service(resource("/payments", [web::post().to(pay)]))
+        .service(resource("/encrypt-keys", [web::post().to(latest_encrypt_key)]))
         .configure(api_security::configure)
         .configure(platforms::configure)
         .service(resource("/health", [web::get().to(health)]))
@@ -263,6 +265,36 @@ async fn limit_quota(shared: Data<Shared>, body: Body) -> Result<HttpResponse, R
     }
     world.quotas.limit(&appid, path, daily_limit, now_ms);
     Ok(HttpResponse::Ok().json(json!({})))
+}
+
+/// A person who has logged in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PersonBody {
+    appid: String,
+    openid: String,
+}
+
+impl PersonBody {
+    fn must_be_known(&self, world: &World) -> Result<(), SteeringError> {
+        world.session_key(&self.appid, &self.openid).map(drop).ok_or(SteeringError::NoSessionKey)
+    }
+}
+
+async fn pay(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
+    let person: PersonBody = read(body)?;
+    let (mut world, now_ms) = (shared.world(), shared.clock.now_ms());
+    person.must_be_known(&world)?;
+    let World { payments, chance, .. } = &mut *world;
+    Ok(HttpResponse::Ok().json(payments.make(&person.appid, &person.openid, now_ms, chance)))
+}
+
+async fn latest_encrypt_key(shared: Data<Shared>, body: Body) -> Result<HttpResponse, Refused> {
+    let person: PersonBody = read(body)?;
+    let (mut world, now_ms) = (shared.world(), shared.clock.now_ms());
+    person.must_be_known(&world)?;
+    let World { encrypt_keys, chance, .. } = &mut *world;
+    Ok(HttpResponse::Ok().json(encrypt_keys.latest(&person.appid, &person.openid, now_ms / 1000, chance)))
 }
 
 async fn health(shared: Data<Shared>) -> HttpResponse {

@@ -15,6 +15,7 @@ mod conditions;
 mod faults;
 mod harness;
 mod lifecycle;
+mod operations;
 mod push;
 mod steering;
 mod tokens;
