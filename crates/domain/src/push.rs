@@ -65,8 +65,10 @@ impl FromStr for PushMode {
 pub struct PushSettings {
     /// Whose they are.
     pub app: AppId,
-    /// WeChat's id of the app, which every frame ends with.
+    /// WeChat's id of the app.
     pub appid: WechatAppid,
+    /// What every frame ends with: the same, or WeChat's id of the third-party platform that acts for the app.
+    pub addressee: WechatAppid,
     /// The app's tenant.
     pub tenant: TenantId,
     /// In which mode the app takes them.

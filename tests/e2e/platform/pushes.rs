@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::world::{PLATFORM, SHOP, World};
-use crate::harness::{Gateway, PATIENCE, within};
+use crate::harness::{APP, Gateway, PATIENCE, within};
 
 fn taken() -> (u64, String) {
     (200, "success".to_owned())
@@ -135,4 +135,38 @@ async fn a_platforms_token_and_key_are_changed_without_losing_a_ticket() {
     let given = gateway.operator().post(&format!("/platforms/{PLATFORM}/push/rotate"), &given).await.ok();
     assert_eq!((&given["has_previous_token"], given.get("secret")), (&json!(true), None), "{given}");
     assert_eq!(push(("0123456789abcdef0123456789abcdef", new_key.as_str()), "8").await, 200);
+}
+
+#[tokio::test]
+async fn what_wechat_tells_of_a_mini_programs_users_comes_through_its_platform() {
+    let gateway = Gateway::dev().await;
+    let world = World::with_ticket(&gateway).await;
+    world.attach(SHOP).await;
+    let login = world.log_in(SHOP, "oAda").await.ok();
+    let id = login["user"]["id"].as_str().unwrap();
+    let is_there = async || gateway.operator().get(&format!("/users/{id}?tenant=demo")).await.status == 200;
+    let push = async |to: &str, more: serde_json::Value| {
+        let message = json!({ "Event": "user_authorization_cancellation", "OpenID": "oAda", "AppID": SHOP });
+        let mut push = json!({ "url": format!("{}/wechat/push/{to}", gateway.client().base()), "message": message });
+        push.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        world.push(push).await.0
+    };
+    for (flaw, status) in [
+        (json!({ "flaw": "wrong_signature" }), 403),
+        // A frame that ends with the mini-program's own appid is none of the platform's.
+        (json!({ "appid": SHOP }), 403),
+        (json!({ "mode": "plain" }), 403),
+        (json!({ "message": { "Event": "user_authorization_cancellation", "OpenID": "oAda", "AppID": APP } }), 403),
+    ] {
+        assert_eq!(push(SHOP, flaw.clone()).await, status, "{flaw}");
+    }
+    assert_eq!(push(APP, json!({})).await, 404, "the platform does not act for this one");
+    assert!(is_there().await);
+    assert_eq!(push(SHOP, json!({})).await, 200);
+    assert!(!is_there().await, "whoever closes their account is erased");
+
+    // One with a Token of its own takes pushes both ways.
+    let own = gateway.operator().put(&format!("/apps/{SHOP}/push"), &json!({ "mode": "safe" })).await.ok();
+    let own = json!({ "appid": SHOP, "token": own["token"], "encoding_aes_key": own["encoding_aes_key"] });
+    assert_eq!((push(SHOP, own).await, push(SHOP, json!({})).await), (200, 200));
 }

@@ -182,9 +182,9 @@ impl AdminArgs {
             let ticket = platform.ticket_at.map_or_else(|| "none yet".to_owned(), time);
             let token =
                 platform.token_until.map_or_else(|| "none".to_owned(), |until| format!("until {}", time(until)));
-            let PlatformReply { appid, tenant, push_url, .. } = platform;
+            let PlatformReply { appid, tenant, push_url, message_url, .. } = platform;
             format!(
-                "platform {appid} of tenant {tenant}: {what}\npushes  {push_url}\nticket  {ticket}\ntoken   {token}"
+                "platform {appid} of tenant {tenant}: {what}\nevents    {push_url}\nmessages  {message_url}\nticket    {ticket}\ntoken     {token}"
             )
         });
     }

@@ -48,6 +48,9 @@ pub(crate) struct PlatformReply {
     pub(crate) name: String,
     /// Where WeChat pushes to: the address to enter in WeChat's console as "authorization event URL".
     pub(crate) push_url: String,
+    /// Where WeChat tells of the users of its mini-programs: the address to enter as "message and event URL". WeChat puts a
+    /// mini-program's appid in the place of `$APPID$`.
+    pub(crate) message_url: String,
     /// When WeChat wrote the newest ticket; absent before the first one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -67,6 +70,7 @@ impl PlatformReply {
     fn of(admin: &Admin, tenant: &Slug, platform: Platform) -> Self {
         Self {
             push_url: format!("{}/wechat/platform/{}", admin.public_url, platform.appid),
+            message_url: format!("{}/wechat/push/$APPID$", admin.public_url),
             appid: platform.appid,
             tenant: tenant.clone(),
             name: platform.name,

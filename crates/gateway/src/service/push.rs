@@ -19,6 +19,7 @@ use wxgate_storage::{Arrival, Receiver, Storage, StorageError};
 use crate::metrics::Metrics;
 
 pub(crate) use frame::IncomingPush;
+use frame::Push;
 
 /// How far the time of a push may be from ours, either way. Whoever repeats it later is not WeChat.
 pub(super) const FRESH: Duration = Duration::from_mins(5);
@@ -103,10 +104,9 @@ impl Pushes {
     }
 
     async fn try_to_verify(&self, appid: &WechatAppid, stamp: Stamp<'_>, signature: &str) -> Result<(), PushError> {
-        let settings = self.settings(appid).await?;
-        if !settings.keys.signs(&stamp, signature) {
-            return Err(PushError::Frame(PushFailure::Signature));
-        }
+        let all = self.settings(appid).await?;
+        let signed = all.iter().find(|settings| settings.keys.signs(&stamp, signature));
+        let settings = signed.ok_or(PushError::Frame(PushFailure::Signature))?;
         if is_fresh(&stamp, self.clock.now()) {
             let mark = frame::stamp_digest(&stamp);
             let arrival = Arrival { receiver: Receiver::App(settings.app), stamp: mark, body: mark, message: None };
@@ -123,8 +123,7 @@ impl Pushes {
     }
 
     async fn try_to_receive(&self, appid: &WechatAppid, push: &IncomingPush) -> Result<(), PushError> {
-        let settings = self.settings(appid).await?;
-        let push = push.open(&settings, self.clock.now())?;
+        let (settings, push) = self.open(appid, push).await?;
         let slot = self.slots.clone().try_acquire_owned().map_err(|_| PushError::Overloaded)?;
         let storage = self.storage.clone();
         let doing = self.tasks.spawn(async move {
@@ -134,8 +133,22 @@ impl Pushes {
         doing.await.map_err(|_| PushError::Overloaded)?
     }
 
-    async fn settings(&self, appid: &WechatAppid) -> Result<PushSettings, PushError> {
-        self.storage.push_settings().find(appid).await?.ok_or(PushError::Unknown)
+    /// The push, and what opened it. If nothing does, the app's own settings say why.
+    async fn open(&self, appid: &WechatAppid, push: &IncomingPush) -> Result<(PushSettings, Push), PushError> {
+        let mut refused = None;
+        for settings in self.settings(appid).await? {
+            match push.open(&settings, self.clock.now()) {
+                Ok(push) => return Ok((settings, push)),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.unwrap_or(PushError::Unknown))
+    }
+
+    /// At least one.
+    async fn settings(&self, appid: &WechatAppid) -> Result<Vec<PushSettings>, PushError> {
+        let settings = self.storage.push_settings().of(appid).await?;
+        if settings.is_empty() { Err(PushError::Unknown) } else { Ok(settings) }
     }
 }
 

@@ -122,7 +122,8 @@ impl AllPlatforms {
     }
 }
 
-async fn push_keys(core: &Core, row: &platform::Model) -> Result<PushKeys, StorageError> {
+/// What opens what WeChat pushes to a platform, and of its apps.
+pub(super) async fn push_keys(core: &Core, row: &platform::Model) -> Result<PushKeys, StorageError> {
     let wrong = |column| StorageError::inconsistent("platform", column);
     let opened =
         async |column, sealed: &Vec<u8>| text(core, place(row.tenant_id, column, &row.id), sealed.clone()).await;
@@ -139,6 +140,11 @@ async fn push_keys(core: &Core, row: &platform::Model) -> Result<PushKeys, Stora
     };
     let (token, current) = (token(PUSH_TOKEN, &row.push_token).await?, key(AES_KEY, &row.aes_key).await?);
     Ok(PushKeys { token, previous_token, current, previous })
+}
+
+/// A platform of a tenant.
+pub(super) fn of_appid(tenant: TenantId, appid: Vec<u8>) -> sea_orm::Select<platform::Entity> {
+    of_tenant::<platform::Entity>(tenant).filter(platform::Column::Appid.eq(appid))
 }
 
 /// The platforms of one tenant.
@@ -158,8 +164,7 @@ impl TenantPlatforms {
     /// # Errors
     /// The database fails.
     pub async fn find(&self, appid: &WechatAppid) -> Result<Option<Platform>, StorageError> {
-        let named = || platform::Column::Appid.eq(appid.as_str().as_bytes().to_vec());
-        let query = || of_tenant::<platform::Entity>(self.tenant).filter(named());
+        let query = || of_appid(self.tenant, appid.as_str().as_bytes().to_vec());
         let row = self.storage.core.read(|db| async move { query().one(&db).await }).await?;
         row.map(of_row).transpose()
     }

@@ -8,8 +8,8 @@ use wxgate_crypto::push::{EncodingAesKey, PushKeys, PushToken};
 use wxgate_crypto::{MacKey, Place, Sealed, Secret};
 use wxgate_domain::{AppId, PushMode, PushSettings, PushStatus, SecretFingerprint, TenantId, Timestamp, WechatAppid};
 
-use super::apps;
 use super::push_renewal::{PushRenewal, without_previous};
+use super::{apps, ascii, platforms};
 use crate::changes::ChangeKind;
 use crate::entity::{app, push_setting};
 use crate::error::StorageError;
@@ -74,30 +74,51 @@ impl AllPushSettings {
     }
 
     /// Those of the app of this appid, whatever its status: who closes their account is to be forgotten by an app that
-    /// serves nobody too.
+    /// serves nobody too. The app's own come first; then those of the third-party platform that acts for it, which WeChat
+    /// tells of its apps in safe mode and under the platform's name.
     ///
     /// # Errors
     /// The database fails, or a secret does not open.
-    pub async fn find(&self, appid: &WechatAppid) -> Result<Option<PushSettings>, StorageError> {
+    pub async fn of(&self, appid: &WechatAppid) -> Result<Vec<PushSettings>, StorageError> {
         let core = &self.0.core;
         #[expect(clippy::disallowed_methods, reason = "the appid is unique among all tenants")]
         let by_appid = || app::Entity::find().filter(app::Column::Appid.eq(appid.as_str().as_bytes().to_vec()));
         let found = core.read(|db| async move {
             let Some(app) = by_appid().one(&db).await? else { return Ok::<_, sea_orm::DbErr>(None) };
-            of_tenant::<push_setting::Entity>(app.tenant_id.into())
-                .filter(push_setting::Column::Id.eq(app.id))
-                .one(&db)
-                .await
+            let (tenant, id) = (app.tenant_id.into(), app.id.into());
+            let own = of_app(tenant, id).one(&db).await?;
+            let platform = match app.platform_appid {
+                Some(platform) => platforms::of_appid(tenant, platform).one(&db).await?,
+                None => None,
+            };
+            Ok(Some((tenant, id, own, platform)))
         });
-        let Some(row) = found.await? else { return Ok(None) };
-        let keys = match core.keys_with(row.tenant_id.into(), Sealed::parse(row.aes_key.clone())?.key_id()).await {
-            // A tenant that is being deleted has no keys any more, and is not there.
-            Err(StorageError::NotFound) => return Ok(None),
-            keys => keys?,
+        let Some((tenant, app, own, platform)) = found.await? else { return Ok(Vec::new()) };
+        let of = |addressee: &WechatAppid, (mode, keys)| PushSettings {
+            app,
+            appid: appid.clone(),
+            addressee: addressee.clone(),
+            tenant,
+            mode,
+            keys,
         };
-        let (mode, push) = opened(&row, &keys)?;
-        let (app, tenant) = (row.id.into(), row.tenant_id.into());
-        Ok(Some(PushSettings { app, appid: appid.clone(), tenant, mode, keys: push }))
+        let mut settings = Vec::new();
+        if let Some(row) = own {
+            match core.keys_with(tenant, Sealed::parse(row.aes_key.clone())?.key_id()).await {
+                Ok(keys) => settings.push(of(appid, opened(&row, &keys)?)),
+                // A tenant that is being deleted has no keys any more, and is not there.
+                Err(StorageError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(row) = platform {
+            match platforms::push_keys(core, &row).await {
+                Ok(keys) => settings.push(of(&ascii(row.appid, "platform", "appid")?, (PushMode::Safe, keys))),
+                Err(StorageError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(settings)
     }
 }
 

@@ -142,7 +142,7 @@ pub(crate) async fn a_removed_app_leaves_its_users_and_the_memory_of_its_appid(d
     tx.commit().await.unwrap();
     assert_eq!(remove(&storage, &acme, &shop.appid).await, []);
     assert!(storage.apps().find(&shop.appid).await.unwrap().is_none());
-    assert!(storage.push_settings().find(&shop.appid).await.unwrap().is_none());
+    assert!(storage.push_settings().of(&shop.appid).await.unwrap().is_empty());
     assert!(storage.tenant(acme.id).user(ada.id).await.unwrap().is_some());
     assert!(storage.tenant(acme.id).users().identities(&[ada.id]).await.unwrap().is_empty());
     let feed = storage.tenant(acme.id).revocations().page(None, 10).await.unwrap();

@@ -34,7 +34,7 @@ pub(crate) async fn settings_are_made_once_changed_and_removed(database: TestDat
     let storage = database.started().await;
     let acme = tenant(&storage, "acme").await;
     let shop = app(&storage, &acme, "wx1").await;
-    assert!(storage.push_settings().find(&shop.appid).await.unwrap().is_none());
+    assert!(storage.push_settings().of(&shop.appid).await.unwrap().is_empty());
     assert!(storage.tenant(acme.id).push_settings().find(shop.id).await.unwrap().is_none());
 
     let tx = storage.begin().await.unwrap();
@@ -43,7 +43,7 @@ pub(crate) async fn settings_are_made_once_changed_and_removed(database: TestDat
     let (status, keys, is_new) = made;
     assert!(is_new && keys.previous.is_none());
     assert_eq!((status.mode, status.changed_at), (PushMode::Safe, database.clock.now()));
-    let found = storage.push_settings().find(&shop.appid).await.unwrap().unwrap();
+    let found = storage.push_settings().of(&shop.appid).await.unwrap().remove(0);
     assert_eq!((found.app, found.tenant, &found.appid, found.mode), (shop.id, acme.id, &shop.appid, PushMode::Safe));
     assert_eq!(found.keys.token.expose(), keys.token.expose());
     assert_eq!(found.keys.current, keys.current);
@@ -62,7 +62,7 @@ pub(crate) async fn settings_are_made_once_changed_and_removed(database: TestDat
     let no_app = tx.tenant(acme.id).push_settings().set(&"wx9".parse().unwrap(), PushChange::default()).await;
     tx.commit().await.unwrap();
     assert_eq!((again, no_app.map(drop).unwrap_err()), (StorageError::NotFound, StorageError::NotFound));
-    assert!(storage.push_settings().find(&shop.appid).await.unwrap().is_none());
+    assert!(storage.push_settings().of(&shop.appid).await.unwrap().is_empty());
     storage.stop().await;
 }
 
@@ -71,12 +71,12 @@ pub(crate) async fn token_and_key_before_count_until_they_are_forgotten(database
     let acme = tenant(&storage, "acme").await;
     let shop = app(&storage, &acme, "wx1").await;
     set(&storage, &acme, &shop, PushChange::default()).await;
-    let old = storage.push_settings().find(&shop.appid).await.unwrap().unwrap().keys;
+    let old = storage.push_settings().of(&shop.appid).await.unwrap().remove(0).keys;
     let stamp = Stamp { timestamp: "1700000000", nonce: "n" };
     let answer = Answer { message: b"{}", appid: "wx1", timestamp: 1_700_000_000, nonce: "n" };
     let push = old.reply(&old.current, &answer, [7; 16]);
     let opens = async || {
-        let found = storage.push_settings().find(&shop.appid).await.unwrap().unwrap();
+        let found = storage.push_settings().of(&shop.appid).await.unwrap().remove(0);
         found.keys.open(&stamp, &push.msg_signature, &push.encrypt, "wx1").is_ok()
     };
 

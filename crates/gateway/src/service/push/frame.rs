@@ -47,7 +47,7 @@ impl IncomingPush {
         if self.says_encrypted || fields.contains_key("Encrypt") {
             let encrypt = encrypt_in(&fields).map_err(PushError::Frame)?;
             let signature = self.msg_signature.as_deref().unwrap_or_default();
-            let opened = settings.keys.open(&self.stamp(), signature, encrypt, settings.appid.as_str());
+            let opened = settings.keys.open(&self.stamp(), signature, encrypt, settings.addressee.as_str());
             let opened = opened.map_err(PushError::Frame)?;
             let message = body_fields(&opened.message).ok_or(PushError::Malformed)?;
             self.read(settings, now, (message, Digest::sha256(encrypt.as_bytes()), true))

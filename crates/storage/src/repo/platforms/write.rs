@@ -8,7 +8,8 @@ use wxgate_domain::{AppSecret, Platform, PlatformId, TenantId, Timestamp, Wechat
 
 use super::super::push_renewal::{PushRenewal, without_previous};
 use super::{
-    AES_KEY, PREVIOUS_AES_KEY, PREVIOUS_PUSH_TOKEN, PUSH_TOKEN, SECRET, TICKET, ascii, of_row, place, push_keys,
+    AES_KEY, PREVIOUS_AES_KEY, PREVIOUS_PUSH_TOKEN, PUSH_TOKEN, SECRET, TICKET, ascii, of_appid, of_row, place,
+    push_keys,
 };
 use crate::entity::{app, platform, platform_app, platform_request};
 use crate::error::StorageError;
@@ -202,8 +203,8 @@ impl<'a> TxPlatforms<'a> {
     }
 
     async fn locked(&self, appid: &WechatAppid) -> Result<platform::Model, StorageError> {
-        let named = platform::Column::Appid.eq(appid.as_str().as_bytes().to_vec());
-        let row = of_tenant::<platform::Entity>(self.tenant).filter(named).lock_exclusive().one(&self.tx.tx).await?;
+        let named = of_appid(self.tenant, appid.as_str().as_bytes().to_vec());
+        let row = named.lock_exclusive().one(&self.tx.tx).await?;
         row.ok_or(StorageError::NotFound)
     }
 
