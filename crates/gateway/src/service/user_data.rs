@@ -84,8 +84,8 @@ impl UserData {
         session: &mut Arc<OpenedSession>,
         request: &UserDataRequest,
     ) -> Result<Result<Map<String, Value>, Failure>, StorageError> {
-        let (openid, current) = (&session.openid, session.session_key.as_ref());
-        let opened = self.first_that_opens(app, (openid, current), request, Unmarked::Refused).await?;
+        let keys = (&session.openid, session.session_key.as_ref());
+        let opened = self.first_that_opens(app, keys, request, Unmarked::Refused).await?;
         if let Ok(data) = &opened
             && let Some(profile) = self.keep_profile(app, &session.user, data).await?
         {

@@ -105,8 +105,8 @@ impl Made {
                 }
                 event
             }
-            Act::RenewPush { appid, token, key } => {
-                scope.push_settings().renew(&appid, token, key).await?;
+            Act::RenewPush(appid, renewal) => {
+                scope.push_settings().renew(&appid, renewal).await?;
                 event("app.rotate-push", &appid)
             }
             Act::RemovePush(appid) => {

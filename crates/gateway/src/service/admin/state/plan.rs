@@ -9,12 +9,11 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
 use wxgate_crypto::WebhookSecret;
-use wxgate_crypto::push::{EncodingAesKey, PushToken};
 use wxgate_domain::{
     App, AppPolicy, AppSecret, AppStatus, Audience, PolicyName, ServiceClientId, ServiceClientPolicy, Slug, TenantId,
     TenantPolicy, TenantStatus, UnionGroupId, WebhookId, WechatAppid,
 };
-use wxgate_storage::{NewApp, NewForwardAuthPolicy, NewTenant, NewWebhook, PushChange, Renewal};
+use wxgate_storage::{NewApp, NewForwardAuthPolicy, NewTenant, NewWebhook, PushChange, PushRenewal};
 use wxgate_token::SigningKey;
 
 use super::super::{Admin, AdminError, checked};
@@ -58,7 +57,7 @@ pub(super) enum Act {
     SetSecret { appid: WechatAppid, secret: AppSecret, is_accepted: bool },
     RemoveApp(Box<App>),
     SetPush(WechatAppid, PushChange),
-    RenewPush { appid: WechatAppid, token: Renewal<PushToken>, key: Renewal<EncodingAesKey> },
+    RenewPush(WechatAppid, PushRenewal),
     RemovePush(WechatAppid),
     AddPolicy(NewForwardAuthPolicy),
     ChangePolicy(NewForwardAuthPolicy),

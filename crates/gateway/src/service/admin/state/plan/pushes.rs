@@ -1,7 +1,7 @@
 //! What has to be done about how mini-programs take pushes.
 
 use wxgate_domain::{App, PushMode, WechatAppid};
-use wxgate_storage::{PushChange, Renewal};
+use wxgate_storage::{PushChange, PushRenewal, Renewal};
 
 use super::super::super::{Admin, AdminError};
 use super::super::Verb;
@@ -48,7 +48,7 @@ impl Plan {
         if !settings.agree(known, token.as_ref(), key.as_ref()).await? {
             let token = token.map_or(Renewal::Stays, Renewal::Given);
             let key = key.map_or(Renewal::Stays, Renewal::Given);
-            self.step(Verb::Change, "push secrets", appid, Act::RenewPush { appid: appid.clone(), token, key });
+            self.step(Verb::Change, "push secrets", appid, Act::RenewPush(appid.clone(), PushRenewal { token, key }));
         }
         Ok(())
     }
