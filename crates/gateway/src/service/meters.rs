@@ -3,7 +3,7 @@
 //! A call is counted in memory, which costs it nothing. Every few seconds what was counted is added to the database, where
 //! all nodes' calls come together and outlive a restart. A process that is killed takes the last seconds with it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,13 +14,14 @@ use wxgate_wechat_client::{CallObserver, CallReport};
 
 use crate::metrics::Metrics;
 
-/// How often the counts go to the database.
+/// How often counts go to the database.
 const EVERY: Duration = Duration::from_secs(3);
 
 /// How long the last ones may take when the process stops.
 const FINISH: Duration = Duration::from_secs(5);
 
-/// Kinds of calls that go in one transaction: no login waits long for it.
+/// Kinds of calls that go at once, in one transaction: no login waits long for it, and with ten thousand apps it costs no
+/// more than with a thousand. Those who wait are counted on meanwhile.
 const PIECE: usize = 1_024;
 
 /// Apps that are counted at once; the calls of any more are in the sum of all alone.
@@ -49,6 +50,8 @@ type CallKind = (BeijingDay, &'static str, &'static str);
 #[derive(Debug, Default)]
 struct Table {
     counts: HashMap<WechatAppid, BTreeMap<CallKind, u64>>,
+    /// The apps that have counts, whoever has had them for longest first.
+    waiting: VecDeque<WechatAppid>,
     named: HashSet<WechatAppid>,
 }
 
@@ -98,26 +101,31 @@ impl Meters {
         }
     }
 
-    /// Adds the last ones.
+    /// Adds all that is left.
     pub(crate) async fn finish(&self) {
-        if !matches!(tokio::time::timeout(FINISH, self.write_down()).await, Ok(Ok(()))) {
+        let all = async {
+            while self.write_down().await? {}
+            Ok::<_, StorageError>(())
+        };
+        if !matches!(tokio::time::timeout(FINISH, all).await, Ok(Ok(()))) {
             tracing::warn!("the calls of WeChat of the last seconds are not counted");
         }
     }
 
-    /// Moves what was counted to the database. What it does not take stays here. (Where nobody knows whether it took
-    /// something, that is counted twice: better than a quota that ends sooner than it seems.)
-    async fn write_down(&self) -> Result<(), StorageError> {
+    /// Moves a piece of what was counted to the database; whether there was any. What the database does not take stays
+    /// here. (Where nobody knows whether it took something, that is counted twice: better than a quota that ends sooner than
+    /// it seems.)
+    async fn write_down(&self) -> Result<bool, StorageError> {
         let _moving = self.moving.lock().await;
-        let mut left = self.table().take();
-        while !left.is_empty() {
-            let piece = left.split_off(left.len().saturating_sub(PIECE));
-            if let Err(error) = self.storage.wechat_calls().add(&piece).await {
-                self.table().put_back(left.into_iter().chain(piece));
-                return Err(error);
-            }
+        let piece = self.table().take(PIECE);
+        if piece.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        if let Err(error) = self.storage.wechat_calls().add(&piece).await {
+            self.table().put_back(piece);
+            return Err(error);
+        }
+        Ok(true)
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -140,22 +148,26 @@ impl Table {
             *kinds.entry(kind).or_default() += calls;
         } else if self.counts.len() < COUNTED {
             self.counts.insert(appid.clone(), BTreeMap::from([(kind, calls)]));
+            self.waiting.push_back(appid.clone());
         }
     }
 
-    /// All counts, which begin anew.
-    fn take(&mut self) -> Vec<NewWechatCalls> {
-        let counts = std::mem::take(&mut self.counts);
-        let of_app = |(appid, kinds): (WechatAppid, BTreeMap<CallKind, u64>)| {
-            kinds.into_iter().map(move |((day, interface, outcome), calls)| {
+    /// The counts of whoever has waited for longest, about so many of them; they begin anew.
+    fn take(&mut self, most: usize) -> Vec<NewWechatCalls> {
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some(appid) = self.waiting.pop_front()
+        {
+            let kinds = self.counts.remove(&appid).unwrap_or_default();
+            taken.extend(kinds.into_iter().map(|((day, interface, outcome), calls)| {
                 let appid = appid.clone();
                 NewWechatCalls { appid, day, interface, outcome, calls }
-            })
-        };
-        counts.into_iter().flat_map(of_app).collect()
+            }));
+        }
+        taken
     }
 
-    fn put_back(&mut self, calls: impl Iterator<Item = NewWechatCalls>) {
+    fn put_back(&mut self, calls: Vec<NewWechatCalls>) {
         for NewWechatCalls { appid, day, interface, outcome, calls } in calls {
             self.add(&appid, (day, interface, outcome), calls);
         }
@@ -232,12 +244,26 @@ mod tests {
         let mut table = Table::default();
         call(&mut table, 0, 1);
         call(&mut table, 0, 1);
-        let taken = table.take();
+        let taken = table.take(PIECE);
         assert_eq!((taken.len(), taken[0].calls), (1, 2));
-        assert!(table.take().is_empty());
+        assert!(table.take(PIECE).is_empty());
         call(&mut table, 0, 1);
-        table.put_back(taken.into_iter());
-        assert_eq!(table.take()[0].calls, 3);
+        table.put_back(taken);
+        assert_eq!(table.take(PIECE)[0].calls, 3);
+    }
+
+    #[test]
+    fn whoever_waits_for_longest_is_taken_first_and_nobody_waits_for_ever() {
+        let mut table = Table::default();
+        let mut taken = Vec::new();
+        for round in 0..3 {
+            for n in [2, 0, 1] {
+                call(&mut table, n, 1);
+            }
+            taken.push((round, table.take(1)[0].appid.clone(), table.take(0).len()));
+        }
+        assert_eq!(taken, [(0, appid(2), 0), (1, appid(0), 0), (2, appid(1), 0)]);
+        assert_eq!(table.take(PIECE).iter().map(|of| of.calls).collect::<Vec<_>>(), [2, 1]);
     }
 
     #[tokio::test]
@@ -247,7 +273,7 @@ mod tests {
         house.storage.stop().await;
         call(&mut meters.table(), 0, 1);
         meters.write_down().await.unwrap_err();
-        assert_eq!(meters.table().take().len(), 1);
+        assert_eq!(meters.table().take(PIECE).len(), 1);
     }
 
     #[test]
