@@ -173,11 +173,36 @@ async fn a_log_that_was_put_back_is_found_with_what_was_kept_elsewhere() {
     let found = on_database(&gateway, &["audit", "verify", "--anchor", &anchor]).run().await;
     assert_eq!(found.code, TAMPERED);
     assert!(found.stdout.contains("tenant acme: entry 4 is missing"), "{}", found.stdout);
+
+    // All rows of a tenant, and the tenant: nobody removed it as operators do.
+    for table in ["audit_entry", "audit_chain", "admin_key", "data_key", "signing_key"] {
+        tamper(&gateway, &format!("DELETE FROM {table} WHERE tenant_id = {acme}")).await;
+    }
+    tamper(&gateway, "PRAGMA foreign_keys = OFF; DELETE FROM tenant WHERE slug = CAST('acme' AS BLOB)").await;
+    let found = on_database(&gateway, &["audit", "verify", "--anchor", &anchor]).run().await;
+    assert_eq!(found.code, TAMPERED);
+    assert!(found.stdout.contains("entry 4 and all before it are gone"), "{}", found.stdout);
+
     let empty = gateway.folder().join("empty");
     std::fs::write(&empty, "nothing\n").unwrap();
     let told =
         on_database(&gateway, &["audit", "verify", "--anchor", &empty.display().to_string()]).run().await.failed();
     assert!(told.contains("holds no checkpoint"), "{told}");
+}
+
+#[tokio::test]
+async fn the_log_of_a_tenant_that_was_removed_is_not_missed() {
+    let mut gateway = Gateway::dev().env("WXGATE__AUDIT__CHECKPOINT_FILE", "checkpoints").await;
+    let operator = gateway.operator();
+    operator.post("/tenants", &json!({"slug": "acme"})).await.status_is(201);
+    gateway.terminate().await;
+    let anchor = gateway.folder().join("checkpoints").display().to_string();
+    assert!(std::fs::read_to_string(&anchor).unwrap().lines().count() >= 2, "acme's is among them");
+    for command in [&["tenant", "suspend", "acme"][..], &["tenant", "remove", "acme", "--yes"]] {
+        on_database(&gateway, command).run().await.ok();
+    }
+    let told = on_database(&gateway, &["audit", "verify", "--anchor", &anchor]).run().await.ok();
+    assert!(!told.contains("acme"), "{told}");
 }
 
 /// Security test 48.

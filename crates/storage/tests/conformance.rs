@@ -90,6 +90,8 @@ support::on_every_engine!(
     crate::audit::a_change_of_any_column_is_found,
     crate::audit::what_is_removed_or_added_is_found,
     crate::audit::a_tail_that_was_cut_off_is_found,
+    crate::audit::a_log_that_went_with_its_keys_is_missed,
+    crate::audit::what_cannot_even_be_read_is_named_and_hides_nothing,
     crate::audit::a_tenant_older_than_the_log_gets_one_and_a_lost_log_stays_lost,
     crate::audit::a_log_that_was_put_back_is_found_by_its_checkpoint,
     crate::audit::a_broken_chain_stays_broken,

@@ -1,6 +1,6 @@
 //! `wxgate audit`: what was done, by whom, and whether the log still says so.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::admin::AdminArgs;
 use super::door::Door;
 use super::{Failure, print};
 use crate::operation::Limit;
-use crate::operation::audit::{Anchor, AuditReply, ListAudit, VerdictReply, VerifyAudit};
+use crate::operation::audit::{Anchor, AuditReply, FlawReply, ListAudit, VerdictReply, VerifyAudit};
 use crate::operation::tenants::ListTenants;
 
 /// Exit status of `verify` when a log is not as it was written.
@@ -191,7 +191,43 @@ async fn verify(
         }
         verdicts.push((name, verdict));
     }
+    let of_installation = verdicts.iter().any(|(_, verdict)| verdict.tenant_id.is_none());
+    if let Some(anchors) = anchors.filter(|_| of_installation) {
+        let here: HashSet<_> = verdicts.iter().filter_map(|(_, verdict)| verdict.tenant_id.clone()).collect();
+        verdicts.extend(gone(door, anchors, &here).await?);
+    }
     Ok(verdicts)
+}
+
+/// The logs that an anchor speaks of and that are nowhere, although no operator removed their tenants: that would stand in
+/// the installation's log.
+async fn gone(
+    door: &Door,
+    anchors: &HashMap<Option<TenantId>, Checkpoint>,
+    here: &HashSet<String>,
+) -> Result<Vec<(String, VerdictReply)>, Failure> {
+    let of_tenants = anchors.values().filter_map(|anchor| Some((anchor.tenant?.to_string(), anchor.count)));
+    let missing: Vec<_> = of_tenants.filter(|(tenant, _)| !here.contains(tenant)).collect();
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let removals = |cursor: Option<String>| ListAudit {
+        tenant: None,
+        since: None,
+        action: Some("tenant.delete".to_owned()),
+        actor: None,
+        limit: Limit::MOST,
+        cursor: cursor.and_then(|cursor| cursor.parse().ok()),
+    };
+    let removals: Vec<AuditReply> = door.all(removals).await?;
+    let was_removed = |tenant: &str| removals.iter().any(|entry| entry.target.contains(tenant));
+    let missing = missing.into_iter().filter(|(tenant, _)| !was_removed(tenant));
+    let flaw = |seq| FlawReply { seq, what: "and all before it are gone, with the whole log".to_owned() };
+    let verdict = |(tenant, count): (String, u64)| {
+        let name = format!("tenant {tenant}");
+        (name, VerdictReply { tenant_id: Some(tenant), flaws: vec![flaw(count)], ..VerdictReply::default() })
+    };
+    Ok(missing.map(verdict).collect())
 }
 
 fn tell(name: &str, verdict: &VerdictReply) {

@@ -163,7 +163,7 @@ impl<'de> Deserialize<'de> for Anchor {
 }
 
 /// What reading a log found.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 pub(crate) struct VerdictReply {
     /// Whose log; absent for the installation's own.
     #[serde(skip_serializing_if = "Option::is_none")]

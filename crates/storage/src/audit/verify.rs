@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use wxgate_crypto::Digest;
-use wxgate_domain::{TenantId, Timestamp};
+use wxgate_domain::{TenantId, TenantStatus, Timestamp};
 
 use super::checkpoint::Checkpoint;
 use super::entry;
 use super::id_of;
 use super::keys::AuditKeys;
-use crate::entity::{audit_chain, audit_entry};
+use crate::entity::{audit_chain, audit_entry, tenant};
 use crate::error::StorageError;
 use crate::scope::of_tenant;
 use crate::storage::Core;
@@ -129,8 +129,8 @@ impl Look<'_> {
         let mut verdict = AuditVerdict::default();
         let mut seen = checkpoint.map(|checkpoint| Seen { checkpoint, head: None });
         let Some(row) = row else {
-            // A chain is there from its first entry on, and its key before it.
-            if self.keys.has_any() || !self.next(0).await?.is_empty() {
+            // A tenant's chain is there with the tenant, the installation's from its first entry on, and its key before it.
+            if self.keys.has_any() || self.belongs_to_a_tenant().await? || !self.next(0).await?.is_empty() {
                 verdict.flaw(0, Flaw::Chain);
             }
             self.compare(0, seen, &mut verdict);
@@ -143,8 +143,8 @@ impl Look<'_> {
             seen.note(row.pruned, &row.pruned_mac);
         }
         // Nothing of what was pruned may be there again.
-        if let Some(first) = self.next(0).await?.first().filter(|entry| entry.seq <= row.pruned) {
-            verdict.flaw(first.seq, Flaw::Added);
+        if let Some(first) = self.next(0).await?.first().map(seq_of).filter(|seq| *seq <= row.pruned) {
+            verdict.flaw(first, Flaw::Added);
         }
         let mut at = Step { seq: row.pruned, mac: Some(row.pruned_mac.clone()) };
         loop {
@@ -153,6 +153,13 @@ impl Look<'_> {
                 break;
             }
             for entry in piece {
+                let entry = match entry {
+                    Ok(entry) => entry,
+                    Err(seq) => {
+                        skip(&mut at, seq, &mut verdict);
+                        continue;
+                    }
+                };
                 self.step(&mut at, &entry, row, &mut verdict);
                 if let Some(seen) = &mut seen {
                     seen.note(entry.seq, &entry.mac);
@@ -210,16 +217,53 @@ impl Look<'_> {
         // Else it speaks of what is pruned by now, and proves nothing any more.
     }
 
-    async fn next(&self, after: i64) -> Result<Vec<audit_entry::Model>, StorageError> {
-        let chain = self.chain;
-        let query = move || {
-            of_tenant::<audit_entry::Entity>(chain)
-                .filter(audit_entry::Column::Seq.gt(after))
-                .order_by_asc(audit_entry::Column::Seq)
-                .limit(PIECE)
-        };
-        self.core.read(|db| async move { query().all(&db).await }).await
+    /// Whether it is the chain of a tenant that is there to stay.
+    async fn belongs_to_a_tenant(&self) -> Result<bool, StorageError> {
+        let chain = self.chain.uuid();
+        #[expect(clippy::disallowed_methods, reason = "a tenant is found by its own id")]
+        let found = self.core.read(|db| async move { tenant::Entity::find_by_id(chain).one(&db).await }).await?;
+        Ok(found.is_some_and(|tenant| tenant.status != TenantStatus::Deleting.as_str()))
     }
+
+    /// The entries after this one. One by one where something among them is no entry that we could have written.
+    async fn next(&self, after: i64) -> Result<Vec<Read>, StorageError> {
+        let chain = self.chain;
+        let entries = move || of_tenant::<audit_entry::Entity>(chain).order_by_asc(audit_entry::Column::Seq);
+        let piece = move || entries().filter(audit_entry::Column::Seq.gt(after)).limit(PIECE);
+        match self.core.read(|db| async move { piece().all(&db).await }).await {
+            Ok(entries) => return Ok(entries.into_iter().map(Ok).collect()),
+            Err(error @ (StorageError::Unavailable { .. } | StorageError::Busy)) => return Err(error),
+            Err(_) => {}
+        }
+        let numbers = move || piece().select_only().column(audit_entry::Column::Seq).into_tuple::<i64>();
+        let mut read = Vec::new();
+        for seq in self.core.read(|db| async move { numbers().all(&db).await }).await? {
+            let entry = move || entries().filter(audit_entry::Column::Seq.eq(seq));
+            match self.core.read(|db| async move { entry().one(&db).await }).await {
+                Ok(entry) => read.extend(entry.map(Ok)),
+                Err(error @ (StorageError::Unavailable { .. } | StorageError::Busy)) => return Err(error),
+                Err(_) => read.push(Err(seq)),
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// An entry, or the number of one that cannot even be read.
+type Read = Result<audit_entry::Model, i64>;
+
+fn seq_of(read: &Read) -> i64 {
+    read.as_ref().map_or_else(|seq| *seq, |entry| entry.seq)
+}
+
+/// Past an entry that cannot be read. Whether the next one follows it, nobody knows.
+fn skip(at: &mut Step, seq: i64, verdict: &mut AuditVerdict) {
+    verdict.entries += 1;
+    for gone in (at.seq + 1..seq).take(MOST) {
+        verdict.flaw(gone, Flaw::Missing);
+    }
+    verdict.flaw(seq, Flaw::Changed);
+    *at = Step { seq, mac: None };
 }
 
 /// How far a look has come.

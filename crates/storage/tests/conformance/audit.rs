@@ -218,6 +218,40 @@ pub(crate) async fn a_tail_that_was_cut_off_is_found(database: TestDatabase) {
     storage.stop().await;
 }
 
+pub(crate) async fn a_log_that_went_with_its_keys_is_missed(database: TestDatabase) {
+    let storage = database.started().await;
+    let acme = tenant(&storage, "acme").await.id;
+    write(&storage, Some(acme), "wx1").await;
+    let raw = database.raw().await;
+    let of_acme = format!("WHERE tenant_id = {}", id(&database, acme));
+    for table in ["audit_entry", "audit_chain"] {
+        tamper(&raw, &format!("DELETE FROM {table} {of_acme}")).await;
+    }
+    tamper(&raw, &format!("DELETE FROM data_key {of_acme} AND purpose = 'audit'")).await;
+    assert_eq!(flaws(&storage, Some(acme)).await, [(0, Flaw::Chain)]);
+    raw.close().await.unwrap();
+    storage.stop().await;
+}
+
+pub(crate) async fn what_cannot_even_be_read_is_named_and_hides_nothing(database: TestDatabase) {
+    // The servers let no column hold what is not of its type.
+    if database.engine != Engine::Sqlite {
+        return;
+    }
+    let storage = database.started().await;
+    let acme = tenant(&storage, "acme").await.id;
+    for n in 1..=5 {
+        write(&storage, Some(acme), &format!("wx{n}")).await;
+    }
+    let raw = database.raw().await;
+    tamper(&raw, "UPDATE audit_entry SET action = CAST(x'ff41' AS TEXT) WHERE seq = 2").await;
+    tamper(&raw, "UPDATE audit_entry SET target = 'wx9' WHERE seq = 5").await;
+    assert_eq!(flaws(&storage, Some(acme)).await, [(2, Flaw::Changed), (5, Flaw::Changed)]);
+    assert_eq!(verify(&storage, Some(acme)).await.entries, 5);
+    raw.close().await.unwrap();
+    storage.stop().await;
+}
+
 pub(crate) async fn a_tenant_older_than_the_log_gets_one_and_a_lost_log_stays_lost(database: TestDatabase) {
     let storage = database.started().await;
     let (old, young) = (tenant(&storage, "old").await.id, tenant(&storage, "young").await.id);

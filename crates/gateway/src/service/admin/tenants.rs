@@ -11,9 +11,13 @@ use super::{Admin, AdminError, Event, checked, taken};
 impl Admin {
     /// The tenant of this slug or id, if it exists for the caller.
     pub(crate) async fn tenant(&self, named: &Slug) -> Result<Tenant, AdminError> {
-        let mut found = self.storage.tenants().find(named).await?;
-        if let (None, Ok(id)) = (&found, named.as_str().parse::<TenantId>()) {
-            found = self.storage.tenants().of_id(id).await?;
+        // The id first: nobody's name stands for another tenant.
+        let mut found = match named.as_str().parse::<TenantId>() {
+            Ok(id) => self.storage.tenants().of_id(id).await?,
+            Err(_) => None,
+        };
+        if found.is_none() {
+            found = self.storage.tenants().find(named).await?;
         }
         let found = found.filter(|tenant| self.caller.sees(tenant.id));
         found.ok_or_else(|| AdminError::NoTenant(named.clone()))
@@ -110,7 +114,7 @@ impl Admin {
         // The tenant's own log goes with it: this stands in the operators', with where that one ended.
         let head = |log: &Checkpoint| encoding::to_base64url(log.head.as_bytes());
         let end = log.map(|log| format!(", whose log ended with {}: {}", log.count, head(&log))).unwrap_or_default();
-        self.commit(tx, Event::of_operators("tenant.delete", format!("{}{end}", tenant.slug))).await?;
+        self.commit(tx, Event::of_operators("tenant.delete", format!("{} ({}){end}", tenant.slug, tenant.id))).await?;
         Ok(job)
     }
 }
