@@ -327,6 +327,27 @@ policy = { max_sessions = "many" }
     }
     assert!(!told.contains("in the open"), "{told}");
 
+    // What can be read of such a file is looked at all the same.
+    let text = r#"
+[[tenants]]
+slug = "acme"
+name = ""
+[[tenants.apps]]
+appid = "bad appid"
+[[tenants.apps]]
+appid = "wx1"
+policy = { logins_per_minute = 0 }
+"#;
+    let told = apply(&gateway, text, &[]).await.failed();
+    for problem in [
+        "tenants[0] (acme).apps[0] (bad appid): appid: ",
+        "acme.name: ",
+        "acme.apps.wx1.policy: ",
+        "acme.apps.wx1: a new app needs its secret",
+    ] {
+        assert!(told.contains(problem), "{problem}:\n{told}");
+    }
+
     // Well written, and wrong all the same.
     let text = r#"
 [[tenants]]

@@ -12,7 +12,7 @@ use wxgate_domain::Slug;
 use super::admin::AdminArgs;
 use super::{Failure, print};
 use crate::operation::secret_text::SecretText;
-use crate::operation::state::{AppliedReply, ApplyState, ExportState};
+use crate::operation::state::{AppliedReply, ApplyState, ExportState, TenantState};
 use crate::service::admin::{Planned, Verb};
 
 /// What every export says first.
@@ -69,7 +69,10 @@ impl Export {
 
 impl Apply {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let tenants = file::read(&self.file)?;
+        let file::Read { tenants, problems } = file::read(&self.file)?;
+        if !problems.is_empty() {
+            return Err(self.all_that_is_wrong(&problems, tenants).await.into());
+        }
         let asked = |dry_run| ApplyState { tenants: tenants.clone(), prune: self.prune, dry_run };
         let door = self.admin.door().await?;
         let planned = door.call(asked(true)).await?;
@@ -94,6 +97,20 @@ impl Apply {
         }
         door.close().await;
         Ok(())
+    }
+
+    /// What is wrong with the file, and what would be wrong with what could be read of it.
+    async fn all_that_is_wrong(&self, problems: &[String], tenants: Vec<TenantState>) -> String {
+        let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+        let mut text = format!("{}:{}", self.file.display(), lines.concat());
+        if let (false, Ok(door)) = (tenants.is_empty(), self.admin.door().await) {
+            let planned = door.call(ApplyState { tenants, prune: false, dry_run: true }).await;
+            if let Err(further) = planned {
+                text = format!("{text}\nand beside that: {further}");
+            }
+            door.close().await;
+        }
+        text
     }
 
     fn told(&self, done: &AppliedReply, todo: bool) {

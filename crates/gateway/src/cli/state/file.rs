@@ -20,20 +20,22 @@ enum Source {
     Env(String),
 }
 
+/// What a file says, and everything that is wrong with how it says it.
+pub(super) struct Read {
+    pub(super) tenants: Vec<TenantState>,
+    pub(super) problems: Vec<String>,
+}
+
 /// Reads a file with the secrets that it refers to.
 ///
 /// # Errors
-/// Everything that is wrong with it.
-pub(super) fn read(path: &Path) -> Result<Vec<TenantState>, Failure> {
+/// There is no file, or it is no TOML.
+pub(super) fn read(path: &Path) -> Result<Read, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let table: Table = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let mut reader = Reader { folder: path.parent().unwrap_or(Path::new("")), problems: Vec::new() };
     let tenants = reader.tenants(table);
-    if reader.problems.is_empty() {
-        return Ok(tenants);
-    }
-    let problems: Vec<_> = reader.problems.iter().map(|problem| format!("\n  {problem}")).collect();
-    Err(format!("{}:{}", path.display(), problems.concat()).into())
+    Ok(Read { tenants, problems: reader.problems })
 }
 
 /// A problem that stands among the others already.

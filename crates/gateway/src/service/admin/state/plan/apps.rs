@@ -31,7 +31,8 @@ impl Plan {
             if group.as_deref().is_some_and(|group| !groups.contains(group)) {
                 self.problem(&format!("{place}.union_group"), "the tenant has no such union group");
             }
-            let (Some(name), Some(policy)) = (name, policy) else { continue };
+            // What is wrong is told; the rest is looked at all the same.
+            let (name, policy) = (name.unwrap_or_default(), policy.unwrap_or_default());
             self.owns(&format!("{place}.policy.audiences"), policy.audiences.iter().map(String::as_str), owned);
             let status = disabled.map(|off| if off { AppStatus::Disabled } else { AppStatus::Enabled });
             let known = present.into_iter().flat_map(|p| &p.apps).find(|known| known.appid == appid);
