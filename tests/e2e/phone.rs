@@ -110,6 +110,18 @@ async fn a_number_is_bound_shown_masked_and_let_go() {
 }
 
 #[tokio::test]
+async fn a_number_that_was_let_go_does_not_come_back_with_its_code() {
+    let gateway = Gateway::dev().await;
+    let ada = User::new(&gateway).await;
+    let code = ada.phone_code(&gateway, "13800138000").await;
+    assert_eq!(ada.send(&gateway, json!({ "phoneCode": code })).await.ok()["outcome"], "bound");
+    let own = ada.login_code(&gateway).await;
+    ada.release(&gateway, json!({ "code": own })).await.status_is(204);
+    ada.send(&gateway, json!({ "phoneCode": code })).await.refused(400, "CODE_INVALID");
+    assert_eq!(ada.me(&gateway).await.get("phone_masked"), None);
+}
+
+#[tokio::test]
 async fn a_token_carries_the_number_only_where_the_app_opted_in() {
     let gateway = Gateway::dev().await;
     let ada = User::new(&gateway).await;

@@ -153,13 +153,15 @@ impl<'a> TxPhones<'a> {
         Ok(binding)
     }
 
-    /// Takes a user's number from them; whether they had one.
+    /// Takes a user's number from them, and what their phone codes of the last minutes stood for: none of these gives it back.
+    /// Whether they had one.
     ///
     /// # Errors
     /// The database fails.
     pub async fn release(&self, user: UserId) -> Result<bool, StorageError> {
         let release = delete_of_tenant::<phone::Entity>(self.tenant).filter(phone::Column::UserId.eq(user.uuid()));
         let released = release.exec(&self.tx.tx).await?.rows_affected > 0;
+        self.tx.tenant(self.tenant).phone_codes().forget_codes(user).await?;
         withdraw::forget(self.tx, self.tenant, user, Withdrawn::Phone).await?;
         Ok(released)
     }

@@ -259,6 +259,14 @@ async fn a_session_key_is_proved_in_the_query() {
 }
 
 #[tokio::test]
+async fn a_key_that_nobody_vouched_for_is_not_valid() {
+    let world = World::answering([says("{}"), says(r#"{"errmsg":"ok"}"#)]).await;
+    for _ in 0..2 {
+        assert!(matches!(world.check().await, Err(CallError::BadResponse(_))));
+    }
+}
+
+#[tokio::test]
 async fn a_stale_key_is_told_from_a_dead_token() {
     let world = World::answering([87_009, 87_007, 42001, 87_008].map(refusal)).await;
     assert_eq!(refused(world.check().await).class, RefusedClass::SessionKeyStale);

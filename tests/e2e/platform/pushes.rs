@@ -96,6 +96,20 @@ async fn an_authorisation_that_nobody_asked_for_is_parked() {
 }
 
 #[tokio::test]
+async fn what_was_withdrawn_before_a_grant_takes_nothing_of_it_away() {
+    let gateway = Gateway::dev().await;
+    let world = World::with_ticket(&gateway).await;
+    world.attach(SHOP).await;
+    let now = gateway.simulator().seconds().await;
+    let withdrawn = |at: i64| json!({ "InfoType": "unauthorized", "AuthorizerAppid": SHOP, "CreateTime": at });
+    assert_eq!(world.push(json!({ "message": withdrawn(now - 100) })).await, taken());
+    assert_eq!(world.known(SHOP).await["state"], "attached");
+    world.log_in(SHOP, "oAda").await.ok();
+    assert_eq!(world.push(json!({ "message": withdrawn(now) })).await, taken());
+    world.until_refused(SHOP, "APP_NOT_AUTHORIZED").await;
+}
+
+#[tokio::test]
 async fn a_platforms_token_and_key_are_changed_without_losing_a_ticket() {
     let gateway = Gateway::dev().await;
     let world = World::new(&gateway).await;

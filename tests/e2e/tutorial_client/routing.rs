@@ -135,6 +135,10 @@ async fn refuses_codes_and_session_keys_in_the_query_string() {
     }
     let native = format!("/v1/apps/{APP}/login?code={code}");
     gateway.client().post(&native, &json!({ "code": code })).await.refused(400, "FIELD_FORBIDDEN");
+    for secret in ["refresh_token", "access_token", "phoneCode"] {
+        let address = format!("/v1/token/refresh?{secret}=x");
+        gateway.client().post(&address, &json!({ "refresh_token": "x" })).await.refused(400, "FIELD_FORBIDDEN");
+    }
     let bare = gateway.client().request(Method::POST, &native);
     gateway.client().send(bare).await.refused(400, "FIELD_FORBIDDEN");
     assert_eq!(gateway.simulator().exchanges().await, 0);

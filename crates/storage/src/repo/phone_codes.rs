@@ -1,18 +1,18 @@
 //! Phone codes in the five minutes that they live: each is exchanged once, for one openid, and within the day's budgets.
 //!
-//! A row is written before the exchange and settled after it. Whoever finds a row that was never settled learns that the
-//! answer was lost: the code is spent.
+//! A row is written before the exchange and settled after it. Whoever finds a row that was never settled in time learns that
+//! the answer was lost: the code is spent.
 
 use std::time::Duration;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
 use uuid::Uuid;
 use wxgate_crypto::{MacKey, Place, Sealed, Secret};
-use wxgate_domain::{AppId, OpenId, PhoneNumber, TenantId, Timestamp};
+use wxgate_domain::{AppId, OpenId, PhoneNumber, TenantId, Timestamp, UserId};
 
 use super::phone_budgets::{PhoneCall, PhoneDay, TxPhoneBudgets};
 use super::phones::{of_text, to_text};
-use crate::entity::{phone_budget, phone_code};
+use crate::entity::{identity, phone_budget, phone_code};
 use crate::error::StorageError;
 use crate::keys::TenantKeys;
 use crate::scope::{delete_of_tenant, of_tenant, update_of_tenant};
@@ -28,6 +28,7 @@ const LIFE: Duration = Duration::from_mins(5);
 const PENDING: &str = "pending";
 const REFUSED: &str = "refused";
 const EXCHANGED: &str = "exchanged";
+const LOST: &str = "lost";
 
 /// A phone code that somebody sent.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +50,9 @@ pub struct SentPhoneCode<'a> {
 pub enum PhoneCodeClaim {
     /// It is new: exchange it, then settle what came of it.
     Exchange(PhoneCodeTicket),
-    /// It was sent before, and its exchange is under way or its answer was lost.
+    /// WeChat's answer was lost; the code counts as spent.
+    Lost,
+    /// It was sent before, and its exchange is under way or ended with its process.
     Pending {
         /// When it was sent.
         since: Timestamp,
@@ -71,13 +74,15 @@ pub struct PhoneCodeTicket {
     day: PhoneDay,
 }
 
-/// What came of an exchange. Of one whose answer was lost nothing is known, and nothing is settled: the code is spent.
+/// What came of an exchange.
 #[derive(Clone, Copy, Debug)]
 pub enum PhoneCodeResult<'a> {
     /// WeChat told the number.
     Exchanged(&'a PhoneNumber),
     /// WeChat refused the code, which costs nothing. The user's budget is used all the same: nobody guesses codes.
     Refused,
+    /// The answer was lost: the code may be used up, and counts so.
+    Lost,
     /// The code was not exchanged, and can be sent again.
     Unused,
 }
@@ -150,6 +155,7 @@ impl<'a> TxPhoneCodes<'a> {
                 self.budgets().give_back_to_app(PhoneCall::Exchange, &ticket.day).await?;
                 phone_code::ActiveModel { state: Set(REFUSED.to_owned()), ..Default::default() }
             }
+            PhoneCodeResult::Lost => phone_code::ActiveModel { state: Set(LOST.to_owned()), ..Default::default() },
             PhoneCodeResult::Unused => {
                 self.budgets().give_back(PhoneCall::Exchange, &ticket.day).await?;
                 delete_of_tenant::<phone_code::Entity>(self.tenant).filter(mine).exec(tx).await?;
@@ -169,6 +175,7 @@ impl<'a> TxPhoneCodes<'a> {
         Ok(match row.state.as_str() {
             PENDING => PhoneCodeClaim::Pending { since: Timestamp::from_millis(row.at) },
             REFUSED => PhoneCodeClaim::Refused,
+            LOST => PhoneCodeClaim::Lost,
             EXCHANGED => {
                 let sealed = Sealed::parse(row.number.ok_or_else(|| inconsistent("number"))?)?;
                 let opened = keys.open(&place(self.tenant, &row.id), &sealed)?;
@@ -187,13 +194,26 @@ impl<'a> TxPhoneCodes<'a> {
 
     /// Forgets what an openid sent and had exchanged.
     pub(crate) async fn forget(&self, app: Uuid, openid: &[u8]) -> Result<(), StorageError> {
-        let tx = &self.tx.tx;
+        self.forget_codes_of(app, openid).await?;
+        self.budgets().forget(app, openid).await
+    }
+
+    /// Forgets the codes that a user sent, in whichever app. What they cost stays counted.
+    pub(crate) async fn forget_codes(&self, user: UserId) -> Result<(), StorageError> {
+        let of_user = identity::Column::UserId.eq(user.uuid());
+        for identity in of_tenant::<identity::Entity>(self.tenant).filter(of_user).all(&self.tx.tx).await? {
+            self.forget_codes_of(identity.app_id, &identity.openid).await?;
+        }
+        Ok(())
+    }
+
+    async fn forget_codes_of(&self, app: Uuid, openid: &[u8]) -> Result<(), StorageError> {
         delete_of_tenant::<phone_code::Entity>(self.tenant)
             .filter(phone_code::Column::AppId.eq(app))
             .filter(phone_code::Column::Openid.eq(openid.to_vec()))
-            .exec(tx)
+            .exec(&self.tx.tx)
             .await?;
-        self.budgets().forget(app, openid).await
+        Ok(())
     }
 }
 

@@ -129,13 +129,14 @@ pub(super) fn announced(request: &HttpRequest, max: usize) -> Result<(), ApiErro
     if fits { Ok(()) } else { Err(Code::BodyTooLarge.into()) }
 }
 
-/// Codes in addresses end up in logs on the way. Looked at before anything else: `wx.request` with GET puts all its data
+/// What must not stand in an address.
+const SECRETS: [&str; 6] = ["code", "platcode", "js_code", "phonecode", "refresh_token", "access_token"];
+
+/// Codes and tokens in addresses end up in logs on the way. Looked at before anything else: `wx.request` with GET puts all its data
 /// there and sends no body.
 fn refuse_secrets_in_query(request: &HttpRequest) -> Result<(), ApiError> {
     let mut names = url::form_urlencoded::parse(request.query_string().as_bytes()).map(|(name, _)| name);
-    let forbidden = |name: &str| {
-        is_session_key(name) || ["code", "platcode", "js_code"].iter().any(|code| name.eq_ignore_ascii_case(code))
-    };
+    let forbidden = |name: &str| is_session_key(name) || SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret));
     if names.any(|name| forbidden(&name)) {
         return Err(Code::FieldForbidden.into());
     }

@@ -44,7 +44,7 @@ impl Phones {
             PhoneCodeClaim::Pending { since } if self.clock.now().since(since) < BUDGET => {
                 return Err(CodeError::UnderWay);
             }
-            PhoneCodeClaim::Pending { .. } => return Err(CodeError::Lost),
+            PhoneCodeClaim::Lost | PhoneCodeClaim::Pending { .. } => return Err(CodeError::Lost),
             PhoneCodeClaim::Exhausted => {
                 return Err(CodeError::Exhausted { retry_after: self.clock.now().until_midnight_in_beijing() });
             }
@@ -58,9 +58,7 @@ impl Phones {
             Err(error) => {
                 tell_operator(&app, &error);
                 let (result, told) = judge(error, &code);
-                if let Some(result) = result {
-                    self.settle(&app, &ticket, result).await?;
-                }
+                self.settle(&app, &ticket, result).await?;
                 Err(told)
             }
         }
@@ -97,23 +95,20 @@ impl Phones {
     }
 }
 
-/// What a call that failed says of the code, and to whoever sent it. Of an answer that was lost nothing is written: the code
-/// may be used up, and counts so.
-fn judge(error: TokenCallError, code: &PhoneCode) -> (Option<PhoneCodeResult<'static>>, CodeError) {
+/// What a call that failed says of the code, and to whoever sent it.
+fn judge(error: TokenCallError, code: &PhoneCode) -> (PhoneCodeResult<'static>, CodeError) {
     match error {
         TokenCallError::Call(CallError::Timeout | CallError::BadResponse(_)) => {
-            (None, CodeError::Call { error, is_spent: true })
+            (PhoneCodeResult::Lost, CodeError::Call { error, is_spent: true })
         }
         TokenCallError::Call(CallError::Refused(Refused { class, .. })) => match class {
-            RefusedClass::CodeInvalid | RefusedClass::CodeOfOtherKind => {
-                (Some(PhoneCodeResult::Refused), refused(code))
-            }
+            RefusedClass::CodeInvalid | RefusedClass::CodeOfOtherKind => (PhoneCodeResult::Refused, refused(code)),
             RefusedClass::UserBlocked | RefusedClass::SessionKeyStale => {
-                (Some(PhoneCodeResult::Refused), CodeError::Call { error, is_spent: true })
+                (PhoneCodeResult::Refused, CodeError::Call { error, is_spent: true })
             }
-            _ => (Some(PhoneCodeResult::Unused), CodeError::Call { error, is_spent: false }),
+            _ => (PhoneCodeResult::Unused, CodeError::Call { error, is_spent: false }),
         },
-        error => (Some(PhoneCodeResult::Unused), CodeError::Call { error, is_spent: false }),
+        error => (PhoneCodeResult::Unused, CodeError::Call { error, is_spent: false }),
     }
 }
 

@@ -31,6 +31,9 @@ pub struct NewAuthorization {
 /// How long WeChat knows the code of an authorisation at most (`AuthorizationCodeExpiredTime`).
 const CODE_LIFE: Duration = Duration::from_hours(1);
 
+/// What WeChat wrote so long before a grant speaks of the time before it: clocks differ, and nobody withdraws sooner.
+const BEFORE_A_GRANT: Duration = Duration::from_mins(1);
+
 /// A code that is still to be exchanged.
 #[derive(Clone, Debug)]
 pub struct PendingCode {
@@ -272,6 +275,8 @@ impl TxPlatforms<'_> {
             // Whoever fetches just now has asked with what was granted before.
             lease_owner: Set(None),
             lease_until: Set(None),
+            // It is granted now, so what WeChat wrote before says nothing any more.
+            event_at: Set(known.as_ref().map_or(0, |row| row.event_at).max(now.minus(BEFORE_A_GRANT).millis())),
             authorized_at: Set(Some(now.millis())),
             changed_at: Set(now.millis()),
             ..Default::default()
