@@ -180,6 +180,6 @@ async fn what_an_app_called_of_wechat_is_counted_and_its_quota_asked_for() {
     assert_eq!(gateway.metric(&labels).await, 2);
 
     let command = ["app", "calls", APP, "--quota-of", "/sns/jscode2session"];
-    let told = gateway.remotely(command).run().await.ok();
+    let told = gateway.remote(command).run().await.ok();
     assert!(told.contains(CHECK) && told.contains("WeChat does not tell the quota"), "{told}");
 }

@@ -20,12 +20,12 @@ async fn a_restored_backup_brings_back_everybody_but_whoever_was_erased() {
     assert!(made["erasure_journal"].as_str().unwrap().ends_with("erasures.jsonl"));
     let told = gateway.command(["backup", &path]).run().await.failed();
     assert!(told.contains("exists already"), "{told}");
-    let told = gateway.remotely(["backup", &path]).run().await.failed();
+    let told = gateway.remote(["backup", &path]).run().await.failed();
     assert!(told.contains("database alone"), "{told}");
 
     let late = log_in(&gateway, "oLate").await;
     let id = ada["user"]["id"].as_str().unwrap();
-    gateway.remotely(["user", "erase", "--tenant", "demo", id, "--yes"]).run().await.ok();
+    gateway.remote(["user", "erase", "--tenant", "demo", id, "--yes"]).run().await.ok();
     assert!(gateway.terminate().await.success());
 
     let database = gateway.data().join("wxgate.db");
@@ -33,6 +33,8 @@ async fn a_restored_backup_brings_back_everybody_but_whoever_was_erased() {
         let _ = std::fs::remove_file(format!("{}{suffix}", database.display()));
     }
     std::fs::copy(&file, &database).unwrap();
+    let refused = gateway.remote(["db", "restored"]).run().await.failed();
+    assert!(refused.contains("works on the database alone"), "whoever names a gateway means that one: {refused}");
     let restored = gateway.command(["db", "restored", "--json"]).run().await.json();
     assert_eq!(restored["restore_epoch"], 1);
     let replayed = &restored["erasures"][0]["replayed"];

@@ -51,10 +51,10 @@ async fn erasing_is_no_way_out_of_a_ban() {
     let gateway = Gateway::dev().await;
     let ada = log_in(&gateway, APP, "oAda").await;
     let id = ada["user"]["id"].as_str().unwrap();
-    gateway.remotely(["user", "block", "--tenant", "demo", id]).run().await.ok();
-    let told = gateway.remotely(["user", "erase", "--tenant", "demo", id]).run().await.failed();
+    gateway.remote(["user", "block", "--tenant", "demo", id]).run().await.ok();
+    let told = gateway.remote(["user", "erase", "--tenant", "demo", id]).run().await.failed();
     assert!(told.contains("--yes"), "nothing is destroyed without a word: {told}");
-    gateway.remotely(["user", "erase", "--tenant", "demo", id, "--yes"]).run().await.ok();
+    gateway.remote(["user", "erase", "--tenant", "demo", id, "--yes"]).run().await.ok();
     for (appid, openid) in [(APP, "oAda"), (OTHER_APP, "oNewPhone")] {
         let issued = gateway.simulator().issue(&json!({ "appid": appid, "openid": openid, "unionid": "uAda" })).await;
         gateway.client().login_with(appid, &issued.code).await.refused(403, "USER_BLOCKED");
@@ -132,10 +132,10 @@ async fn a_session_is_ended_from_the_operators_side() {
     let sessions = gateway.command(["user", "sessions", "--tenant", "demo", id, "--json"]).run().await.json();
     let ids: Vec<_> = sessions.as_array().unwrap().iter().map(|session| session["id"].clone()).collect();
     assert_eq!(ids, [phone["session_id"].clone(), tablet["session_id"].clone()]);
-    assert_eq!(gateway.remotely(["user", "sessions", "--tenant", "demo", id, "--json"]).run().await.json(), sessions);
+    assert_eq!(gateway.remote(["user", "sessions", "--tenant", "demo", id, "--json"]).run().await.json(), sessions);
 
     let sid = phone["session_id"].as_str().unwrap();
-    gateway.remotely(["user", "end-session", "--tenant", "demo", sid]).run().await.ok();
+    gateway.remote(["user", "end-session", "--tenant", "demo", sid]).run().await.ok();
     me(&gateway, &phone).await.refused(401, "SESSION_ENDED");
     me(&gateway, &tablet).await.ok();
     let told = gateway.command(["user", "end-session", "--tenant", "demo", sid]).run().await.failed();

@@ -23,13 +23,13 @@ async fn a_table_comes_in_by_both_doors_and_the_second_time_changes_nothing() {
     std::fs::write(&file, table(&rows.each_ref().map(String::as_str))).unwrap();
     let totals = |created, changed, unchanged| json!({ "created": created, "changed": changed, "unchanged": unchanged, "left_out": 0, "errors": [] });
     let import = ["user", "import", "--tenant", "demo", "--json", &path];
-    assert_eq!(gateway.remotely(import).run().await.json(), totals(2, 1, 0));
+    assert_eq!(gateway.remote(import).run().await.json(), totals(2, 1, 0));
     assert_eq!(gateway.command(import).run().await.json(), totals(0, 0, 3));
     let again = gateway.command(["user", "import", "--tenant", "demo", &path, "--from-line", "4"]).run().await.ok();
     assert!(again.contains("1 were there already"), "{again}");
 
     let found =
-        gateway.remotely(["user", "find", "--tenant", "demo", "--external-id", "42", "--json"]).run().await.json();
+        gateway.remote(["user", "find", "--tenant", "demo", "--external-id", "42", "--json"]).run().await.json();
     assert_eq!((&found[0]["nickname"], found[0]["identities"].as_array().unwrap().len()), (&json!("Ada"), 2));
     let issued = gateway.simulator().issue(&json!({ "appid": APP, "openid": "oAda", "unionid": "uAda" })).await;
     let login = gateway.client().login_with(APP, &issued.code).await.ok();
@@ -39,7 +39,7 @@ async fn a_table_comes_in_by_both_doors_and_the_second_time_changes_nothing() {
     for (name, by_remote) in [("out.csv", true), ("out.jsonl", false)] {
         let out = gateway.folder().join(name).display().to_string();
         let export = ["user", "export", "--tenant", "demo", &out];
-        if by_remote { gateway.remotely(export) } else { gateway.command(export) }.run().await.ok();
+        if by_remote { gateway.remote(export) } else { gateway.command(export) }.run().await.ok();
         let told = refused(gateway.command(export).run().await, FAILURE);
         assert!(told.contains("exists"), "{told}");
         let import = ["user", "import", "--tenant", "demo", "--json", &out];
@@ -95,7 +95,7 @@ async fn a_line_that_does_not_fit_is_named_and_stops_no_other() {
         format!("{APP},oLast,,44,"),
     ];
     std::fs::write(&file, table(&rows.each_ref().map(String::as_str))).unwrap();
-    let output = gateway.remotely(["user", "import", "--tenant", "demo", &path]).run().await;
+    let output = gateway.remote(["user", "import", "--tenant", "demo", &path]).run().await;
     assert_eq!(output.code, FAILURE);
     assert!(output.stderr.contains("4 lines were left out"), "{}", output.stderr);
     for (line, code) in [(4, "malformed"), (5, "app_unknown"), (6, "malformed"), (7, "other_unionid")] {

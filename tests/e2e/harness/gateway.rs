@@ -115,13 +115,6 @@ impl Gateway {
     }
 
     /// A command on this gateway's database.
-    /// A command that asks this gateway, with the key of whoever started it.
-    pub(crate) fn remotely<const N: usize>(&self, arguments: [&str; N]) -> Cli {
-        let key = self.data().join("admin-key").display().to_string();
-        let door = ["--url".to_owned(), self.admin.base().to_owned(), "--key-file".to_owned(), key];
-        cli::wxgate(arguments.into_iter().map(str::to_owned).chain(door))
-    }
-
     pub(crate) fn command<const N: usize>(&self, arguments: [&str; N]) -> Cli {
         cli::wxgate(arguments).config(&self.config()).asking(self.simulator.as_ref().map_or(NO_WECHAT, Simulator::url))
     }

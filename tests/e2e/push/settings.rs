@@ -11,8 +11,8 @@ const KEY: &str = "iMfk0PKeayjWj3C2JdetOuuTkseoWCpVI0IpPIdVULQ";
 #[tokio::test]
 async fn what_is_made_is_told_once_and_goes_into_wechats_console() {
     let gateway = Gateway::dev().await;
-    gateway.remotely(["app", "push", "show", APP]).run().await.failed();
-    let made = gateway.remotely(["app", "push", "set", APP, "--json"]).run().await.json();
+    gateway.remote(["app", "push", "show", APP]).run().await.failed();
+    let made = gateway.remote(["app", "push", "set", APP, "--json"]).run().await.json();
     let url = format!("{}/wechat/push/{APP}", gateway.public_url());
     assert_eq!((&made["url"], &made["mode"]), (&json!(url), &json!("safe")));
     let (token, key) = (made["token"].as_str().unwrap(), made["encoding_aes_key"].as_str().unwrap());
@@ -88,7 +88,7 @@ async fn a_token_is_changed_without_losing_a_push() {
         }
     };
     let (old, key) = (channel.token.clone(), channel.key.clone());
-    let made = gateway.remotely(["app", "push", "rotate", APP, "--what", "token", "--json"]).run().await.json();
+    let made = gateway.remote(["app", "push", "rotate", APP, "--what", "token", "--json"]).run().await.json();
     assert!(made["previous_token_fingerprint"].is_string() && made.get("encoding_aes_key").is_none(), "{made}");
     let shown = gateway.command(["app", "push", "show", APP]).run().await.ok();
     assert!(shown.contains("the one before") && !shown.contains(made["token"].as_str().unwrap()), "{shown}");

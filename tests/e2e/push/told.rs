@@ -14,7 +14,7 @@ async fn what_is_done_is_told_and_what_is_not_known_here_is_forwarded() {
     let person = Person::new(&gateway).await;
     let receiver = Receiver::start().await;
     let kinds = ["push.forwarded", "user.authorization_revoked", "user.profile_cleared", "user.erased"];
-    let mut add = gateway.remotely(["webhook", "add", "--tenant", "demo", "orders", &receiver.url()]);
+    let mut add = gateway.remote(["webhook", "add", "--tenant", "demo", "orders", &receiver.url()]);
     for kind in kinds {
         add = add.argument("--event").argument(kind);
     }
@@ -54,7 +54,7 @@ async fn every_message_is_forwarded_in_every_mode_and_format_and_says_whether_it
     let person = Person::new(&gateway).await;
     let receiver = Receiver::start().await;
     let add = ["webhook", "add", "--tenant", "demo", "pushes", &receiver.url(), "--event", "push.forwarded"];
-    gateway.remotely(add).run().await.ok();
+    gateway.remote(add).run().await.ok();
     let mut sent = Vec::new();
     for mode in MODES {
         for format in FORMATS {
@@ -92,7 +92,7 @@ async fn what_was_forwarded_of_somebody_unknown_is_forgotten_when_they_are_gone(
     let channel = Channel::open(&gateway, "plain").await;
     let receiver = Receiver::start().await;
     let add = ["webhook", "add", "--tenant", "demo", "pushes", &receiver.url(), "--json"];
-    let hook = gateway.remotely(add).run().await.json()["id"].as_str().unwrap().to_owned();
+    let hook = gateway.remote(add).run().await.json()["id"].as_str().unwrap().to_owned();
     receiver.answer("503 Down");
     let said = |says: &str| json!({ "MsgType": "text", "Content": says, "FromUserName": "oNobodyHere" });
     channel.accepted(json!({ "message": said("to be forgotten") })).await;

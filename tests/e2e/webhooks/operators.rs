@@ -18,7 +18,7 @@ async fn a_secret_is_shown_once_and_two_count_while_it_is_rotated() {
     let newer = rotated["secret"].as_str().unwrap();
     log_in(&gateway, "oAda").await;
     receiver.taken(1).await[0].is_signed_with(&[newer, &made.secret]);
-    let again = gateway.remotely(["webhook", "rotate", &made.id, "--overlap-hours", "0", "--json"]).run().await.json();
+    let again = gateway.remote(["webhook", "rotate", &made.id, "--overlap-hours", "0", "--json"]).run().await.json();
     log_in(&gateway, "oEve").await;
     receiver.taken(2).await[1].is_signed_with(&[again["secret"].as_str().unwrap()]);
     let database = std::fs::read(gateway.data().join("wxgate.db")).unwrap();
@@ -43,7 +43,7 @@ async fn what_was_taken_is_told_again_when_an_operator_says_so() {
     assert_eq!(told, json!({ "replayed": 1 }));
     let taken = receiver.taken(2).await;
     assert_eq!((&taken[1].headers["webhook-id"], &taken[1].body), (&event, &taken[0].body));
-    let none = gateway.remotely(["webhook", "replay", &made.id, "--json"]).run().await.json();
+    let none = gateway.remote(["webhook", "replay", &made.id, "--json"]).run().await.json();
     assert_eq!(none, json!({ "replayed": 0 }), "nothing failed");
 }
 
@@ -65,7 +65,7 @@ async fn a_receiver_that_is_gone_is_disabled_and_enabled_again_gets_what_waited(
     assert_eq!(enabled["status"], "enabled");
     let taken = receiver.taken(1).await;
     assert_eq!(taken[0].event()["data"]["user_id"], ada["user"]["id"]);
-    gateway.remotely(["webhook", "remove", &made.id, "--yes"]).run().await.ok();
+    gateway.remote(["webhook", "remove", &made.id, "--yes"]).run().await.ok();
     gateway.operator().get(&path).await.refused(404, "NOT_FOUND");
 }
 

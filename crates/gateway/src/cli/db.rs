@@ -34,6 +34,7 @@ enum Action {
 
 impl DbCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        self.admin.database_alone()?;
         let admin = self.admin.open().await?;
         match self.action {
             Action::Restored { erasure_journal } => {

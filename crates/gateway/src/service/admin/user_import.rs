@@ -35,7 +35,7 @@ pub(crate) struct ImportedUsers {
 /// Why a row was left out. It repeats no value of the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RowError {
-    #[error("{0} must be {1}")]
+    #[error("{0} {1}")]
     Malformed(&'static str, MalformedId),
     #[error("nickname must be 1 to 64 characters without control characters")]
     Nickname,

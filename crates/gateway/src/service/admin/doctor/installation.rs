@@ -130,6 +130,9 @@ impl Admin {
             findings.push(if sealing.contains(id) {
                 let what = format!("{id} still seals keys in the database");
                 Finding::advice("master key", what, "`wxgate master-key rewrap` lets the present one seal them")
+            } else if known.iter().all(|known| known.id != *id) {
+                let what = format!("{id} is at hand and not this database's");
+                Finding::advice("master key", what, "take it out of the configuration once no backup needs it")
             } else {
                 let what = format!("{id} is at hand and seals nothing any more");
                 Finding::advice("master key", what, "`wxgate master-key remove` it once no backup needs it")
