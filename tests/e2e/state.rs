@@ -352,7 +352,7 @@ policy = { logins_per_minute = 0 }
     let text = r#"
 [[tenants]]
 slug = "acme"
-policy = { max_sessions = 1000 }
+policy = { max_sessions = 1000, audit_days = 1 }
 [[tenants.apps]]
 appid = "wx1"
 union_group = "nowhere"
@@ -364,7 +364,7 @@ audience = "not-ours"
 "#;
     let told = apply(&gateway, text, &[]).await.failed();
     for problem in [
-        "acme.policy: max_sessions must be 1 to 100",
+        "acme.policy: max_sessions must be 1 to 100; audit_days must be",
         "acme.apps.wx1: a new app needs its secret",
         "acme.apps.wx1.union_group: ",
         "acme.apps.wx000000000000de01: another tenant has this appid",

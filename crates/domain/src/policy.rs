@@ -128,18 +128,20 @@ impl TenantPolicy {
     /// The policy, if every value is within its bounds.
     ///
     /// # Errors
-    /// Which value is not.
+    /// Which values are not.
     pub fn checked(self) -> Result<Self, MalformedPolicy> {
-        within("version", self.version, VERSION..=VERSION)?;
-        within("access_token_seconds", self.access_token_seconds, 60..=DAY)?;
-        within("refresh_idle_seconds", self.refresh_idle_seconds, 3_600..=365 * DAY)?;
-        within("refresh_absolute_seconds", self.refresh_absolute_seconds, 3_600..=730 * DAY)?;
-        within("refresh_grace_seconds", self.refresh_grace_seconds, 0..=60)?;
-        within("max_sessions", self.max_sessions, 1..=100)?;
-        within("user_data_window_seconds", self.user_data_window_seconds, 60..=DAY)?;
-        within("signing_key_days", self.signing_key_days, 2..=365)?;
-        within("audit_days", self.audit_days, AUDIT_DAYS)?;
-        within("phone_move_days", self.phone_move_days, 1..=90)?;
+        every([
+            within("version", self.version, VERSION..=VERSION),
+            within("access_token_seconds", self.access_token_seconds, 60..=DAY),
+            within("refresh_idle_seconds", self.refresh_idle_seconds, 3_600..=365 * DAY),
+            within("refresh_absolute_seconds", self.refresh_absolute_seconds, 3_600..=730 * DAY),
+            within("refresh_grace_seconds", self.refresh_grace_seconds, 0..=60),
+            within("max_sessions", self.max_sessions, 1..=100),
+            within("user_data_window_seconds", self.user_data_window_seconds, 60..=DAY),
+            within("signing_key_days", self.signing_key_days, 2..=365),
+            within("audit_days", self.audit_days, AUDIT_DAYS),
+            within("phone_move_days", self.phone_move_days, 1..=90),
+        ])?;
         Ok(self)
     }
 }
@@ -267,18 +269,20 @@ impl AppPolicy {
     /// The policy, if every value is within its bounds.
     ///
     /// # Errors
-    /// Which value is not.
+    /// Which values are not.
     pub fn checked(self) -> Result<Self, MalformedPolicy> {
-        within("version", self.version, VERSION..=VERSION)?;
-        within("phone_codes_per_user_day", self.phone_codes_per_user_day, 1..=1_000)?;
-        within("phone_codes_per_day", self.phone_codes_per_day, 1..=10_000_000)?;
-        within("phone_data_per_user_day", self.phone_data_per_user_day, 1..=1_000)?;
-        within("phone_data_per_day", self.phone_data_per_day, 1..=10_000_000)?;
-        within("requests_per_second", self.requests_per_second, 1..=100_000)?;
-        within("request_burst", self.request_burst, 1..=100_000)?;
-        within("logins_per_minute", self.logins_per_minute, 1..=1_000)?;
-        texts::<Audience>("audiences", &self.audiences)?;
-        texts::<Scope>("scopes", &self.scopes)?;
+        every([
+            within("version", self.version, VERSION..=VERSION),
+            within("phone_codes_per_user_day", self.phone_codes_per_user_day, 1..=1_000),
+            within("phone_codes_per_day", self.phone_codes_per_day, 1..=10_000_000),
+            within("phone_data_per_user_day", self.phone_data_per_user_day, 1..=1_000),
+            within("phone_data_per_day", self.phone_data_per_day, 1..=10_000_000),
+            within("requests_per_second", self.requests_per_second, 1..=100_000),
+            within("request_burst", self.request_burst, 1..=100_000),
+            within("logins_per_minute", self.logins_per_minute, 1..=1_000),
+            texts::<Audience>("audiences", &self.audiences),
+            texts::<Scope>("scopes", &self.scopes),
+        ])?;
         Ok(self)
     }
 }
@@ -298,9 +302,25 @@ fn texts<T: FromStr>(name: &'static str, list: &[String]) -> Result<(), Malforme
     list.iter().all(|text| text.parse::<T>().is_ok()).then_some(()).ok_or(MalformedPolicy::List(name))
 }
 
+/// Everything that is wrong, at once.
+pub(crate) fn every(checks: impl IntoIterator<Item = Result<(), MalformedPolicy>>) -> Result<(), MalformedPolicy> {
+    let mut wrong: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
+    match wrong.pop() {
+        None => Ok(()),
+        Some(one) if wrong.is_empty() => Err(one),
+        Some(last) => {
+            wrong.push(last);
+            Err(MalformedPolicy::Several(wrong))
+        }
+    }
+}
+
 /// A policy that cannot be used, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedPolicy {
+    /// Several things are wrong.
+    #[error("{}", .0.iter().map(Self::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Self>),
     /// The text is no such policy: not JSON, an unknown key, or a value of another kind.
     #[error("not a policy of this version")]
     Text,

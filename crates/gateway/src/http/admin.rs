@@ -8,7 +8,6 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
-use wxgate_domain::MalformedPolicy;
 use wxgate_storage::StorageError;
 
 use super::code::Code;
@@ -211,9 +210,7 @@ impl From<AdminError> for ApiError {
             | AdminError::Overlap(_)
             | AdminError::NoEvents
             | AdminError::EventKind
-            | AdminError::Policy(MalformedPolicy::Text | MalformedPolicy::Bounds { .. } | MalformedPolicy::List(_)) => {
-                Code::RequestInvalid
-            }
+            | AdminError::Policy(_) => Code::RequestInvalid,
             AdminError::Storage(StorageError::Busy | StorageError::Unavailable { .. }) => {
                 return Self::caused(Code::Overloaded, error).retry_after(1);
             }

@@ -41,7 +41,8 @@ pub(crate) fn bearer_token(request: &HttpRequest) -> Result<&str, ApiError> {
         (None, _) => return Err(ApiError::challenging(Code::TokenInvalid, "Bearer")),
         (Some(_), Some(_)) => return Err(Code::TokenInvalid.into()),
     };
-    let text = value.to_str().map_err(|_| Code::TokenInvalid)?;
+    // `to_str` would look at each character by itself, of hundreds.
+    let text = str::from_utf8(value.as_bytes()).ok().filter(|text| text.is_ascii()).ok_or(Code::TokenInvalid)?;
     let (scheme, token) = text.split_once(' ').ok_or(Code::TokenInvalid)?;
     let token = token.trim_start_matches(' ');
     // What is no token is found when it is verified; one that is known already is one.
