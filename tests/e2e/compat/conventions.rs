@@ -20,7 +20,9 @@ async fn wafer2() {
     let me = phone.get("/weapp/user", &[("X-WX-Skey", text(skey))]).await.ok();
     assert_eq!((&me["code"], &me["data"]["openId"]), (&json!(0), &json!(person.openid)));
 
-    // What makes it log in again, with a code alone.
+    // What makes it log in again, with a code alone: it has no refresh token.
+    let forged = phone.get("/weapp/user", &[("X-WX-Skey", "nonsense")]).await;
+    assert_eq!((forged.status, &forged.json()["action"]), (401, &json!("relogin")));
     phone.end_session(skey).await;
     let ended = phone.get("/weapp/user", &[("X-WX-Skey", text(skey))]).await;
     assert_eq!((ended.status, &ended.json()["code"]), (401, &json!(-1)));

@@ -18,6 +18,13 @@ pub(super) struct Convention {
     pub(super) always_ok: bool,
 }
 
+impl Convention {
+    /// Whether its clients get a refresh token and know where to send it.
+    pub(super) fn refreshes(&self) -> bool {
+        self.routes.iter().any(|route| matches!(route.verb, Verb::Refresh(_) | Verb::Grant))
+    }
+}
+
 /// One address that its clients know.
 pub(super) struct Route {
     pub(super) verb: Verb,

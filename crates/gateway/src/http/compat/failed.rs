@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::convention::{Convention, Failure};
 use super::reply;
-use crate::http::code::Code;
+use crate::http::code::{Action, Code};
 use crate::http::error::ApiError;
 use crate::http::oauth::error::OAuthError;
 use crate::service::directory::DirectoryError;
@@ -30,8 +30,11 @@ pub(super) struct Words {
 }
 
 impl Failed {
-    /// The same, in the words of a convention.
-    pub(super) fn of(words: Words, error: ApiError) -> Self {
+    /// The same, in the words of a convention. Clients that have no refresh token are not told to use it.
+    pub(super) fn of(words: Words, mut error: ApiError) -> Self {
+        if error.action == Some(Action::Refresh) && !words.convention.refreshes() {
+            error.action = Some(Action::Relogin);
+        }
         Self { error, words: Some(words) }
     }
 
