@@ -10,7 +10,7 @@ use wxgate_crypto::{Digest, Random, Secret, encoding};
 use crate::audience::{Audience, Scope};
 use crate::ids::{ServiceClientId, TenantId, WechatAppid};
 use crate::network::Network;
-use crate::policy::{MalformedPolicy, VERSION, listed, within};
+use crate::policy::{MalformedPolicy, VERSION, every, listed, within};
 use crate::time::Timestamp;
 
 /// A downstream service of one tenant.
@@ -85,14 +85,16 @@ impl ServiceClientPolicy {
     /// The policy, if every value is within its bounds.
     ///
     /// # Errors
-    /// Which value is not.
+    /// Which values are not, all of them.
     pub fn checked(self) -> Result<Self, MalformedPolicy> {
-        within("version", self.version, VERSION..=VERSION)?;
-        listed("audiences", &self.audiences)?;
-        listed("scopes", &self.scopes)?;
-        listed("exchange_to", &self.exchange_to)?;
-        listed("access_tokens", &self.access_tokens)?;
-        listed("addresses", &self.addresses)?;
+        every([
+            within("version", self.version, VERSION..=VERSION),
+            listed("audiences", &self.audiences),
+            listed("scopes", &self.scopes),
+            listed("exchange_to", &self.exchange_to),
+            listed("access_tokens", &self.access_tokens),
+            listed("addresses", &self.addresses),
+        ])?;
         Ok(self)
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use time::Date;
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -94,18 +95,13 @@ impl fmt::Display for BeijingDay {
     }
 }
 
-/// Year, month and day of a number of days since 1970, in the Gregorian calendar. Years are counted from March, so that
-/// the leap day is the last of its year, in eras of 400 years, which all have the same days.
-fn civil(days: i64) -> (i64, i64, i64) {
-    const ERA: i64 = 146_097;
-    let since_march_0000 = days + 719_468;
-    let (era, of_era) = (since_march_0000.div_euclid(ERA), since_march_0000.rem_euclid(ERA));
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (ERA - 1)) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+/// Year, month and day of a number of days since 1970, in the Gregorian calendar; nothing beyond the year 9999.
+fn civil(days: i64) -> (i32, u8, u8) {
+    const JULIAN_DAY_OF_1970: i64 = 2_440_588;
+    let last = if days < 0 { Date::MIN } else { Date::MAX };
+    let date = i32::try_from(days + JULIAN_DAY_OF_1970).ok().and_then(|day| Date::from_julian_day(day).ok());
+    let date = date.unwrap_or(last);
+    (date.year(), date.month().into(), date.day())
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use wxgate_crypto::encoding;
 
 use crate::error::StorageError;
-use crate::sql::{LARGEST, Sized, filled_up, get};
+use crate::sql::{Sized, get};
 
 /// One statement in all its sizes that reads by keys. Its text for SQLite is what [`packed`] makes of it.
 pub(crate) struct Reading {
@@ -38,9 +38,7 @@ impl Reading {
         keys: impl Iterator<Item = [Value; N]> + Send,
     ) -> Result<Vec<Row>, StorageError> {
         let mut found = Vec::new();
-        for keys in keys.collect::<Vec<_>>().chunks(LARGEST) {
-            let (size, values) = filled_up(keys);
-            let statement = self.sized.with(size, values);
+        for statement in self.sized.by(keys) {
             if self.is_packed {
                 let row = tx.query_one_raw(statement).await?.ok_or_else(unreadable)?;
                 let rows: Vec<Vec<Json>> = serde_json::from_str(&get::<String>(&row, 0)?).map_err(|_| unreadable())?;

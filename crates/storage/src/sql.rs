@@ -45,11 +45,20 @@ impl Sized {
         keys: impl Iterator<Item = [Value; N]> + Send,
     ) -> Result<Vec<QueryResult>, StorageError> {
         let mut found = Vec::new();
-        for keys in keys.collect::<Vec<_>>().chunks(LARGEST) {
-            let (size, values) = filled_up(keys);
-            found.extend(tx.query_all_raw(self.with(size, values)).await?);
+        for statement in self.by(keys) {
+            found.extend(tx.query_all_raw(statement).await?);
         }
         Ok(found)
+    }
+
+    /// One statement for each 256 keys or rows, filled up with nothing.
+    pub(crate) fn by<const N: usize>(&self, keys: impl Iterator<Item = [Value; N]>) -> Vec<Statement> {
+        let keys: Vec<_> = keys.collect();
+        let statement = |keys: &[[Value; N]]| {
+            let (size, values) = filled_up(keys);
+            self.with(size, values)
+        };
+        keys.chunks(LARGEST).map(statement).collect()
     }
 
     /// Inserts any number of rows with a statement of [`insert_into`].
@@ -59,9 +68,8 @@ impl Sized {
         rows: impl Iterator<Item = [Value; N]> + Send,
     ) -> Result<(), StorageError> {
         if self.backend == DbBackend::Sqlite {
-            for rows in rows.collect::<Vec<_>>().chunks(LARGEST) {
-                let (size, values) = filled_up(rows);
-                tx.execute_raw(self.with(size, values)).await?;
+            for statement in self.by(rows) {
+                tx.execute_raw(statement).await?;
             }
             return Ok(());
         }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use time::{Month, UtcDateTime};
+
 use crate::state::Refusal;
 
 /// Calls of each interface in a day, as many as WeChat's page shows.
@@ -27,8 +29,15 @@ enum Clearing {
 pub(crate) struct Quotas {
     /// By appid, and path of the interface.
     lines: HashMap<(String, &'static str), Line>,
-    /// In which month how often.
-    cleared: HashMap<(String, Clearing), (u64, u32)>,
+    /// By appid, and what was cleared.
+    cleared: HashMap<(String, Clearing), Cleared>,
+}
+
+/// In which month something was cleared, and how often.
+#[derive(Default)]
+struct Cleared {
+    month: Option<(i32, Month)>,
+    times: u32,
 }
 
 struct Line {
@@ -79,14 +88,14 @@ impl Quotas {
     fn spend(&mut self, clearing: Clearing, appid: &str, now_ms: u64) -> Result<(), Refusal> {
         let most = CLEARED.iter().find(|(of, _)| *of == clearing).map_or(0, |(_, most)| *most);
         let month = month(now_ms);
-        let (in_month, times) = self.cleared.entry((appid.to_owned(), clearing)).or_default();
-        if *in_month != month {
-            (*in_month, *times) = (month, 0);
+        let cleared = self.cleared.entry((appid.to_owned(), clearing)).or_default();
+        if cleared.month != month {
+            *cleared = Cleared { month, times: 0 };
         }
-        if *times >= most {
+        if cleared.times >= most {
             return Err(Refusal::new(48006));
         }
-        *times += 1;
+        cleared.times += 1;
         Ok(())
     }
 
@@ -105,15 +114,11 @@ impl Quotas {
     }
 }
 
-/// The month in Beijing, counted from the year 0. Years begin in March, so that the leap day is the last of its year, and
-/// come in eras of 400, which all have the same days.
-fn month(now_ms: u64) -> u64 {
-    const ERA: u64 = 146_097;
-    let since_march_0000 = (now_ms + BEIJING_MS) / DAY_MS + 719_468;
-    let (era, of_era) = (since_march_0000 / ERA, since_march_0000 % ERA);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (ERA - 1)) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    (era * 400 + year) * 12 + (5 * of_year + 2) / 153
+/// The month in Beijing, with its year.
+fn month(now_ms: u64) -> Option<(i32, Month)> {
+    let seconds = i64::try_from((now_ms + BEIJING_MS) / 1_000).ok()?;
+    let there = UtcDateTime::from_unix_timestamp(seconds).ok()?;
+    Some((there.year(), there.month()))
 }
 
 #[cfg(test)]
