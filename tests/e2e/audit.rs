@@ -203,6 +203,18 @@ async fn the_log_of_a_tenant_that_was_removed_is_not_missed() {
     }
     let told = on_database(&gateway, &["audit", "verify", "--anchor", &anchor]).run().await.ok();
     assert!(!told.contains("acme"), "{told}");
+
+    // Who was removed stands in the installation's log for 400 days, so nobody is missed whose last checkpoint is older.
+    let kept = std::fs::read_to_string(&anchor).unwrap();
+    let mut parts: Vec<_> = kept.lines().next().unwrap().split('.').map(str::to_owned).collect();
+    parts[1] = "01900000-0000-7000-8000-00000000abcd".to_owned();
+    let at: i64 = parts[3].parse().unwrap();
+    for (days_ago, code) in [(399, TAMPERED), (401, 0)] {
+        parts[3] = (at - days_ago * 86_400_000).to_string();
+        std::fs::write(&anchor, format!("{kept}{}\n", parts.join("."))).unwrap();
+        let told = on_database(&gateway, &["audit", "verify", "--anchor", &anchor]).run().await;
+        assert_eq!(told.code, code, "{days_ago}: {}", told.stdout);
+    }
 }
 
 /// Security test 48.

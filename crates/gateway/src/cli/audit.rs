@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use wxgate_domain::{Clock, Slug, TenantId, Timestamp};
+use wxgate_domain::{Clock, Slug, TenantId, TenantPolicy, Timestamp};
 use wxgate_storage::Checkpoint;
 
 use super::admin::AdminArgs;
@@ -200,13 +200,16 @@ async fn verify(
 }
 
 /// The logs that an anchor speaks of and that are nowhere, although no operator removed their tenants: that would stand in
-/// the installation's log.
+/// the installation's log, for as long as that keeps its entries. An older anchor is of a tenant that may have been removed
+/// before.
 async fn gone(
     door: &Door,
     anchors: &HashMap<Option<TenantId>, Checkpoint>,
     here: &HashSet<String>,
 ) -> Result<Vec<(String, VerdictReply)>, Failure> {
-    let of_tenants = anchors.values().filter_map(|anchor| Some((anchor.tenant?.to_string(), anchor.count)));
+    let oldest = Clock::System.now().minus(TenantPolicy::default().audit_life());
+    let recent = anchors.values().filter(|anchor| anchor.at >= oldest);
+    let of_tenants = recent.filter_map(|anchor| Some((anchor.tenant?.to_string(), anchor.count)));
     let missing: Vec<_> = of_tenants.filter(|(tenant, _)| !here.contains(tenant)).collect();
     if missing.is_empty() {
         return Ok(Vec::new());

@@ -132,8 +132,8 @@ pub(super) fn announced(request: &HttpRequest, max: usize) -> Result<(), ApiErro
 /// What must not stand in an address.
 const SECRETS: [&str; 6] = ["code", "platcode", "js_code", "phonecode", "refresh_token", "access_token"];
 
-/// Codes and tokens in addresses end up in logs on the way. Looked at before anything else: `wx.request` with GET puts all its data
-/// there and sends no body.
+/// Codes and tokens in addresses end up in logs on the way. Looked at before anything else: `wx.request` with GET puts all
+/// its data there and sends no body.
 fn refuse_secrets_in_query(request: &HttpRequest) -> Result<(), ApiError> {
     let mut names = url::form_urlencoded::parse(request.query_string().as_bytes()).map(|(name, _)| name);
     let forbidden = |name: &str| is_session_key(name) || SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret));
