@@ -8,7 +8,7 @@ use sea_orm::sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sea_orm::sqlx::pool::PoolOptions;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sea_orm::sqlx::{ConnectOptions, Database, Executor};
+use sea_orm::sqlx::{self, ConnectOptions, Database, Executor, SqlitePool};
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
 use wxgate_crypto::Secret;
 
@@ -18,6 +18,8 @@ use crate::error::{StartError, StorageError};
 const ACQUIRE: Duration = Duration::from_secs(1);
 /// How long SQLite waits for another process's lock, and the servers for a row's.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How often it is tried to open SQLite's file, for as long as a query waits each time.
+const TRIES_TO_OPEN: u32 = 15;
 /// Connections for reading SQLite; each is a thread.
 const SQLITE_READERS: u32 = 4;
 /// Connections to a server unless the configuration says otherwise.
@@ -271,17 +273,28 @@ async fn open_sqlite(path: &Path) -> Result<Pools, StartError> {
     let writer = options.clone().journal_mode(SqliteJournalMode::Wal);
     let writer = writer.pragma("cache_size", "-65536").pragma("wal_autocheckpoint", "8000").row_buffer_size(512);
     // The one writer queues in our process, where waiting is fair; it never closes, for closing checkpoints.
-    let writer = sqlite_pool(1).min_connections(1).connect_with(writer).await.map_err(connect_error)?;
+    let writer = opened(&sqlite_pool(1).min_connections(1), writer).await.map_err(connect_error)?;
     let reader = options.pragma("query_only", "ON");
-    let reader = sqlite_pool(SQLITE_READERS).connect_with(reader).await.map_err(connect_error)?;
+    let reader = opened(&sqlite_pool(SQLITE_READERS), reader).await.map_err(connect_error)?;
     Ok(Pools { writer: writer.into(), reader: reader.into() })
+}
+
+/// A file on a busy disk may take longer to open than a query may wait for a connection.
+async fn opened(pool: &SqlitePoolOptions, file: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    for _ in 1..TRIES_TO_OPEN {
+        match pool.clone().connect_with(file.clone()).await {
+            Err(sqlx::Error::PoolTimedOut) => {}
+            opened => return opened,
+        }
+    }
+    pool.clone().connect_with(file).await
 }
 
 fn sqlite_pool(size: u32) -> SqlitePoolOptions {
     pool(size).idle_timeout(None).max_lifetime(None)
 }
 
-fn connect_error(error: sea_orm::sqlx::Error) -> StorageError {
+fn connect_error(error: sqlx::Error) -> StorageError {
     DbErr::Conn(RuntimeErr::SqlxError(error.into())).into()
 }
 
@@ -344,6 +357,20 @@ mod tests {
         assert!(mysql.ends_with("--port=3306 --user=ada --password --result-file=a.sql wxgate"), "{mysql}");
         assert!(!mysql.contains("hunter2"));
         assert_eq!(parse("sqlite:a.db").unwrap().dump_command(file), None);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_slow_to_open_stops_no_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wxgate.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut other = options.connect().await.unwrap();
+        other.execute("BEGIN EXCLUSIVE").await.unwrap();
+        let opening = open_sqlite(&path);
+        tokio::pin!(opening);
+        assert!(tokio::time::timeout(ACQUIRE * 2, &mut opening).await.is_err(), "it still tries");
+        other.execute("COMMIT").await.unwrap();
+        opening.await.unwrap();
     }
 
     #[test]
