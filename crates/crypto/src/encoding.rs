@@ -42,6 +42,11 @@ pub fn to_base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// Encodes as base64url without padding, behind what the text holds.
+pub fn push_base64url(text: &mut String, bytes: impl AsRef<[u8]>) {
+    URL_SAFE_NO_PAD.encode_string(bytes, text);
+}
+
 /// Decodes lower-case hexadecimal.
 pub fn hex(text: &str) -> Option<Vec<u8>> {
     from_digits(text, b'a')
@@ -58,7 +63,12 @@ fn from_digits(text: &str, ten: u8) -> Option<Vec<u8>> {
         letter => letter.checked_sub(ten).filter(|above| *above < 6).map(|above| above + 10),
     };
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+    // Collected as options, the bytes would not know how many they are.
+    let mut bytes = Vec::with_capacity(pairs.len());
+    for [high, low] in pairs {
+        bytes.push(digit(*high)? << 4 | digit(*low)?);
+    }
+    Some(bytes)
 }
 
 /// Encodes as lower-case hexadecimal.

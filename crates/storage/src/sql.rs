@@ -53,12 +53,7 @@ impl Sized {
 
     /// One statement for each 256 keys or rows, filled up with nothing.
     pub(crate) fn by<const N: usize>(&self, keys: impl Iterator<Item = [Value; N]>) -> Vec<Statement> {
-        let keys: Vec<_> = keys.collect();
-        let statement = |keys: &[[Value; N]]| {
-            let (size, values) = filled_up(keys);
-            self.with(size, values)
-        };
-        keys.chunks(LARGEST).map(statement).collect()
+        filled_up(keys, LARGEST).into_iter().map(|(size, values)| self.with(size, values)).collect()
     }
 
     /// Inserts any number of rows with a statement of [`insert_into`].
@@ -80,15 +75,23 @@ impl Sized {
     }
 }
 
-/// The keys as one list of values, filled up to a power of two with nulls, which equal nothing; and that power.
-pub(crate) fn filled_up<const N: usize>(keys: &[[Value; N]]) -> (usize, Vec<Value>) {
-    let size = keys.len().next_power_of_two();
-    let mut values: Vec<Value> = keys.iter().flatten().cloned().collect();
-    while values.len() < size * N {
+/// The keys in lists of at most `most`, each filled up to a power of two with nulls, which equal nothing: that power, and
+/// the list's values.
+pub(crate) fn filled_up<const N: usize>(
+    keys: impl Iterator<Item = [Value; N]>,
+    most: usize,
+) -> Vec<(usize, Vec<Value>)> {
+    let mut keys = keys.peekable();
+    let mut lists = Vec::new();
+    while keys.peek().is_some() {
+        let mut values: Vec<Value> = keys.by_ref().take(most).flatten().collect();
+        let size = (values.len() / N).next_power_of_two();
         let nothing: Vec<_> = values.iter().take(N).map(Value::as_null).collect();
-        values.extend(nothing);
+        let missing = size * N - values.len();
+        values.extend(nothing.into_iter().cycle().take(missing));
+        lists.push((size, values));
     }
-    (size, values)
+    lists
 }
 
 /// The rows in chunks of 256, 128 ... 1, so that a connection prepares few statements: the number of rows of each chunk,

@@ -12,6 +12,7 @@ use super::read::user_of;
 use super::statements::{AFTER_PHONE, AFTER_USER, Statements};
 use super::{OpenJob, UserBlocked};
 use crate::error::StorageError;
+use crate::packed;
 use crate::repo::merge_candidates::{self, Found};
 use crate::repo::phones::SealedPhone;
 use crate::repo::{ascii, sessions};
@@ -71,7 +72,7 @@ impl Openings {
         let keys = keys
             .into_iter()
             .map(|(tenant, app, openid)| [id(tenant.uuid()), id(app.uuid()), bytes(openid.as_str().as_bytes())]);
-        for row in self.statements.read_identities.read(tx, keys).await? {
+        let keep = |row: packed::Row<'_>| {
             let user = user_of(&row)?;
             let (tenant, app): (Uuid, Uuid) = (get(&row, AFTER_PHONE)?, get(&row, AFTER_PHONE + 1)?);
             let openid = ascii(get(&row, AFTER_PHONE + 2)?, "identity", "openid")?;
@@ -83,8 +84,9 @@ impl Openings {
             plan.identities.insert((tenant.into(), app.into(), openid), identity);
             plan.phones.extend(SealedPhone::read(&row, AFTER_USER)?.map(|phone| (user.id, phone)));
             plan.users.insert(user.id, user);
-        }
-        Ok(())
+            Ok(())
+        };
+        self.statements.read_identities.read(tx, keys, keep).await
     }
 
     async fn read_members(

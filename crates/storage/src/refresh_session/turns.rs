@@ -71,10 +71,12 @@ impl Turns {
         let keys = || sessions.iter().map(|session| [id(session.uuid())]);
         let told = self.lock(tx, keys()).await?;
         let mut plan = Plan { sessions: BTreeMap::new(), now: told.map_or(now, |told| core.clock.or_told(told)) };
-        for row in self.statements.read_sessions.read(tx, keys()).await? {
+        let keep = |row: packed::Row<'_>| {
             let (session, row) = row_of(&row)?;
             plan.sessions.insert(session, row);
-        }
+            Ok(())
+        };
+        self.statements.read_sessions.read(tx, keys(), keep).await?;
         Ok(plan)
     }
 
@@ -109,10 +111,9 @@ impl Turns {
             let turn = [id(session.uuid()), Value::Bytes(presenter)];
             alike.entry((row.change.turns, row.access_until, row.mac_key)).or_default().push(turn);
         }
-        for ((turns, access_until, mac_key), sessions) in &alike {
-            for sessions in sessions.chunks(self.statements.most_turns()) {
-                let (size, pairs) = filled_up(sessions);
-                let mut values = vec![number(*turns), time(plan.now), time(*access_until), number(*mac_key)];
+        for ((turns, access_until, mac_key), sessions) in alike {
+            for (size, pairs) in filled_up(sessions.into_iter(), self.statements.most_turns()) {
+                let mut values = vec![number(turns), time(plan.now), time(access_until), number(mac_key)];
                 let ids = self.statements.repeats_ids.then(|| pairs.iter().step_by(2).cloned().collect::<Vec<_>>());
                 values.extend(pairs);
                 values.extend(ids.unwrap_or_default());
@@ -134,8 +135,8 @@ impl Turns {
                 by_reason.entry(reason.as_str()).or_default().push([id(session.uuid())]);
             }
         }
-        for (reason, sessions) in &by_reason {
-            update(tx, &self.statements.end, &[time(plan.now), (*reason).into()], sessions).await?;
+        for (reason, sessions) in by_reason {
+            update(tx, &self.statements.end, &[time(plan.now), reason.into()], sessions).await?;
         }
         Ok(())
     }
@@ -146,10 +147,9 @@ async fn update(
     tx: &DatabaseTransaction,
     statement: &Sized,
     set: &[Value],
-    ids: &[[Value; 1]],
+    ids: Vec<[Value; 1]>,
 ) -> Result<(), StorageError> {
-    for ids in ids.chunks(LARGEST) {
-        let (size, ids) = filled_up(ids);
+    for (size, ids) in filled_up(ids.into_iter(), LARGEST) {
         tx.execute_raw(statement.with(size, [set, &ids].concat())).await?;
     }
     Ok(())
@@ -172,7 +172,7 @@ fn tell(plan: &Plan, news: &mut News) {
     }
 }
 
-fn row_of(row: &packed::Row) -> Result<(SessionId, Row), StorageError> {
+fn row_of(row: &packed::Row<'_>) -> Result<(SessionId, Row), StorageError> {
     let unionid: Option<Vec<u8>> = get(row, 14)?;
     let ended: Option<String> = get(row, 8)?;
     let ended = ended.map(|word| EndReason::from_word(&word).unwrap_or(EndReason::Swept));
