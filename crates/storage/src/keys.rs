@@ -98,6 +98,28 @@ impl TenantKeys {
     }
 }
 
+/// The keys that MAC a tenant's refresh tokens, as they were a moment ago.
+#[derive(Clone)]
+pub struct RefreshKeys(pub(crate) Arc<TenantKeys>);
+
+impl RefreshKeys {
+    /// The key of this number.
+    pub fn key(&self, number: u32) -> Option<&MacKey> {
+        self.0.mac_key(number)
+    }
+
+    /// How often a backup of this database was restored, which is part of every MAC.
+    pub fn restore_epoch(&self) -> u32 {
+        self.0.restore_epoch
+    }
+}
+
+impl std::fmt::Debug for RefreshKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RefreshKeys")
+    }
+}
+
 /// Opens a key that stands in one of the two tables of data keys: a tenant's, or the installation's under the nil id.
 pub(crate) fn open_sealed(
     master_keys: &MasterKeyRing,

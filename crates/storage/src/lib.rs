@@ -47,6 +47,7 @@ pub use erasure_journal::{ErasureJournal, Replayed};
 pub use error::{StartError, StorageError};
 pub use import_users::{Import, Imported, NewUser, NotImported};
 pub use job::{Outcome, Worker};
+pub use keys::RefreshKeys;
 pub use merge_users::{NewMerge, NotMerged, NotUnmerged, Side, Unmerged};
 pub use open_session::OpenSessionError;
 pub use refresh_session::{NotRefreshed, RefreshRequest, RefreshSessionError};

@@ -8,13 +8,13 @@ mod plan;
 mod statements;
 mod turns;
 
-use wxgate_crypto::KeyId;
 use wxgate_domain::{
     AppId, EndReason, Presenter, RefreshToken, RefreshedSession, SessionId, TenantId, TenantPolicy, Timestamp,
 };
 
 use crate::error::StorageError;
 use crate::group_commit::NotWritten;
+use crate::keys::RefreshKeys;
 use crate::listeners::Listener;
 use crate::scope::TenantScope;
 use crate::sessions::{Answer, Job};
@@ -27,6 +27,8 @@ pub(crate) use turns::Turns;
 pub struct RefreshRequest<'a> {
     /// What it says.
     pub token: RefreshToken,
+    /// The keys that its MAC was checked with.
+    pub keys: &'a RefreshKeys,
     /// The app that the client says it is, where it must say so.
     pub app: Option<AppId>,
     /// What stands for the network of whoever presents it. Kept as a keyed digest only.
@@ -118,10 +120,10 @@ impl TenantScope {
     /// gets the same turn.
     ///
     /// # Errors
-    /// [`RefreshSessionError`]; [`StorageError::NotFound`] if the tenant or the token's MAC key is gone.
+    /// [`RefreshSessionError`]; [`StorageError::NotFound`] if the token's MAC key is gone.
     pub async fn refresh_session(&self, request: &RefreshRequest<'_>) -> Result<RefreshedSession, RefreshSessionError> {
         let core = &self.storage.core;
-        let keys = core.keys_with(self.tenant, KeyId::from(request.token.mac_key)).await?;
+        let RefreshKeys(keys) = request.keys;
         let key = keys.mac_key(request.token.mac_key).ok_or(StorageError::NotFound)?;
         let digest = |label, of: &[u8]| -> [u8; 8] {
             let digest = key.digest(label, &[of]);
@@ -136,7 +138,7 @@ impl TenantScope {
             mac_key: keys.refresh_mac.0,
             policy: request.policy.clone(),
             now: core.clock.now(),
-            listener: Listener::with(&keys),
+            listener: Listener::with(keys),
         };
         let batcher = self.storage.sessions().ok_or(RefreshSessionError::Overloaded)?;
         match batcher.submit(self.tenant, job.session, Job::Refresh(job)).await? {

@@ -1,7 +1,7 @@
 //! The reads of one tenant. This is where a query gets its tenant, and the only way to a tenant's rows.
 
 use sea_orm::{ColumnTrait, DeleteMany, EntityTrait, QueryFilter, QueryOrder, Select, UpdateMany};
-use wxgate_crypto::{KeyId, MacKey};
+use wxgate_crypto::KeyId;
 use wxgate_domain::{Profile, StoredSigningKey, TenantId, User, UserId};
 
 use crate::entity::{
@@ -11,6 +11,7 @@ use crate::entity::{
     superseded_key, tombstone, union_group, union_member, user, webhook, webhook_turn, wechat_call,
 };
 use crate::error::StorageError;
+use crate::keys::RefreshKeys;
 use crate::repo::access_tokens::TenantAccessTokens;
 use crate::repo::apps::TenantApps;
 use crate::repo::audiences::TenantAudiences;
@@ -213,15 +214,13 @@ impl TenantScope {
         Ok(keys)
     }
 
-    /// The key of this number that MACs refresh tokens, and how often a backup of this database was restored, which is
-    /// part of every such MAC.
+    /// The keys that MAC refresh tokens, that of this number among them.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such key.
-    pub async fn refresh_mac_key(&self, number: u32) -> Result<(MacKey, u32), StorageError> {
-        let keys = self.storage.core.keys_with(self.tenant, KeyId::from(number)).await?;
-        let key = keys.mac_key(number).cloned().ok_or(StorageError::NotFound)?;
-        Ok((key, keys.restore_epoch))
+    pub async fn refresh_keys(&self, number: u32) -> Result<RefreshKeys, StorageError> {
+        let keys = RefreshKeys(self.storage.core.keys_with(self.tenant, KeyId::from(number)).await?);
+        if keys.key(number).is_some() { Ok(keys) } else { Err(StorageError::NotFound) }
     }
 
     /// A user of the tenant. The id of one who is gone into another leads to that one.

@@ -109,13 +109,17 @@ pub fn issue(
     let (iat, exp) = (now.seconds(), now.seconds().saturating_add(expires_in.into()));
     let jti = encoding::to_base64url(random.bytes::<16>());
     let claims = Claims { jti, iat, exp, ..grant.claims(issuer, key.kid())? };
-    let payload = serde_json::to_vec(&claims).map_err(|_| IssueError::Claims)?;
+    let mut payload = Vec::with_capacity(USUAL_LENGTH);
+    serde_json::to_writer(&mut payload, &claims).map_err(|_| IssueError::Claims)?;
     let token = jws::sign(key, TokenType::AccessToken, &payload).map_err(|_| IssueError::Signature)?;
     if token.len() > MAX_LENGTH {
         return Err(IssueError::TooLong);
     }
     Ok(AccessToken { token: Secret::new(token), expires_in, expires_at: claims.expires_at() })
 }
+
+/// What most claims need, in bytes.
+const USUAL_LENGTH: usize = 640;
 
 impl Grant<'_> {
     /// The claims but for those of time and chance.

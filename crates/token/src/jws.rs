@@ -66,12 +66,19 @@ impl Headers {
     }
 }
 
+/// Enough for a signature of 64 bytes and the points. Those of RSA are longer, and cost so much that this is nothing.
+const ROOM_FOR_SIGNATURE: usize = 96;
+
 /// Signs a payload: header, payload and signature with points between.
 pub(crate) fn sign(key: &SigningKey, typ: TokenType, payload: &[u8]) -> Result<String, Unspecified> {
-    let mut token = format!("{}.{}", key.headers().of(typ), encoding::to_base64url(payload));
+    let header = key.headers().of(typ);
+    let mut token = String::with_capacity(header.len() + payload.len() * 4 / 3 + ROOM_FOR_SIGNATURE);
+    token.push_str(header);
+    token.push('.');
+    encoding::push_base64url(&mut token, payload);
     let signature = key.sign(token.as_bytes())?;
     token.push('.');
-    token.push_str(&encoding::to_base64url(signature));
+    encoding::push_base64url(&mut token, signature);
     Ok(token)
 }
 

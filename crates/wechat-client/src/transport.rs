@@ -15,8 +15,9 @@ use crate::lanes::{Lanes, Outcome};
 
 /// Longest answer that is read. WeChat's have about 150 bytes.
 const MAX_BODY: usize = 64 * 1024;
-/// Room for every answer WeChat gives today, so that the buffer that is zeroed is the only one.
-const USUAL_BODY: usize = 4 * 1024;
+/// Room for an answer that does not say how long it is: for every one that WeChat gives today, so that the buffer that is
+/// zeroed is the only one.
+const USUAL_BODY: usize = 1024;
 
 /// Why there is no answer to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +121,9 @@ pub(crate) async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, L
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(BadResponse::Encoded.into());
     }
-    let mut body = Zeroizing::new(Vec::with_capacity(USUAL_BODY));
+    // All of the room is zeroed, byte by byte, so there is no more than is needed.
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(USUAL_BODY);
+    let mut body = Zeroizing::new(Vec::with_capacity(announced.min(MAX_BODY)));
     while let Some(chunk) = response.chunk().await.map_err(|_| Lost::Timeout)? {
         if chunk.len() > MAX_BODY.saturating_sub(body.len()) {
             return Err(BadResponse::TooLarge.into());

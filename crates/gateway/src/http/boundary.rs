@@ -72,7 +72,7 @@ fn admit(listener: Listener, gateway: &Gateway, request: &ServiceRequest) -> Res
         return Ok(None);
     }
     let client = Client::of(request.request(), &gateway.trusted_proxies);
-    request.extensions_mut().insert(client);
+    request.extensions_mut().insert(client.clone());
     match listener {
         Listener::Public => {
             if client.forwarded_by_stranger && gateway.metrics.untrusted_forwarded.inc() == 0 {

@@ -120,7 +120,7 @@ impl Logins {
             Some(code) => Some(Box::pin(self.phone(app, &mut session, code)).await),
             None => None,
         };
-        let tokens = self.tokens.issue(app, Turn::first(&session, app), self.clock.now()).await?;
+        let tokens = self.tokens.issue(app, Turn::first(&session, app), None, self.clock.now()).await?;
         Ok(Login { session, tokens, user_data, phone })
     }
 

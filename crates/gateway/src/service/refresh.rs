@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wxgate_crypto::{Digest, Secret};
 use wxgate_domain::refresh::UnverifiedRefreshToken;
 use wxgate_domain::{AppId, Clock, EndReason, RefreshToken, RefreshedSession};
-use wxgate_storage::{NotRefreshed, RefreshRequest, RefreshSessionError, Storage, StorageError};
+use wxgate_storage::{NotRefreshed, RefreshKeys, RefreshRequest, RefreshSessionError, Storage, StorageError};
 
 use super::directory::{Directory, DirectoryError};
 use super::tokens::{Issued, TokenError, Tokens, Turn};
@@ -24,8 +24,8 @@ pub(crate) struct Refreshes {
 /// Who presents a token, as far as it can be told without asking.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PresentedBy {
-    /// Digest of the network, /24 or /64.
-    pub(crate) network: Digest,
+    /// The network, /24 inside IPv6 or /64.
+    pub(crate) network: [u8; 16],
     /// Digest of the user agent.
     pub(crate) agent: Digest,
 }
@@ -75,28 +75,31 @@ impl Refreshes {
         by: PresentedBy,
         app: Option<AppId>,
     ) -> Result<Refreshed, RefreshError> {
-        let token = self.verified(token).await?;
+        let (token, keys) = self.verified(token).await?;
         let tenant = self.directory.tenant_of(token.tenant).await?.ok_or(RefreshError::Invalid)?;
         let request = RefreshRequest {
             token,
+            keys: &keys,
             app,
-            network: by.network.as_bytes(),
+            network: &by.network,
             agent: by.agent.as_bytes(),
             policy: &tenant.tenant.policy,
         };
         let turned = self.storage.tenant(token.tenant).refresh_session(&request).await;
         let session = turned.inspect_err(|error| tell_operator(&token, error))?;
         let app = self.directory.active_app_of(token.tenant, session.app).await?;
-        let tokens = self.tokens.issue(&app, Turn::next(&session), self.clock.now()).await?;
+        let tokens = self.tokens.issue(&app, Turn::next(&session), Some(keys), self.clock.now()).await?;
         Ok(Refreshed { session, tokens })
     }
 
-    /// The MAC comes before any row of a session: whoever guesses costs us a hash.
-    pub(crate) async fn verified(&self, token: &Secret<String>) -> Result<RefreshToken, RefreshError> {
+    /// The MAC comes before any row of a session: whoever guesses costs us a hash. The keys that checked it come along.
+    pub(crate) async fn verified(&self, token: &Secret<String>) -> Result<(RefreshToken, RefreshKeys), RefreshError> {
         let unverified = UnverifiedRefreshToken::parse(token).ok_or(RefreshError::Invalid)?;
         let claimed = unverified.claimed().ok_or(RefreshError::Invalid)?;
-        let (key, restore_epoch) = self.storage.tenant(claimed.tenant).refresh_mac_key(claimed.mac_key).await?;
-        unverified.verify(&key, restore_epoch).ok_or(RefreshError::Invalid)
+        let keys = self.storage.tenant(claimed.tenant).refresh_keys(claimed.mac_key).await?;
+        let key = keys.key(claimed.mac_key).ok_or(RefreshError::Invalid)?;
+        let token = unverified.verify(key, keys.restore_epoch()).ok_or(RefreshError::Invalid)?;
+        Ok((token, keys))
     }
 }
 

@@ -6,7 +6,7 @@ use wxgate_crypto::{Random, Secret};
 use wxgate_domain::{
     ExternalId, OpenId, OpenedSession, Phone, RefreshToken, RefreshedSession, SessionId, Timestamp, UnionId, UserId,
 };
-use wxgate_storage::{Storage, StorageError};
+use wxgate_storage::{RefreshKeys, Storage, StorageError};
 use wxgate_token::{Grant, IssueError, Subject, issue};
 
 use super::directory::ActiveApp;
@@ -94,7 +94,15 @@ impl<'a> Turn<'a> {
 impl Tokens {
     /// The pair of a session's turn. Nothing is stored: the refresh token is computed from the session's row, so the same
     /// turn has the same one.
-    pub(crate) async fn issue(&self, app: &ActiveApp, turn: Turn<'_>, now: Timestamp) -> Result<Issued, TokenError> {
+    ///
+    /// `keys` are the tenant's, where they are known already.
+    pub(crate) async fn issue(
+        &self,
+        app: &ActiveApp,
+        turn: Turn<'_>,
+        keys: Option<RefreshKeys>,
+        now: Timestamp,
+    ) -> Result<Issued, TokenError> {
         let (policy, tenant) = (&app.app.policy, &app.tenant.tenant);
         let scope = policy.scope();
         let subject = Subject::User {
@@ -110,13 +118,17 @@ impl Tokens {
         let life = tenant.policy.access_token_life();
         let grant = Grant { tenant: &tenant.slug, subject, scope: &scope, life };
         let access = issue(&app.tenant.ring, &app.tenant.issuer, &grant, now, &self.random)?;
-        let (key, restore_epoch) = self.storage.tenant(tenant.id).refresh_mac_key(turn.mac_key).await?;
         let Turn { session, mac_key, generation, .. } = turn;
+        let keys = match keys.filter(|keys| keys.key(mac_key).is_some()) {
+            Some(keys) => keys,
+            None => self.storage.tenant(tenant.id).refresh_keys(mac_key).await?,
+        };
+        let key = keys.key(mac_key).ok_or(StorageError::NotFound)?;
         let token = RefreshToken { mac_key, tenant: tenant.id, session, generation };
         Ok(Issued {
             access_token: access.token,
             expires_in: access.expires_in,
-            refresh_token: token.mint(&key, restore_epoch),
+            refresh_token: token.mint(key, keys.restore_epoch()),
             refresh_expires_in: (turn.expires_at.since(now) + ALMOST_A_SECOND).as_secs(),
             scope,
         })

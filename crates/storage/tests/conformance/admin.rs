@@ -55,8 +55,8 @@ pub(crate) async fn what_was_written_comes_back(database: TestDatabase) {
     assert_eq!(scope.union_groups().find("Acme Open Platform").await.unwrap(), Some(group));
     assert_eq!(scope.apps().list().await.unwrap().len(), 1);
     assert_eq!(scope.apps().find(&shop.appid).await.unwrap().unwrap().id, shop.id);
-    assert_eq!(scope.refresh_mac_key(3).await.unwrap().1, 0);
-    assert!(scope.refresh_mac_key(99).await.is_err());
+    assert_eq!(scope.refresh_keys(3).await.unwrap().restore_epoch(), 0);
+    assert!(scope.refresh_keys(99).await.is_err());
     storage.stop().await;
 }
 

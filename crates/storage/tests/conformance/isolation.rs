@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{AppStatus, NewSession, Profile, ServiceClientPolicy, UserStatus, WechatIdentity};
-use wxgate_storage::{NewApp, NewForwardAuthPolicy, OpenSessionError, StorageError};
+use wxgate_storage::{NewApp, NewForwardAuthPolicy, OpenSessionError, RefreshKeys, StorageError};
 
 use crate::support::{TestDatabase, app, app_in_group, audience, new_app, service_client, tenant, union_group};
 use crate::support_rows as rows;
@@ -35,9 +35,9 @@ pub(crate) async fn another_tenant_sees_nothing(database: TestDatabase) {
     assert!(mine.iter().all(|kid| !theirs.contains(kid)));
     // Both tenants number their keys from 1, and share none.
     let number = 3;
-    let (mine, _) = owner.refresh_mac_key(number).await.unwrap();
-    let (theirs, _) = other.refresh_mac_key(number).await.unwrap();
-    assert_ne!(mine.digest("same", &[]), theirs.digest("same", &[]));
+    let (mine, theirs) = (owner.refresh_keys(number).await.unwrap(), other.refresh_keys(number).await.unwrap());
+    let digest = |keys: &RefreshKeys| keys.key(number).unwrap().digest("same", &[]);
+    assert_ne!(digest(&mine), digest(&theirs));
     raw.close().await.unwrap();
     storage.stop().await;
 }

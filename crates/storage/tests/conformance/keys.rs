@@ -238,20 +238,20 @@ pub(crate) async fn a_mac_key_stays_as_long_as_a_session_names_it(database: Test
     assert_eq!(remove(9).await, (Err(StorageError::NotFound), 0));
     database.clock.advance(Duration::from_mins(5));
     storage.sweep().await.unwrap();
-    assert!(storage.tenant(acme.id).refresh_mac_key(3).await.is_ok());
+    assert!(storage.tenant(acme.id).refresh_keys(3).await.is_ok());
 
     // The session ends, and two minutes later the key goes with the sweep.
     let raw = database.raw().await;
     sea_orm::ConnectionTrait::execute_unprepared(&raw, "UPDATE session SET ended_at = 1").await.unwrap();
     raw.close().await.unwrap();
     storage.sweep().await.unwrap();
-    assert!(storage.tenant(acme.id).refresh_mac_key(3).await.is_ok());
+    assert!(storage.tenant(acme.id).refresh_keys(3).await.is_ok());
     database.clock.advance(Duration::from_mins(3));
     storage.sweep().await.unwrap();
     let keys = storage.tenant(acme.id).data_keys().list().await.unwrap();
     assert_eq!(keys.iter().map(|key| key.number).collect::<Vec<_>>(), [1, 2, 4, key.number]);
     let fresh = database.started().await;
-    assert_eq!(fresh.tenant(acme.id).refresh_mac_key(3).await.unwrap_err(), StorageError::NotFound);
+    assert_eq!(fresh.tenant(acme.id).refresh_keys(3).await.unwrap_err(), StorageError::NotFound);
     fresh.stop().await;
     storage.stop().await;
 }

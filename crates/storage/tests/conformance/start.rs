@@ -121,6 +121,6 @@ pub(crate) async fn administrators_may_write_before_the_first_start(database: Te
 
     let storage = database.started().await;
     assert_eq!(storage.apps().find(&shop.appid).await.unwrap().unwrap().tenant.id, acme.id);
-    assert_eq!(storage.tenant(acme.id).refresh_mac_key(3).await.unwrap().1, 0);
+    assert_eq!(storage.tenant(acme.id).refresh_keys(3).await.unwrap().restore_epoch(), 0);
     storage.stop().await;
 }

@@ -44,7 +44,7 @@ pub(crate) async fn place(storage: &Storage) -> Place {
     let tenant = support::tenant(storage, "acme").await;
     let group = support::union_group(storage, &tenant, "One").await.id;
     let app = support::app_in_group(storage, &tenant, "wxaaaaaaaaaaaaaaaa", Some(group)).await;
-    storage.tenant(tenant.id).refresh_mac_key(3).await.unwrap();
+    storage.tenant(tenant.id).refresh_keys(3).await.unwrap();
     Place { tenant, app }
 }
 
@@ -121,8 +121,9 @@ pub(crate) async fn a_bad_row_beside_a_refresh_costs_it_no_turn(database: TestDa
     nowhere.app.id = Uuid::from_bytes([9; 16]).into();
     let refresh = async |generation| {
         let token = RefreshToken { mac_key: session.mac_key, tenant: shop.tenant.id, session: session.id, generation };
-        let request =
-            RefreshRequest { token, app: None, network: b"home", agent: b"phone", policy: &shop.tenant.policy };
+        let keys = &storage.tenant(shop.tenant.id).refresh_keys(session.mac_key).await.unwrap();
+        let policy = &shop.tenant.policy;
+        let request = RefreshRequest { token, keys, app: None, network: b"home", agent: b"phone", policy };
         storage.tenant(shop.tenant.id).refresh_session(&request).await.unwrap()
     };
     let barrier = Barrier::raise(&database).await;

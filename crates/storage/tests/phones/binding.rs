@@ -64,7 +64,8 @@ pub(crate) async fn a_session_tells_its_users_number(database: TestDatabase) {
         generation: 0,
     };
     let policy = &shop.tenant.policy;
-    let request = RefreshRequest { token, app: None, network: b"network", agent: b"agent", policy };
+    let keys = &scope.refresh_keys(again.mac_key).await.unwrap();
+    let request = RefreshRequest { token, keys, app: None, network: b"network", agent: b"agent", policy };
     assert_eq!(scope.refresh_session(&request).await.unwrap().phone, phone);
     assert_eq!(shop.login(&storage, "oEve", None).await.phone, None);
     storage.stop().await;

@@ -62,8 +62,8 @@ impl Device {
     /// The token's text, as it left the gateway.
     pub(crate) async fn text(&self, storage: &Storage, generation: u32) -> Secret<String> {
         let scope = storage.tenant(self.place.tenant.id);
-        let (key, restore_epoch) = scope.refresh_mac_key(self.session.mac_key).await.unwrap();
-        self.token(generation).mint(&key, restore_epoch)
+        let keys = scope.refresh_keys(self.session.mac_key).await.unwrap();
+        self.token(generation).mint(keys.key(self.session.mac_key).unwrap(), keys.restore_epoch())
     }
 
     /// Presents a token's text as a gateway does: the MAC first. `None` if it is not ours, or no longer.
@@ -74,8 +74,9 @@ impl Device {
     ) -> Option<Result<RefreshedSession, NotRefreshed>> {
         let scope = storage.tenant(self.place.tenant.id);
         let unverified = UnverifiedRefreshToken::parse(text).unwrap();
-        let (key, restore_epoch) = scope.refresh_mac_key(unverified.claimed().unwrap().mac_key).await.unwrap();
-        let token = unverified.verify(&key, restore_epoch)?;
+        let number = unverified.claimed().unwrap().mac_key;
+        let keys = scope.refresh_keys(number).await.unwrap();
+        let token = unverified.verify(keys.key(number).unwrap(), keys.restore_epoch())?;
         Some(self.refresh(storage, token.generation).await)
     }
 
@@ -91,7 +92,9 @@ impl Device {
         generation: u32,
     ) -> Result<RefreshedSession, NotRefreshed> {
         let token = RefreshToken { tenant, ..self.token(generation) };
-        let request = RefreshRequest { token, app, network: self.network, agent: self.agent, policy: &self.policy };
+        let keys = &storage.tenant(tenant).refresh_keys(token.mac_key).await.unwrap();
+        let request =
+            RefreshRequest { token, keys, app, network: self.network, agent: self.agent, policy: &self.policy };
         match storage.tenant(tenant).refresh_session(&request).await {
             Ok(refreshed) => Ok(refreshed),
             Err(RefreshSessionError::Refused(refused)) => Err(refused),

@@ -17,7 +17,7 @@ use crate::service::admin::{Actor, Caller, ETag};
 ///
 /// The right key is always believed: what is limited are failures, so that nobody can shut an operator out.
 pub(super) async fn caller(request: &HttpRequest, gateway: &Gateway) -> Result<Caller, ApiError> {
-    let sender = *request.extensions().get::<Client>().ok_or(Code::Internal)?;
+    let sender = request.extensions().get::<Client>().cloned().ok_or(Code::Internal)?;
     let claimed = bearer(request).ok_or_else(|| unasked(request))?;
     let holder = gateway.desk.holder_of(claimed).await.map_err(|error| match error {
         StorageError::Busy | StorageError::Unavailable { .. } => {

@@ -3,17 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use actix_web::HttpRequest;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use ipnet::IpNet;
 use wxgate_crypto::Digest;
 
 use crate::service::refresh::PresentedBy;
 
 /// The sender of a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Client {
     address: IpAddr,
-    user_agent: Digest,
+    user_agent: Option<HeaderValue>,
     /// Whether a peer that is no trusted proxy sent X-Forwarded-For.
     pub(crate) forwarded_by_stranger: bool,
 }
@@ -25,10 +25,9 @@ impl Client {
         let trusts = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
         let forwarded = request.headers().contains_key(header::X_FORWARDED_FOR);
         let address = if forwarded && trusts(&peer) { forwarded_for(request, trusts).unwrap_or(peer) } else { peer };
-        let bytes = |name| request.headers().get(name).map(header::HeaderValue::as_bytes).unwrap_or_default();
         Self {
             address,
-            user_agent: Digest::sha256(bytes(header::USER_AGENT)),
+            user_agent: request.headers().get(header::USER_AGENT).cloned(),
             forwarded_by_stranger: forwarded && !trusts(&peer),
         }
     }
@@ -48,18 +47,23 @@ impl Client {
 
     /// What a repeated request must share: network (/24 or /64) and user agent.
     pub(crate) fn fingerprint(&self) -> Digest {
-        Digest::sha256(&[self.network().to_string().as_bytes(), self.user_agent.as_bytes()].concat())
+        Digest::sha256(&[self.network().as_slice(), self.user_agent()].concat())
     }
 
     /// Who presents a refresh token, as far as it can be told.
     pub(crate) fn presented_by(&self) -> PresentedBy {
-        PresentedBy { network: Digest::sha256(self.network().to_string().as_bytes()), agent: self.user_agent }
+        PresentedBy { network: self.network(), agent: Digest::sha256(self.user_agent()) }
     }
 
-    fn network(&self) -> IpAddr {
+    fn user_agent(&self) -> &[u8] {
+        self.user_agent.as_ref().map(HeaderValue::as_bytes).unwrap_or_default()
+    }
+
+    /// IPv4 inside IPv6, so that all networks are equally long.
+    fn network(&self) -> [u8; 16] {
         match self.address {
-            IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from(u32::from(address) & 0xFFFF_FF00)),
-            IpAddr::V6(address) => IpAddr::V6(network_64(address)),
+            IpAddr::V4(address) => Ipv4Addr::from(u32::from(address) & 0xFFFF_FF00).to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => network_64(address).octets(),
         }
     }
 }

@@ -74,7 +74,7 @@ impl OAuth {
         token: &Secret<String>,
     ) -> Result<Option<Held>, RevokeError> {
         match self.refreshes.verified(token).await {
-            Ok(verified) if verified.tenant == tenant.id() => Ok(Some(Held { session: verified.session, app: None })),
+            Ok((token, _)) if token.tenant == tenant.id() => Ok(Some(Held { session: token.session, app: None })),
             Ok(_) | Err(RefreshError::Invalid) => Ok(None),
             Err(RefreshError::Overloaded) => Err(RevokeError::Overloaded),
             Err(error) => Err(RevokeError::Internal(error.into())),
