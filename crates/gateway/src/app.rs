@@ -240,7 +240,7 @@ fn listen_on_both(config: &Config, gateway: Gateway, sockets: Sockets) -> std::i
         serve(gateway.clone(), sockets.public, Listener::Public, config.listen.workers)?,
         serve(gateway, sockets.admin, Listener::Admin, 1)?,
     ];
-    Ok(servers.map(|server| (server.handle(), tokio::spawn(server))).into())
+    Ok(servers.map(|server| (server.handle(), actix_web::rt::spawn(server))).into())
 }
 
 /// Who this process is among those that serve.

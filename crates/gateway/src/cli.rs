@@ -35,7 +35,10 @@ mod webhook;
 
 use std::process::ExitCode;
 
+use actix_web::rt::System;
 use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::telemetry;
 
 /// One auth service for all your WeChat mini-programs.
 #[derive(Debug, Parser)]
@@ -87,9 +90,11 @@ pub(crate) fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return print::failure(&error),
     };
+    // Under a system, a thread that serves HTTP is woken once for all that it waits for, and not for each.
+    let system = System::with_tokio_rt(|| runtime);
     // A core dump would hold every secret of the process.
     let _ = rlimit::setrlimit(rlimit::Resource::CORE, 0, 0);
-    let outcome = runtime.block_on(async {
+    let outcome = system.block_on(async {
         match cli.command {
             // These say more than whether they failed.
             Command::Audit(command) => return command.run().await,
@@ -122,6 +127,7 @@ pub(crate) fn run() -> ExitCode {
         }
         .map(|()| ExitCode::SUCCESS)
     });
+    telemetry::finish();
     match outcome {
         Ok(status) => status,
         Err(error) => print::failure(error.as_ref()),

@@ -1,11 +1,14 @@
 //! The log: one line for each event, text or JSON, on standard error.
 
+mod lines;
+
 use std::io::IsTerminal;
 
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
+use self::lines::Out;
 use crate::config::{Log, LogFormat};
 
 /// Libraries whose notices say nothing to an operator.
@@ -33,12 +36,17 @@ const CAPPED: [&str; 14] = [
 pub(crate) fn start(log: Log) {
     let filter = EnvFilter::new(directives(log.level));
     let colours = std::io::stderr().is_terminal();
-    let log_to = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    let log_to = fmt().with_env_filter(filter).with_writer(Out::start()).with_ansi(colours);
     // Fails only if a log is there already, which is then as good.
     let _ = match log.format {
         LogFormat::Text => log_to.try_init(),
         LogFormat::Json => log_to.json().flatten_event(true).try_init(),
     };
+}
+
+/// Writes what is still to be written of the log, before the process ends.
+pub(crate) fn finish() {
+    lines::flush();
 }
 
 /// What says of a request that is no HTTP that it is an error: a stranger could fill the log with it, and nobody here can

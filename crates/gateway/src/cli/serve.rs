@@ -98,7 +98,10 @@ impl Termination {
         tracing::info!("stopping");
         tokio::select! {
             () = app.stop() => {}
-            _ = second.first() => process::exit(1),
+            _ = second.first() => {
+                telemetry::finish();
+                process::exit(1)
+            }
         }
     }
 }

@@ -144,7 +144,7 @@ impl Logins {
                 let wait = lead.follow();
                 match self.limits.app(&app.app, attempt.address) {
                     Ok(counted) => {
-                        self.tasks.spawn(self.clone().exchange(app.clone(), attempt, lead, counted));
+                        self.tasks.spawn_local(self.clone().exchange(app.clone(), attempt, lead, counted));
                     }
                     Err(wait) => lead.release(LoginError::RateLimited { retry_after: wait.0 }),
                 }
