@@ -12,6 +12,10 @@ mod operation;
 mod service;
 mod telemetry;
 
+/// Threads free what others allocated, all the time: a login and its batch. This one is made for it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::run()
 }
