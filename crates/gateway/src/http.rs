@@ -29,6 +29,7 @@ mod platform;
 mod push;
 mod refresh;
 mod revocations;
+mod router;
 pub(crate) mod routes;
 pub(crate) mod server;
 mod session_check;

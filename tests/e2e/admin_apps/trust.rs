@@ -49,6 +49,9 @@ async fn operators_alone_register_audiences_and_remove_what_nothing_names() {
     }
     acme.patch(&format!("/service-clients/{id}"), &json!({ "policy": { "audiences": [] } })).await.ok();
     acme.delete("/audiences/https%3A%2F%2Fapi.example.com%2Forders%3Fv%3D1%2520").await.refused(403, "NOT_GRANTED");
+    for odd in ["%20", "%00", "%C3%A9"] {
+        operator.delete(&format!("/audiences/{odd}")).await.refused(404, "NOT_FOUND");
+    }
     gateway.remote(remove).run().await.ok();
     assert_eq!(operator.get("/audiences").await.ok()["items"], json!([]));
 }

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::code::Code;
-use super::endpoint::Served;
 use super::error::ApiError;
 use super::extract::client::Client;
 use super::oauth::error::OAuthError;
+use super::router::Served;
 use super::{compat, forward_auth, oauth, push, tutorial};
 use crate::app::Gateway;
 

@@ -28,7 +28,7 @@ use super::code::Code;
 use super::endpoint::Endpoint;
 use super::error::ApiError;
 use super::extract::client::Client;
-use super::extract::named_app;
+use super::extract::{named_app, path};
 use super::login;
 use crate::app::Gateway;
 use crate::service::account::{LogoutScope, SignedIn};
@@ -95,7 +95,7 @@ async fn answer(
 /// The route that the clients of a profile mean by this address.
 fn find(profile: ClientProfile, request: &HttpRequest) -> Option<(&'static Convention, &'static Route)> {
     let convention = profiles::CONVENTIONS.iter().find(|convention| convention.profile == profile)?;
-    let path = match request.match_info().get("appid") {
+    let path = match path::field(request, "appid") {
         Some(appid) => request.path().strip_prefix("/apps/")?.strip_prefix(appid)?,
         None => request.path(),
     };

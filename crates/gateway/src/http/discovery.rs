@@ -9,6 +9,7 @@ use wxgate_token::discovery::{authorization_server_metadata, openid_configuratio
 
 use super::code::Code;
 use super::error::ApiError;
+use super::extract::path;
 use super::jwks;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
@@ -47,7 +48,7 @@ pub(super) async fn oauth(request: HttpRequest, gateway: web::Data<Gateway>) -> 
 
 /// The tenant that the path names.
 pub(super) async fn tenant(request: &HttpRequest, gateway: &Gateway) -> Result<Arc<KnownTenant>, ApiError> {
-    let slug: Slug = request.match_info().get("tenant").unwrap_or_default().parse().map_err(|_| jwks::unknown())?;
+    let slug: Slug = path::field(request, "tenant").unwrap_or_default().parse().map_err(|_| jwks::unknown())?;
     gateway.directory.tenant(&slug).await?.ok_or_else(jwks::unknown)
 }
 

@@ -6,3 +6,4 @@ pub(crate) mod client;
 pub(crate) mod credentials;
 pub(crate) mod form;
 pub(crate) mod named_app;
+pub(crate) mod path;

@@ -10,7 +10,7 @@ use wxgate_wechat_client::{CallError, RETURNED_CODE, RefusedClass};
 
 use super::code::Code;
 use super::error::ApiError;
-use super::extract::body;
+use super::extract::{body, path};
 use super::openapi::about::{self, About};
 use super::push::{MAX_PUSH, Query, TEXT};
 use crate::app::Gateway;
@@ -100,7 +100,7 @@ pub(super) async fn authorized(request: HttpRequest, gateway: web::Data<Gateway>
 }
 
 fn platform(request: &HttpRequest) -> Option<WechatAppid> {
-    request.match_info().get("component_appid")?.parse().ok()
+    path::field(request, "component_appid")?.parse().ok()
 }
 
 impl From<PlatformPushError> for ApiError {

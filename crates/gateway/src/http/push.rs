@@ -8,7 +8,7 @@ use wxgate_domain::WechatAppid;
 
 use super::code::Code;
 use super::error::ApiError;
-use super::extract::body;
+use super::extract::{body, path};
 use super::login::APPID;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
@@ -98,7 +98,7 @@ pub(super) async fn receive(
 }
 
 fn appid(request: &HttpRequest) -> Result<WechatAppid, Code> {
-    request.match_info().get("appid").unwrap_or_default().parse().map_err(|_| Code::AppUnknown)
+    path::field(request, "appid").unwrap_or_default().parse().map_err(|_| Code::AppUnknown)
 }
 
 /// What WeChat's query says.

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 
-use super::code::Code;
 use super::endpoint::Endpoint;
-use super::error::ApiError;
 use super::oauth::{introspect, revoke, token};
 use super::openapi::about::About;
 use super::{
@@ -18,7 +16,6 @@ use crate::operation::{self, Method, Operation};
 /// Mini-programs, browsers and downstream services.
 pub(super) fn public() -> Vec<Endpoint> {
     let at = Endpoint::at::<&'static str>;
-    // The first that fits is served, so what is asked for most comes first.
     let mut endpoints = vec![
         Endpoint::below("/forward-auth", forward_auth::ROUTE, forward_auth::decide, forward_auth::about),
         at("/v1/token/refresh").post(refresh::post, refresh::about),
@@ -82,21 +79,13 @@ pub(super) fn nouns() -> BTreeSet<&'static str> {
     nouns.0
 }
 
-/// Serves a table.
-pub(super) fn serve(endpoints: Vec<Endpoint>, routes: &mut web::ServiceConfig) {
-    for endpoint in endpoints {
-        endpoint.serve(routes);
-    }
-    routes.default_service(web::to(not_found));
-}
-
 /// The operations by their address, each with the methods that it takes.
 #[derive(Default)]
 struct Operations(BTreeMap<&'static str, Endpoint>);
 
 impl operation::Visitor for Operations {
     fn visit<O: Operation>(&mut self) {
-        let at = || Endpoint::at(format!("{}{}", operation::BASE, O::ROUTE.path)).plainly();
+        let at = || Endpoint::at(format!("{}{}", operation::BASE, O::ROUTE.path));
         let known = self.0.remove(O::ROUTE.path).unwrap_or_else(at);
         let endpoint = known.on(methods(O::ROUTE.method), admin::serving::<O>(), About::operation::<O>);
         self.0.insert(O::ROUTE.path, endpoint);
@@ -121,8 +110,4 @@ fn methods(method: Method) -> &'static [&'static str] {
         Method::Patch => &["PATCH"],
         Method::Delete => &["DELETE"],
     }
-}
-
-async fn not_found() -> Result<HttpResponse, ApiError> {
-    Err(Code::NotFound.into())
 }

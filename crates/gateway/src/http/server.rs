@@ -8,6 +8,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 
 use super::boundary::{self, Listener};
+use super::router::Routes;
 use super::routes;
 use crate::app::Gateway;
 
@@ -34,10 +35,10 @@ pub(crate) fn serve(
         App::new()
             .app_data(gateway.clone())
             .wrap(from_fn(move |request, next| boundary::enter(listener, request, next)))
-            .configure(|routes| match listener {
-                Listener::Public => routes::serve(routes::public(), routes),
-                Listener::Admin => routes::serve(routes::admin(), routes),
-            })
+            .default_service(Routes(match listener {
+                Listener::Public => routes::public(),
+                Listener::Admin => routes::admin(),
+            }))
     };
     let server = HttpServer::new(factory)
         .workers(workers)

@@ -8,6 +8,7 @@ use wxgate_domain::SessionId;
 use super::code::Code;
 use super::error::ApiError;
 use super::extract::bearer::User;
+use super::extract::path;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
 
@@ -64,7 +65,7 @@ pub(super) async fn delete(
     gateway: web::Data<Gateway>,
     user: User,
 ) -> Result<HttpResponse, ApiError> {
-    let session = request.match_info().get("sid").unwrap_or_default();
+    let session = path::field(&request, "sid").unwrap_or_default();
     let session: SessionId = session.parse().map_err(|_| Code::NotFound)?;
     gateway.accounts.end(&user.0, session).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header;
 use wxgate_domain::WechatAppid;
 
+use super::path;
 use crate::app::Gateway;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
@@ -20,7 +21,7 @@ pub(crate) async fn of(
     gateway: &Gateway,
     in_body: Option<WechatAppid>,
 ) -> Result<WechatAppid, ApiError> {
-    let outside = match request.match_info().get("appid") {
+    let outside = match path::field(request, "appid") {
         Some(_) => Some(in_path(request)?),
         None => in_header(request)?,
     };
@@ -46,7 +47,7 @@ pub(crate) async fn of(
 /// # Errors
 /// `APP_UNKNOWN` for text that no appid can be, `APP_MISMATCH` for two different ones.
 pub(crate) fn in_path(request: &HttpRequest) -> Result<WechatAppid, ApiError> {
-    let appid = request.match_info().get("appid").unwrap_or_default();
+    let appid = path::field(request, "appid").unwrap_or_default();
     let appid: WechatAppid = appid.parse().map_err(|_| Code::AppUnknown)?;
     match in_header(request)? {
         Some(named) if named != appid => Err(Code::AppMismatch.into()),
