@@ -35,6 +35,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("actix-web", &["gateway", "verifier", "wechat-sim"]),
     ("axum", &["verifier"]),
     ("tower", &["verifier"]),
+    // In the one binary: a library does not choose the allocator of whoever uses it.
+    ("mimalloc", &["gateway"]),
     ("governor", &["gateway"]),
     ("prometheus-client", &["gateway"]),
     ("clap", &["gateway"]),

@@ -12,7 +12,8 @@ mod operation;
 mod service;
 mod telemetry;
 
-/// Threads free what others allocated, all the time: a login and its batch. This one is made for it.
+/// Threads free what others allocated, all the time: a login and its batch. This one is made for it, and serves SQLite and
+/// aws-lc as well.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,15 +1,18 @@
-//! The log's way out: the lines of a moment leave together, for each write costs about as much as the line.
+//! The log's way out. Where many lines come at once they leave together, for each write costs about as much as the line.
 
 use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How long a line waits for others. One at `warn` or `error` does not, nor do those before it.
-const LONGEST: Duration = Duration::from_millis(50);
+/// How long a line waits for others at most. One at `warn` or `error` does not wait, nor do those before it.
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// So many lines of a moment are few, and do not wait either.
+const FEW: u32 = 16;
 
 /// So many bytes do not wait.
 const FULL: usize = 32 * 1024;
@@ -18,10 +21,17 @@ const FULL: usize = 32 * 1024;
 static LINES: Lines = Lines::new(standard_error);
 
 struct Lines {
-    waiting: Mutex<Vec<u8>>,
+    waiting: Mutex<Waiting>,
     /// There is a line where there was none.
     begun: Condvar,
     write: fn(&[u8]),
+}
+
+struct Waiting {
+    lines: Vec<u8>,
+    /// When the present moment began, and how many lines came since.
+    moment: Option<Instant>,
+    came: u32,
 }
 
 /// Nobody is left to be told that standard error is gone.
@@ -31,38 +41,51 @@ fn standard_error(lines: &[u8]) {
 
 impl Lines {
     const fn new(write: fn(&[u8])) -> Self {
-        Self { waiting: Mutex::new(Vec::new()), begun: Condvar::new(), write }
+        let waiting = Waiting { lines: Vec::new(), moment: None, came: 0 };
+        Self { waiting: Mutex::new(waiting), begun: Condvar::new(), write }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<u8>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         // Whole lines are added, so what a panic leaves behind is valid.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, line: &[u8], urgent: bool) {
+    fn add(&self, line: &[u8], urgent: bool, now: Instant) {
         let mut waiting = self.waiting();
-        if waiting.is_empty() {
-            self.begun.notify_one();
-        }
-        waiting.extend_from_slice(line);
-        if urgent || waiting.len() >= FULL {
+        let was_empty = waiting.lines.is_empty();
+        waiting.lines.extend_from_slice(line);
+        let is_one_of_few = waiting.count(now) <= FEW && was_empty;
+        if urgent || is_one_of_few || waiting.lines.len() >= FULL {
             self.write(&mut waiting);
+        } else if was_empty {
+            self.begun.notify_one();
         }
     }
 
     /// Under the lock, so that lines stay in their order.
-    fn write(&self, waiting: &mut Vec<u8>) {
-        (self.write)(waiting);
-        waiting.clear();
+    fn write(&self, waiting: &mut Waiting) {
+        (self.write)(&waiting.lines);
+        waiting.lines.clear();
     }
 
     fn keep_writing(&self) {
         loop {
-            let waiting = self.begun.wait_while(self.waiting(), |waiting| waiting.is_empty());
+            let waiting = self.begun.wait_while(self.waiting(), |waiting| waiting.lines.is_empty());
             drop(waiting);
-            thread::sleep(LONGEST);
+            thread::sleep(MOMENT);
             self.write(&mut self.waiting());
         }
+    }
+}
+
+impl Waiting {
+    /// Counts a line; how many came in this moment.
+    fn count(&mut self, now: Instant) -> u32 {
+        if self.moment.is_none_or(|moment| now.duration_since(moment) >= MOMENT) {
+            (self.moment, self.came) = (Some(now), 0);
+        }
+        self.came = self.came.saturating_add(1);
+        self.came
     }
 }
 
@@ -105,7 +128,7 @@ pub(super) struct Line {
 
 impl Write for Line {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        LINES.add(line, self.urgent);
+        LINES.add(line, self.urgent, Instant::now());
         Ok(line.len())
     }
 
@@ -126,15 +149,20 @@ mod tests {
     }
 
     #[test]
-    fn lines_wait_for_one_that_is_urgent_or_for_many() {
-        let lines = Lines::new(note);
-        lines.add(b"one\n", false);
-        lines.add(b"two\n", false);
-        assert!(WRITTEN.lock().unwrap().is_empty());
-        lines.add(b"three\n", true);
-        assert_eq!(*WRITTEN.lock().unwrap(), ["one\ntwo\nthree\n"]);
-        lines.add(&[b'x'; FULL], false);
-        assert_eq!(WRITTEN.lock().unwrap().len(), 2);
-        assert!(lines.waiting().is_empty());
+    fn few_lines_do_not_wait_and_many_wait_for_one_that_is_urgent() {
+        let (lines, now) = (Lines::new(note), Instant::now());
+        let written = || WRITTEN.lock().unwrap().clone();
+        (0..FEW).for_each(|_| lines.add(b"few\n", false, now));
+        assert_eq!(written(), ["few\n"; FEW as usize]);
+        lines.add(b"one\n", false, now);
+        lines.add(b"two\n", false, now + MOMENT * 2);
+        assert_eq!(written().len(), FEW as usize);
+        lines.add(b"three\n", true, now + MOMENT * 2);
+        assert_eq!(written().last().unwrap(), "one\ntwo\nthree\n");
+        lines.add(b"four\n", false, now + MOMENT * 4);
+        assert_eq!(written().last().unwrap(), "four\n");
+        (0..FEW).for_each(|_| lines.add(b"few\n", false, now + MOMENT * 4));
+        lines.add(&[b'x'; FULL], false, now + MOMENT * 4);
+        assert!(written().last().unwrap().ends_with('x') && lines.waiting().lines.is_empty());
     }
 }
