@@ -162,7 +162,7 @@ mod tests {
         lines.add(b"four\n", false, now + MOMENT * 4);
         assert_eq!(written().last().unwrap(), "four\n");
         (0..FEW).for_each(|_| lines.add(b"few\n", false, now + MOMENT * 4));
-        lines.add(&[b'x'; FULL], false, now + MOMENT * 4);
+        lines.add(&vec![b'x'; FULL], false, now + MOMENT * 4);
         assert!(written().last().unwrap().ends_with('x') && lines.waiting().lines.is_empty());
     }
 }
