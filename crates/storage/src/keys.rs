@@ -98,25 +98,42 @@ impl TenantKeys {
     }
 }
 
-/// The keys that MAC a tenant's refresh tokens, as they were a moment ago.
+/// The keys that MAC a tenant's refresh tokens, as they were a moment ago. They are of use for that tenant alone.
 #[derive(Clone)]
-pub struct RefreshKeys(pub(crate) Arc<TenantKeys>);
+pub struct RefreshKeys {
+    tenant: TenantId,
+    keys: Arc<TenantKeys>,
+}
 
 impl RefreshKeys {
+    pub(crate) fn new(tenant: TenantId, keys: Arc<TenantKeys>) -> Self {
+        Self { tenant, keys }
+    }
+
+    /// Whose they are.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
     /// The key of this number.
     pub fn key(&self, number: u32) -> Option<&MacKey> {
-        self.0.mac_key(number)
+        self.keys.mac_key(number)
     }
 
     /// How often a backup of this database was restored, which is part of every MAC.
     pub fn restore_epoch(&self) -> u32 {
-        self.0.restore_epoch
+        self.keys.restore_epoch
+    }
+
+    /// All keys of the tenant, if it is this one.
+    pub(crate) fn of(&self, tenant: TenantId) -> Option<&Arc<TenantKeys>> {
+        (self.tenant == tenant).then_some(&self.keys)
     }
 }
 
 impl std::fmt::Debug for RefreshKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RefreshKeys")
+        write!(f, "RefreshKeys({})", self.tenant)
     }
 }
 

@@ -120,10 +120,10 @@ impl TenantScope {
     /// gets the same turn.
     ///
     /// # Errors
-    /// [`RefreshSessionError`]; [`StorageError::NotFound`] if the token's MAC key is gone.
+    /// [`RefreshSessionError`]; [`StorageError::NotFound`] if the keys are another tenant's or the token's is not among them.
     pub async fn refresh_session(&self, request: &RefreshRequest<'_>) -> Result<RefreshedSession, RefreshSessionError> {
         let core = &self.storage.core;
-        let RefreshKeys(keys) = request.keys;
+        let keys = request.keys.of(self.tenant).ok_or(StorageError::NotFound)?;
         let key = keys.mac_key(request.token.mac_key).ok_or(StorageError::NotFound)?;
         let digest = |label, of: &[u8]| -> [u8; 8] {
             let digest = key.digest(label, &[of]);

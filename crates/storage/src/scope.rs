@@ -219,7 +219,8 @@ impl TenantScope {
     /// # Errors
     /// [`StorageError::NotFound`] if the tenant has no such key.
     pub async fn refresh_keys(&self, number: u32) -> Result<RefreshKeys, StorageError> {
-        let keys = RefreshKeys(self.storage.core.keys_with(self.tenant, KeyId::from(number)).await?);
+        let keys = self.storage.core.keys_with(self.tenant, KeyId::from(number)).await?;
+        let keys = RefreshKeys::new(self.tenant, keys);
         if keys.key(number).is_some() { Ok(keys) } else { Err(StorageError::NotFound) }
     }
 

@@ -17,7 +17,7 @@ use crate::lanes::{Lanes, Outcome};
 const MAX_BODY: usize = 64 * 1024;
 /// Room for an answer that does not say how long it is: for every one that WeChat gives today, so that the buffer that is
 /// zeroed is the only one.
-const USUAL_BODY: usize = 1024;
+const USUAL_BODY: usize = 4 * 1024;
 
 /// Why there is no answer to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

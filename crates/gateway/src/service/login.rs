@@ -137,7 +137,8 @@ impl Logins {
         Ok(given)
     }
 
-    /// The session of this code: opened now, being opened by a twin of this request, or opened a moment ago.
+    /// The session of this code: opened now, being opened by a twin of this request, or opened a moment ago. Only for
+    /// requests: the exchange is a task of the thread that serves HTTP, which is woken once for a whole batch.
     pub(crate) async fn session(self: &Arc<Self>, app: &Arc<ActiveApp>, attempt: Attempt) -> Outcome {
         match self.codes.admit(app.tenant.id(), app.app.id, &attempt, self.clock.now()) {
             Admission::Lead(lead) => {

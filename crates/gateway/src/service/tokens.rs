@@ -119,7 +119,7 @@ impl Tokens {
         let grant = Grant { tenant: &tenant.slug, subject, scope: &scope, life };
         let access = issue(&app.tenant.ring, &app.tenant.issuer, &grant, now, &self.random)?;
         let Turn { session, mac_key, generation, .. } = turn;
-        let keys = match keys.filter(|keys| keys.key(mac_key).is_some()) {
+        let keys = match keys.filter(|keys| keys.tenant() == tenant.id && keys.key(mac_key).is_some()) {
             Some(keys) => keys,
             None => self.storage.tenant(tenant.id).refresh_keys(mac_key).await?,
         };

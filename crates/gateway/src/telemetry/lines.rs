@@ -1,7 +1,7 @@
 //! The log's way out. Where many lines come at once they leave together, for each write costs about as much as the line.
 
 use std::io::{self, Write};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -104,8 +104,9 @@ pub(super) struct Out {
 impl Out {
     /// A way out that collects lines. Without a thread to write them, each leaves at once.
     pub(super) fn start() -> Self {
-        let started = thread::Builder::new().name("log".to_owned()).spawn(|| LINES.keep_writing());
-        Self { collects: started.is_ok() }
+        static STARTED: OnceLock<bool> = OnceLock::new();
+        let start = || thread::Builder::new().name("log".to_owned()).spawn(|| LINES.keep_writing()).is_ok();
+        Self { collects: *STARTED.get_or_init(start) }
     }
 }
 

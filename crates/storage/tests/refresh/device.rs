@@ -3,7 +3,7 @@
 use wxgate_crypto::Secret;
 use wxgate_domain::refresh::UnverifiedRefreshToken;
 use wxgate_domain::{AppId, OpenedSession, RefreshToken, RefreshedSession, TenantId, TenantPolicy, UserStatus};
-use wxgate_storage::{NotRefreshed, RefreshRequest, RefreshSessionError, Storage};
+use wxgate_storage::{NotRefreshed, RefreshKeys, RefreshRequest, RefreshSessionError, Storage};
 
 use crate::logins::Place;
 use crate::support::{self, TestDatabase};
@@ -82,6 +82,17 @@ impl Device {
 
     pub(crate) async fn refresh(&self, storage: &Storage, generation: u32) -> Result<RefreshedSession, NotRefreshed> {
         self.refresh_as(storage, self.place.tenant.id, None, generation).await
+    }
+
+    /// Presents the first token with these keys.
+    pub(crate) async fn refresh_by(
+        &self,
+        storage: &Storage,
+        keys: &RefreshKeys,
+    ) -> Result<RefreshedSession, RefreshSessionError> {
+        let Self { network, agent, policy, .. } = self;
+        let request = RefreshRequest { token: self.token(0), keys, app: None, network, agent, policy };
+        storage.tenant(self.place.tenant.id).refresh_session(&request).await
     }
 
     pub(crate) async fn refresh_as(

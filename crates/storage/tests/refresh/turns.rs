@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use wxgate_domain::{EndReason, RevokedSubject};
-use wxgate_storage::NotRefreshed;
+use wxgate_storage::{NotRefreshed, RefreshSessionError, StorageError};
 
 use crate::device::{Device, logged_in, place};
 use crate::logins::Place;
@@ -98,6 +98,8 @@ pub(crate) async fn another_tenant_and_another_app_refresh_nothing(database: Tes
     let foreign = phone.refresh_as(&storage, umbrella.tenant.id, None, 0).await.unwrap_err();
     assert_eq!(foreign, NotRefreshed::Unknown);
     let own = phone.place.tenant.id;
+    let theirs = &storage.tenant(umbrella.tenant.id).refresh_keys(phone.session.mac_key).await.unwrap();
+    assert_eq!(phone.refresh_by(&storage, theirs).await, Err(RefreshSessionError::Storage(StorageError::NotFound)));
     assert_eq!(phone.refresh_as(&storage, own, Some(sister.id), 0).await.unwrap_err(), NotRefreshed::OtherApp);
     assert_eq!(phone.refresh_as(&storage, own, Some(phone.place.app.id), 0).await.unwrap().generation, 1);
     storage.stop().await;
