@@ -1,5 +1,7 @@
 //! A tenant that is deleted: nothing of it is left, in no table, and nothing of the others is missing.
 
+use std::time::Duration;
+
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use uuid::Uuid;
@@ -89,29 +91,32 @@ async fn furnish(storage: &Storage, raw: &DatabaseConnection, tenant: &Tenant, n
             ("tenant_id", tenant.id.uuid().into()),
             ("identity_id", identity.into()),
             ("session_key", vec![1_u8; 53].into()),
-            ("superseded_at", 0_i64.into()),
+            ("superseded_at", now.millis().into()),
         ];
         insert(raw, "superseded_key", superseded).await.unwrap();
     }
     fill_up(raw, tenant, (group.id.uuid(), user.uuid(), app.id.uuid()), number).await;
 }
 
-/// A row in each of the tables that nothing has written to.
+/// A row in each of the tables that nothing has written to; of today, so that the sweep beside this story leaves it.
 #[expect(clippy::too_many_lines, reason = "a table")]
 async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): (Uuid, Uuid, Uuid), number: u32) {
     let id = || SimpleExpr::from(tenant.id.uuid());
     let bytes = |length| SimpleExpr::from(vec![u8::try_from(number).unwrap(); length]);
     let zero = || SimpleExpr::from(0_i64);
+    let now = || SimpleExpr::from(tenant.created_at.millis());
+    let later = || SimpleExpr::from(tenant.created_at.plus(Duration::from_hours(24)).millis());
+    let today = || SimpleExpr::from(tenant.created_at.beijing_day().number());
     let rows: [(&'static str, Vec<(&'static str, SimpleExpr)>); 18] = [
         (
             "access_token",
-            vec![("app_id", app.into()), ("fetched_at", zero()), ("expires_at", zero()), ("lease_until", zero())],
+            vec![("app_id", app.into()), ("fetched_at", now()), ("expires_at", later()), ("lease_until", later())],
         ),
         (
             "wechat_call",
             vec![
                 ("app_id", app.into()),
-                ("day", 0.into()),
+                ("day", today()),
                 ("interface", "/x".into()),
                 ("outcome", "ok".into()),
                 ("calls", zero()),
@@ -126,7 +131,7 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): 
                 ("events", "[]".into()),
                 ("status", "enabled".into()),
                 ("secret", bytes(64)),
-                ("created_at", zero()),
+                ("created_at", now()),
             ],
         ),
         (
@@ -134,18 +139,18 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): 
             vec![
                 ("webhook_id", user.into()),
                 ("failures", 0.into()),
-                ("paused_until", zero()),
-                ("lease_until", zero()),
+                ("paused_until", later()),
+                ("lease_until", later()),
             ],
         ),
-        ("outbox", vec![("id", user.into()), ("kind", "user.created".into()), ("at", zero())]),
+        ("outbox", vec![("id", user.into()), ("kind", "user.created".into()), ("at", now())]),
         (
             "delivery",
             vec![
                 ("webhook_id", user.into()),
                 ("event_id", user.into()),
                 ("state", "waiting".into()),
-                ("since", zero()),
+                ("since", now()),
                 ("attempts", 0.into()),
             ],
         ),
@@ -156,7 +161,7 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): 
                 ("user_id", user.into()),
                 ("other_id", user.into()),
                 ("session_id", user.into()),
-                ("expires_at", zero()),
+                ("expires_at", later()),
             ],
         ),
         (
@@ -167,8 +172,8 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): 
                 ("user_id", user.into()),
                 ("into_id", user.into()),
                 ("cause", "proof".into()),
-                ("at", zero()),
-                ("undo_until", zero()),
+                ("at", now()),
+                ("undo_until", later()),
             ],
         ),
         (
@@ -179,7 +184,7 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): 
                 ("other_id", user.into()),
                 ("cause", "unionid".into()),
                 ("state", "open".into()),
-                ("created_at", zero()),
+                ("created_at", now()),
             ],
         ),
         (
@@ -188,10 +193,10 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): 
                 ("union_group_id", group.into()),
                 ("unionid", bytes(3)),
                 ("user_id", user.into()),
-                ("created_at", zero()),
+                ("created_at", now()),
             ],
         ),
-        ("phone", vec![("id", user.into()), ("user_id", user.into()), ("number", bytes(64)), ("bound_at", zero())]),
+        ("phone", vec![("id", user.into()), ("user_id", user.into()), ("number", bytes(64)), ("bound_at", now())]),
         (
             "phone_code",
             vec![
@@ -200,11 +205,11 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): 
                 ("digest", bytes(32)),
                 ("openid", bytes(3)),
                 ("state", "pending".into()),
-                ("at", zero()),
+                ("at", now()),
             ],
         ),
-        ("phone_budget", vec![("app_id", user.into()), ("openid", bytes(3)), ("day", 1.into()), ("used", 1.into())]),
-        ("released_appid", vec![("appid", bytes(5)), ("at", zero())]),
+        ("phone_budget", vec![("app_id", user.into()), ("openid", bytes(3)), ("day", today()), ("used", 1.into())]),
+        ("released_appid", vec![("appid", bytes(5)), ("at", now())]),
         (
             "tombstone",
             vec![
@@ -212,7 +217,7 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): 
                 ("digest_key", 2.into()),
                 ("user_id", user.into()),
                 ("blocked", 0.into()),
-                ("at", zero()),
+                ("at", now()),
             ],
         ),
         (
@@ -223,7 +228,7 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): 
                 ("request_digest", bytes(32)),
                 ("status", 201.into()),
                 ("reply", "{}".into()),
-                ("at", zero()),
+                ("at", now()),
             ],
         ),
         (
@@ -240,7 +245,7 @@ async fn fill_up(raw: &DatabaseConnection, tenant: &Tenant, (group, user, app): 
             "audit_entry",
             vec![
                 ("seq", 1_000_i64.into()),
-                ("at", zero()),
+                ("at", now()),
                 ("actor", "console".into()),
                 ("action", "x".into()),
                 ("target", "x".into()),
@@ -265,6 +270,8 @@ pub(crate) async fn nothing_is_left_of_a_tenant(database: TestDatabase) {
     let raw = database.raw().await;
     furnish(&storage, &raw, &acme, 1).await;
     furnish(&storage, &raw, &umbrella, 2).await;
+    // It runs beside this story anyway; nothing here may be for it.
+    storage.sweep().await.unwrap();
     let tables = tables_of_tenants(&database, &raw).await;
     assert!(tables.len() >= 24, "{tables:?}");
     let mut before = Vec::new();
@@ -293,7 +300,7 @@ pub(crate) async fn nothing_is_left_of_a_tenant(database: TestDatabase) {
         assert_eq!(first.piece().await.unwrap(), Outcome::More);
     }
     assert!(storage.jobs().take_job(job.id, node()).await.unwrap().is_none());
-    database.clock.advance(std::time::Duration::from_secs(31));
+    database.clock.advance(Duration::from_secs(31));
     let mut second = storage.jobs().take_job(job.id, node()).await.unwrap().unwrap();
     assert_eq!(first.piece().await.unwrap(), Outcome::Lost);
     // A login that was under way.
