@@ -91,11 +91,7 @@ async fn main() -> Result<(), Failure> {
     }
     args.rounds = args.rounds.max(1);
     let data = tempfile::Builder::new().prefix("wxgate-load-").tempdir_in(args.data.canonicalize()?)?;
-    let result = if args.scale {
-        scale::measure(&args, data.path()).await
-    } else {
-        measure(&args, data.path()).await
-    };
+    let result = if args.scale { scale::measure(&args, data.path()).await } else { measure(&args, data.path()).await };
     if result.is_err() {
         keep(data);
     }
@@ -160,7 +156,7 @@ async fn measure(args: &Args, data: &Path) -> Result<(), Failure> {
     let cores = available_parallelism()?;
     println!("\n{} round(s) of {each} logins, {} connections, {cores} cores for all", args.rounds, args.connections);
     println!("Each value is the middle one of the rounds. CPU: user and system time of the server for each request.");
-    // A short run is too coarse to judge by: processor time is counted in 10 ms.
+    // A short run is too little to judge by.
     let goal = |goal: Goal| (!args.smoke).then_some(goal);
     rows.print(goal);
     number("gateway: memory after start (VmRSS)", mebibytes(fresh), "MiB", goal(Goal::AtMost(30.0)));

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_getcpuclockid};
+use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 use crate::Failure;
@@ -14,8 +16,6 @@ use crate::Failure;
 const START: Duration = Duration::from_secs(30);
 /// How often it is looked at meanwhile, which is how exactly its start is timed.
 const LOOK: Duration = Duration::from_millis(1);
-/// `/proc` counts processor time in ticks of 1/100 s on every Linux (`USER_HZ`).
-const TICK: Duration = Duration::from_millis(10);
 
 /// A running server. Dropped, it is killed.
 pub(crate) struct Server {
@@ -25,7 +25,7 @@ pub(crate) struct Server {
     /// From the start of the process until it said where it listens.
     pub(crate) started_in: Duration,
     child: Child,
-    pid: u32,
+    pid: i32,
 }
 
 impl Server {
@@ -44,7 +44,7 @@ impl Server {
         let started = Instant::now();
         let mut child =
             command.spawn().map_err(|error| format!("{}: {error}", command.as_std().get_program().display()))?;
-        let pid = child.id().ok_or_else(|| format!("{name} ended at once"))?;
+        let pid = child.id().and_then(|id| id.try_into().ok()).ok_or_else(|| format!("{name} ended at once"))?;
         loop {
             if let Some(address) = address() {
                 return Ok(Self { name, address, started_in: started.elapsed(), child, pid });
@@ -60,12 +60,12 @@ impl Server {
     pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
         let all = processes()?;
         let mut ours = vec![self.pid];
-        let mut ticks = 0;
+        let mut time = Duration::ZERO;
         while let Some(pid) = ours.pop() {
-            ticks += all.iter().find(|process| process.pid == pid).map_or(0, |process| process.ticks);
+            time += cpu_of(pid)?;
             ours.extend(all.iter().filter(|process| process.parent == pid).map(|process| process.pid));
         }
-        Ok(TICK * ticks)
+        Ok(time)
     }
 
     /// Resident memory of the process in bytes (`VmRSS`).
@@ -92,10 +92,15 @@ pub(crate) fn address_in(log: &Path, before: &str) -> Option<SocketAddr> {
     address.parse().ok()
 }
 
+/// What a process and all its threads, those that ended too, have used. Exact, unlike the ticks of `/proc/PID/stat`.
+fn cpu_of(pid: i32) -> Result<Duration, Failure> {
+    let clock: ClockId = clock_getcpuclockid(Pid::from_raw(pid))?;
+    Ok(clock.now()?.into())
+}
+
 struct Process {
-    pid: u32,
-    parent: u32,
-    ticks: u32,
+    pid: i32,
+    parent: i32,
 }
 
 fn processes() -> Result<Vec<Process>, Failure> {
@@ -105,18 +110,15 @@ fn processes() -> Result<Vec<Process>, Failure> {
         let Some(pid) = path.file_name().and_then(|name| name.to_str()?.parse().ok()) else { continue };
         // It may have ended meanwhile.
         let Ok(stat) = fs::read_to_string(path.join("stat")) else { continue };
-        found.extend(parse(pid, &stat));
+        found.extend(parent(&stat).map(|parent| Process { pid, parent }));
     }
     Ok(found)
 }
 
-/// proc(5): the name in brackets may hold anything; after it come the state, the parent (4) ... and utime (14), stime,
-/// and those of children that were waited for.
-fn parse(pid: u32, stat: &str) -> Option<Process> {
+/// proc(5): the name in brackets may hold anything; after it come the state and the parent.
+fn parent(stat: &str) -> Option<i32> {
     let (_, rest) = stat.rsplit_once(") ")?;
-    let fields: Vec<&str> = rest.split(' ').collect();
-    let ticks = fields.get(11..15)?.iter().map(|field| field.parse::<u32>().ok()).sum::<Option<u32>>()?;
-    Some(Process { pid, parent: fields.get(1)?.parse().ok()?, ticks })
+    rest.split(' ').nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -124,9 +126,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processor_time_is_read_past_any_name() {
-        let stat = "7 (a) b) S 3 7 7 0 -1 4194560 100 0 0 0 11 5 2 1 20 0 1 0 100 0 0";
-        let process = parse(7, stat).unwrap();
-        assert_eq!((process.parent, process.ticks), (3, 19));
+    fn the_parent_is_read_past_any_name() {
+        assert_eq!(parent("7 (a) b) S 3 7 7 0 -1 4194560 100 0 0 0 11 5 2 1 20 0 1 0 100 0 0"), Some(3));
+    }
+
+    #[test]
+    fn processor_time_grows_with_work() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let before = cpu_of(own).unwrap();
+        while cpu_of(own).unwrap() == before {
+            std::hint::black_box(processes().unwrap());
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::tokens::per_core;
 
 /// One login of the Flask server for so many of the others: it is slow, and one is as costly as the next.
 const FLASK_SHARE: usize = 20;
-/// Requests that cost little are so many more than logins: processor time is counted in 10 ms.
+/// Requests that cost little are so many more than logins, so that they take as long.
 const CHEAP: usize = 5;
 /// Refreshes of the provider are so many fewer: they cost much.
 const PROVIDER_SHARE: usize = 2;

@@ -67,7 +67,13 @@ struct Installation {
 }
 
 impl Installation {
-    async fn new(args: &Args, data: &Path, simulator: &Server, size: Size, database: &Database) -> Result<Self, Failure> {
+    async fn new(
+        args: &Args,
+        data: &Path,
+        simulator: &Server,
+        size: Size,
+        database: &Database,
+    ) -> Result<Self, Failure> {
         let folder = data.join(format!("{}-{}", database.name(), size.name));
         let url = database.create(size.name).await?;
         let prepared = Gateway::empty(&args.wxgate, folder, simulator.address, url.as_deref()).await?;
