@@ -5,6 +5,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use crate::seal::KeyId;
 use crate::secret::Secret;
@@ -15,13 +16,18 @@ use crate::secret::Secret;
 #[derive(Clone, Debug)]
 pub struct MacKey {
     id: KeyId,
-    key: Secret<[u8; 32]>,
+    /// With the key already in its state, which is two of the hashes that a digest would begin with. Zeroed when dropped.
+    keyed: Hmac<Sha256>,
 }
 
 impl MacKey {
     /// A key of 32 random bytes under its id.
+    #[expect(clippy::needless_pass_by_value, reason = "nobody needs the key after this")]
     pub fn new(id: KeyId, key: Secret<[u8; 32]>) -> Self {
-        Self { id, key }
+        // HMAC fills shorter keys up to a block with zeros.
+        let mut block = Zeroizing::new([0; 64]);
+        block.iter_mut().zip(key.expose()).for_each(|(block, key)| *block = *key);
+        Self { id, keyed: Hmac::new((&*block).into()) }
     }
 
     /// The id that rows and tokens name this key by.
@@ -30,10 +36,8 @@ impl MacKey {
     }
 
     /// HMAC-SHA256 over the label and the parts, each prefixed by its length.
-    #[expect(clippy::missing_panics_doc, reason = "HMAC takes keys of any length")]
     pub fn digest(&self, label: &str, parts: &[&[u8]]) -> Digest {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose()).expect("HMAC takes keys of any length");
+        let mut mac = self.keyed.clone();
         for part in std::iter::once(label.as_bytes()).chain(parts.iter().copied()) {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);

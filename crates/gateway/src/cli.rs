@@ -34,9 +34,11 @@ mod user;
 mod webhook;
 
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use actix_web::rt::System;
 use clap::{CommandFactory, Parser, Subcommand};
+use tokio::runtime::Builder;
 
 use crate::telemetry;
 
@@ -83,10 +85,16 @@ enum Command {
 /// An error for the person at the keyboard.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// Threads for what is done beside HTTP, which has a thread on each core: commits and background work. With as many again
+/// they would wake each other for nothing.
+fn background_threads() -> usize {
+    available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
+}
+
 /// Runs the command that was asked for.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match Builder::new_multi_thread().worker_threads(background_threads()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return print::failure(&error),
     };

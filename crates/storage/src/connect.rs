@@ -268,10 +268,11 @@ async fn open_sqlite(path: &Path) -> Result<Pools, StartError> {
         .pragma("trusted_schema", "OFF")
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging();
-    // Indexes by identity and user are written all over the file: room for their pages, and checkpoints rare enough to
-    // write each page once for many commits. A start after a crash reads a log of at most some 32 MiB.
+    // Indexes by identity and user are written all over the file: checkpoints rare enough to write each page once for many
+    // commits. A start after a crash reads a log of at most some 32 MiB. The cache is small, for each commit that split a
+    // page of an index walks through all of it, and what it has not lies in the system's.
     let writer = options.clone().journal_mode(SqliteJournalMode::Wal);
-    let writer = writer.pragma("cache_size", "-65536").pragma("wal_autocheckpoint", "8000").row_buffer_size(512);
+    let writer = writer.pragma("cache_size", "-8192").pragma("wal_autocheckpoint", "8000").row_buffer_size(512);
     // The one writer queues in our process, where waiting is fair; it never closes, for closing checkpoints.
     let writer = opened(&sqlite_pool(1).min_connections(1), writer).await.map_err(connect_error)?;
     let reader = options.pragma("query_only", "ON");

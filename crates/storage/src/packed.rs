@@ -6,8 +6,7 @@
 use std::borrow::Cow;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, TryGetable, Value};
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use uuid::Uuid;
 use wxgate_crypto::encoding;
 
@@ -63,12 +62,10 @@ struct Table<'a> {
 }
 
 /// A value as SQLite packed it. Texts stay where they are.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub(crate) enum Cell<'a> {
     Null,
     Number(i64),
-    #[serde(borrow)]
     Text(Cow<'a, str>),
 }
 
@@ -218,6 +215,43 @@ impl<'de> Visitor<'de> for OneRow<'_, 'de> {
             self.0.push(cell);
         }
         Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Cell<'de> {
+    fn deserialize<D: Deserializer<'de>>(cell: D) -> Result<Self, D::Error> {
+        cell.deserialize_any(OneCell)
+    }
+}
+
+// Derived, each number would be an error first, with its text, because it is no null.
+struct OneCell;
+
+impl<'de> Visitor<'de> for OneCell {
+    type Value = Cell<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a text, a whole number or null")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Cell<'de>, E> {
+        Ok(Cell::Null)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Cell<'de>, E> {
+        Ok(Cell::Number(number))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Cell<'de>, E> {
+        number.try_into().map(Cell::Number).map_err(E::custom)
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Cell<'de>, E> {
+        Ok(Cell::Text(text.into()))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Cell<'de>, E> {
+        Ok(Cell::Text(text.to_owned().into()))
     }
 }
 
