@@ -39,7 +39,7 @@ pub(super) async fn delete(
     body: JsonBody<EraseBody>,
 ) -> Result<HttpResponse, ApiError> {
     let code = body.value.code.as_deref().ok_or(Code::StepUpRequired)?;
-    let attempt = login::attempt(&request, &client, code, body.digest)?;
+    let attempt = login::attempt(&request, &client, code, body.digest())?;
     gateway.accounts.erase(&user.0, attempt).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -114,8 +114,9 @@ pub(super) async fn post(
     body: JsonBody<LoginBody>,
 ) -> Result<HttpResponse, ApiError> {
     let app = gateway.directory.active_app(&named_app::in_path(&request)?).await?;
+    let digest = body.digest();
     let LoginBody { code, encrypted_data, iv, raw_data, signature, phone_code } = body.value;
-    let attempt = attempt(&request, &client, &code, body.digest)?;
+    let attempt = attempt(&request, &client, &code, digest)?;
     let data = UserDataRequest::parse(UserDataFields { encrypted_data, iv, raw_data, signature });
     let data = data.map_err(|error| ApiError::caused(Code::RequestInvalid, error))?;
 

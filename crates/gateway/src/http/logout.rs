@@ -57,7 +57,7 @@ pub(super) async fn post(
     let scope = match (body.value.scope, &body.value.code) {
         (Scope::This, _) => LogoutScope::This,
         (Scope::Others, _) => LogoutScope::Others,
-        (Scope::All, Some(code)) => LogoutScope::All(login::attempt(&request, &client, code, body.digest)?),
+        (Scope::All, Some(code)) => LogoutScope::All(login::attempt(&request, &client, code, body.digest())?),
         (Scope::All, None) => return Err(Code::StepUpRequired.into()),
     };
     let ended = gateway.accounts.logout(&user.0, scope).await?;

@@ -100,9 +100,10 @@ pub(super) async fn post(
     user: User,
     body: JsonBody<PhoneBody>,
 ) -> Result<HttpResponse, ApiError> {
+    let digest = body.digest();
     let PhoneBody { phone_code, encrypted_data, iv, code, r#move } = body.value;
     let source = Source::read(phone_code, encrypted_data, iv)?;
-    let attempt = code.map(|code| login::attempt(&request, &client, &code, body.digest)).transpose()?;
+    let attempt = code.map(|code| login::attempt(&request, &client, &code, digest)).transpose()?;
     let stepped_up = attempt.is_some();
     if r#move && !stepped_up {
         // It takes the number from somebody else.
@@ -128,8 +129,8 @@ pub(super) async fn delete(
     user: User,
     body: JsonBody<ReleaseBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let code = body.value.code.ok_or(Code::StepUpRequired)?;
-    let attempt = login::attempt(&request, &client, &code, body.digest)?;
+    let code = body.value.code.as_deref().ok_or(Code::StepUpRequired)?;
+    let attempt = login::attempt(&request, &client, code, body.digest())?;
     gateway.accounts.step_up(&user.0, attempt).await?;
     gateway.logins.phones.release(&user.0.app, &user.0.session).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -97,7 +97,7 @@ pub(super) async fn answer(
 ) -> Result<HttpResponse, ApiError> {
     let appid = named_app::of(&request, &gateway, None).await?;
     let app = gateway.directory.active_app(&appid).await?;
-    let attempt = login::attempt(&request, &client, &body.value.plat_code, body.digest)?;
+    let attempt = login::attempt(&request, &client, &body.value.plat_code, body.digest())?;
     let UserInfoMap { encrypted_data, iv } = body.value.plat_user_info_map.unwrap_or_default();
     let data = UserDataRequest::parse(UserDataFields { encrypted_data, iv, ..UserDataFields::default() });
     let data = data.map_err(|error| ApiError::caused(Code::RequestInvalid, error))?;

@@ -30,8 +30,14 @@ const READ_TIME: Duration = Duration::from_secs(10);
 /// A JSON object of at most `MAX` bytes as `T`; unknown keys are ignored, duplicate keys and `session_key` refused.
 pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY> {
     pub(crate) value: T,
+    bytes: BytesMut,
+}
+
+impl<T, const MAX: usize> JsonBody<T, MAX> {
     /// SHA-256 of the bytes, to know an identical body again.
-    pub(crate) digest: Digest,
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::sha256(&self.bytes)
+    }
 }
 
 impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for JsonBody<T, MAX> {
@@ -45,8 +51,8 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for JsonBody<T
         Box::pin(async move {
             admitted?;
             let payload = payload.await.map_err(|_| Code::RequestInvalid)?;
-            let (value, digest) = parse(&read_in_time(payload, MAX).await?)?;
-            Ok(Self { value, digest })
+            let bytes = read_in_time(payload, MAX).await?;
+            Ok(Self { value: parse(&bytes)?, bytes })
         })
     }
 }
@@ -160,10 +166,8 @@ async fn read(mut payload: web::Payload, max: usize) -> Result<BytesMut, ApiErro
     Ok(bytes)
 }
 
-/// The value, and the digest of its bytes.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Digest), ApiError> {
-    let value = T::deserialize(Value::Object(checked(bytes)?)).map_err(|_| Code::RequestInvalid)?;
-    Ok((value, Digest::sha256(bytes)))
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    Ok(T::deserialize(Value::Object(checked(bytes)?)).map_err(|_| Code::RequestInvalid)?)
 }
 
 /// The object, if it is one and has one meaning.

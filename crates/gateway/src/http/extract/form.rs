@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
+use bytes::BytesMut;
 use wxgate_crypto::Digest;
 
 use super::body::{self, TOKEN_BODY};
@@ -17,11 +18,15 @@ const MOST: usize = 64;
 /// The parameters of a request, each name once. Their values may be secrets, so there is no Debug.
 pub(crate) struct Form {
     fields: Vec<(String, String)>,
-    /// SHA-256 of the bytes, to know an identical body again.
-    pub(crate) digest: Digest,
+    bytes: BytesMut,
 }
 
 impl Form {
+    /// SHA-256 of the bytes, to know an identical body again.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::sha256(&self.bytes)
+    }
+
     /// A parameter; one without a value counts as left out (RFC 6749 section 3.2).
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.fields.iter().find(|(known, _)| known == name);
@@ -49,7 +54,7 @@ impl FromRequest for Form {
             let payload = payload.await.map_err(|_| OAuthCode::RequestInvalid)?;
             let bytes = body::read_in_time(payload, TOKEN_BODY).await?;
             let fields = parse(&bytes).ok_or(OAuthCode::RequestInvalid)?;
-            Ok(Self { fields, digest: Digest::sha256(&bytes) })
+            Ok(Self { fields, bytes })
         })
     }
 }
@@ -89,22 +94,20 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Vec<(String, String)>> {
 /// control characters, and what is no UTF-8.
 pub(crate) fn decoded(bytes: &[u8]) -> Option<String> {
     let mut text = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        text.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let (digits, after) = rest.split_first_chunk::<2>()?;
-                rest = after;
-                digits.iter().try_fold(0_u8, |value, digit| {
-                    let digit = char::from(*digit).to_digit(16)?;
-                    Some(value << 4 | u8::try_from(digit).ok()?)
-                })?
-            }
-            byte if byte.is_ascii_graphic() => *byte,
-            _ => return None,
-        });
+    for (escapes, part) in bytes.split(|byte| *byte == b'%').enumerate() {
+        let mut plain = part;
+        if escapes > 0 {
+            let (digits, after) = part.split_first_chunk::<2>()?;
+            plain = after;
+            text.push(digits.iter().try_fold(0_u8, |value, digit| {
+                let digit = char::from(*digit).to_digit(16)?;
+                Some(value << 4 | u8::try_from(digit).ok()?)
+            })?);
+        }
+        if !plain.iter().all(u8::is_ascii_graphic) {
+            return None;
+        }
+        text.extend(plain.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }));
     }
     let text = String::from_utf8(text).ok()?;
     (!text.chars().any(char::is_control)).then_some(text)
@@ -123,7 +126,7 @@ mod tests {
         let fields = read("scope=a+b&token=x%3Dy%20z&empty=&name=%E7%88%B1=").unwrap();
         let expected = [("scope", "a b"), ("token", "x=y z"), ("empty", ""), ("name", "爱=")];
         assert!(fields.iter().zip(expected).all(|((name, value), (n, v))| name == n && value == v), "{fields:?}");
-        let form = Form { fields, digest: Digest::sha256(b"") };
+        let form = Form { fields, bytes: BytesMut::new() };
         assert_eq!((form.get("scope"), form.get("empty"), form.get("missing")), (Some("a b"), None, None));
         assert_eq!(form.required("empty").unwrap_err().code, OAuthCode::RequestInvalid);
         assert_eq!(read(""), Some(vec![]));

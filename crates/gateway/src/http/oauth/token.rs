@@ -117,7 +117,7 @@ impl Asked<'_> {
     async fn wechat_code(&self) -> Result<HttpResponse, OAuthError> {
         let app = self.app().await?;
         let code = self.form.required("code")?;
-        let attempt = login::attempt(self.request, self.sender, code, self.form.digest)?;
+        let attempt = login::attempt(self.request, self.sender, code, self.form.digest())?;
         let login = self.gateway.logins.login(&app, attempt, None).await.map_err(ApiError::from)?;
         Ok(pair(&login.tokens))
     }
