@@ -48,6 +48,7 @@ async fn a_table_comes_in_by_both_doors_and_the_second_time_changes_nothing() {
     let shown = gateway.command(["user", "export", "--tenant", "demo"]).run().await.ok();
     assert!(shown.starts_with("user,status,appid,openid,unionid,external_id,nickname,created_at\n"), "{shown}");
     assert_eq!(shown.lines().count(), 4);
+    assert_eq!(gateway.command(["user", "export", "--tenant", "demo", "-"]).run().await.ok(), shown);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use wxgate_domain::Slug;
@@ -17,7 +17,7 @@ use crate::operation::users::ListUsers;
 /// A table to be written: a line for each user in each mini-program.
 #[derive(Debug, Args)]
 pub(super) struct Export {
-    /// A new file, which nobody else may read; standard output if left out.
+    /// A new file, which nobody else may read; standard output if left out, or for `-`.
     file: Option<PathBuf>,
     /// The tenant; a tenant's key may leave it out.
     #[arg(long)]
@@ -29,9 +29,10 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) async fn run(self, door: &Door) -> Result<(), Failure> {
-        let by_name = || self.file.as_deref().and_then(Format::of);
+        let file = self.file.as_deref().filter(|file| *file != Path::new("-"));
+        let by_name = || file.and_then(Format::of);
         let format = self.format.or_else(by_name).unwrap_or(Format::Csv);
-        let Some(path) = &self.file else {
+        let Some(path) = file else {
             return self.write(door, BufWriter::new(std::io::stdout()), format).await;
         };
         let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
