@@ -8,6 +8,7 @@ use std::time::Duration;
 use sea_orm::DatabaseConnection;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use wxgate_crypto::{MasterKeyRing, Random};
 use wxgate_domain::{Clock, Revocation, TenantId};
 
@@ -42,6 +43,9 @@ use crate::scope::TenantScope;
 use crate::sessions::{SessionBatcher, SessionWriter};
 use crate::tx::{self, Tx};
 use crate::{MigrationStatus, migrate, start_check, sweep};
+
+/// How long the connections of a pool may take to come back when storage stops.
+const LONGEST_CLOSE: Duration = Duration::from_secs(5);
 
 /// All that storage needs to be told.
 #[derive(Debug)]
@@ -292,10 +296,10 @@ impl Storage {
     /// Readers first: with them open, SQLite's log could not be emptied into the file.
     async fn close(&self) {
         if self.core.engine == Engine::Sqlite {
-            let _ = self.core.reader.close_by_ref().await;
+            closed(&self.core.reader).await;
             self.core.empty_log().await;
         }
-        let _ = self.core.writer.close_by_ref().await;
+        closed(&self.core.writer).await;
     }
 
     /// How the database is, schema or not.
@@ -479,6 +483,13 @@ impl Storage {
     /// was committed before that.
     pub fn changes_age(&self) -> Duration {
         self.core.heard.age()
+    }
+}
+
+/// Closes a pool. A connection that does not come back keeps no process from its end: the system closes it then.
+async fn closed(pool: &DatabaseConnection) {
+    if timeout(LONGEST_CLOSE, pool.close_by_ref()).await.is_err() {
+        tracing::warn!("a connection to the database did not come back and is left behind");
     }
 }
 

@@ -155,6 +155,7 @@ support::on_every_engine!(
     crate::start::a_second_master_key_may_stand_beside,
     crate::start::administrators_may_write_before_the_first_start,
     crate::start::it_starts_once_and_stops,
+    crate::start::whoever_keeps_a_connection_keeps_nobody_from_stopping,
     crate::start::broken_connections_are_replaced,
     crate::sweep::replaced_session_keys_are_forgotten,
     crate::sweep::old_changes_are_purged,

@@ -74,6 +74,14 @@ pub(crate) async fn it_starts_once_and_stops(database: TestDatabase) {
     again.stop().await;
 }
 
+pub(crate) async fn whoever_keeps_a_connection_keeps_nobody_from_stopping(database: TestDatabase) {
+    let storage = database.started().await;
+    let kept = storage.begin().await.unwrap();
+    storage.stop().await;
+    assert!(storage.begin().await.is_err());
+    drop(kept);
+}
+
 pub(crate) async fn broken_connections_are_replaced(database: TestDatabase) {
     let storage = database.started().await;
     let acme = tenant(&storage, "acme").await;

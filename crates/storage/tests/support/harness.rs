@@ -103,7 +103,8 @@ impl TestDatabase {
     /// A plain connection beside storage's, to look at rows or to spoil them.
     pub(crate) async fn raw(&self) -> DatabaseConnection {
         let mut options = sea_orm::ConnectOptions::new(self.url.expose().clone());
-        options.max_connections(1).sqlx_logging(false);
+        // Where connections end by themselves, sqlx 0.9 walks over a count of idle ones that may have gone below zero.
+        options.max_connections(1).idle_timeout(None).max_lifetime(None).sqlx_logging(false);
         Database::connect(options).await.unwrap()
     }
 }
