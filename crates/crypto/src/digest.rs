@@ -98,6 +98,15 @@ mod tests {
     use crate::Random;
 
     #[test]
+    fn a_key_shows_nothing_of_itself_and_is_zeroed() {
+        let key = |seed| MacKey::new(KeyId::from(1), Random::seeded(seed).secret());
+        assert_eq!(format!("{:?}", key(1)), format!("{:?}", key(2)));
+        // What HMAC's state is made of.
+        const fn zeroed<T: zeroize::ZeroizeOnDrop>() {}
+        const { zeroed::<Sha256>() };
+    }
+
+    #[test]
     fn the_boundary_between_parts_counts() {
         let key = MacKey::new(KeyId::from(1), Random::seeded(1).secret());
         let one = key.digest("code", &[b"ab", b"c"]);

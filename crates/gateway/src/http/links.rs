@@ -65,8 +65,9 @@ pub(super) async fn post(
     let LinkBody { appid, link_code, code } = &body.value;
     let appid: WechatAppid = appid.parse().map_err(|_| Code::AppUnknown)?;
     let code = code.as_ref().ok_or(Code::StepUpRequired)?;
-    let own = login::attempt(&request, &client, code, body.digest())?;
-    let other = login::attempt(&request, &client, link_code, body.digest())?;
+    let digest = body.digest();
+    let own = login::attempt(&request, &client, code, digest)?;
+    let other = login::attempt(&request, &client, link_code, digest)?;
     let outcome = match gateway.accounts.link(&user.0, &appid, own, other).await? {
         Linked::Now => Outcome::Linked,
         Linked::Already => Outcome::AlreadyYours,

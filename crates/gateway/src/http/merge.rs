@@ -83,8 +83,9 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, ApiError> {
     let MergeBody { merge_token, undo, code, other_code, other_appid } = &body.value;
     let (code, other_code) = code.as_ref().zip(other_code.as_ref()).ok_or(Code::StepUpRequired)?;
-    let own = login::attempt(&request, &client, code, body.digest())?;
-    let attempt = login::attempt(&request, &client, other_code, body.digest())?;
+    let digest = body.digest();
+    let own = login::attempt(&request, &client, code, digest)?;
+    let attempt = login::attempt(&request, &client, other_code, digest)?;
     let appid = other_appid.as_deref().map(str::parse::<WechatAppid>).transpose().map_err(|_| Code::AppUnknown)?;
     let other = OtherSide { appid, attempt };
     let reply = match (merge_token, undo) {
