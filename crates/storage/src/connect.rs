@@ -22,6 +22,9 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 const TRIES_TO_OPEN: u32 = 15;
 /// Connections for reading SQLite; each is a thread.
 const SQLITE_READERS: u32 = 4;
+/// How old a connection to a server may be, and how long it may have lain idle, for somebody to take it.
+const LONGEST_LIFE: Duration = Duration::from_mins(30);
+const LONGEST_IDLE: Duration = Duration::from_mins(10);
 /// Connections to a server unless the configuration says otherwise.
 const DEFAULT_POOL: u32 = 16;
 
@@ -210,13 +213,13 @@ pub(crate) async fn open(url: &DatabaseUrl) -> Result<Pools, StartError> {
     match &url.target {
         Target::Sqlite(path) => open_sqlite(path).await,
         Target::Postgres(options) => {
-            let pool: PgPoolOptions = pool(url.pool_size);
+            let pool: PgPoolOptions = server_pool(url.pool_size);
             let pool = pool.connect_with(postgres(options)).await.map_err(connect_error)?;
             let connection = DatabaseConnection::from(pool);
             Ok(Pools { writer: connection.clone(), reader: connection })
         }
         Target::MySql(options) => {
-            let pool: MySqlPoolOptions = pool(url.pool_size);
+            let pool: MySqlPoolOptions = server_pool(url.pool_size);
             let pool = pool.after_connect(|connection, _| {
                 Box::pin(async move {
                     for statement in MYSQL_SESSION {
@@ -289,6 +292,19 @@ async fn opened(pool: &SqlitePoolOptions, file: SqliteConnectOptions) -> Result<
         }
     }
     pool.clone().connect_with(file).await
+}
+
+/// A pool for a server: it takes no connection that a firewall or the server itself may have given up.
+///
+/// Not by the clock: the task of sqlx 0.9 that does so walks over a count of idle connections that can go below zero, and then
+/// spins for ever.
+fn server_pool<D: Database>(size: u32) -> PoolOptions<D> {
+    let pool = pool(size).idle_timeout(None).max_lifetime(None);
+    pool.before_acquire(|_, met| Box::pin(async move { Ok(is_fresh(met.age, met.idle_for)) }))
+}
+
+fn is_fresh(age: Duration, idle_for: Duration) -> bool {
+    age < LONGEST_LIFE && idle_for < LONGEST_IDLE
 }
 
 fn sqlite_pool(size: u32) -> SqlitePoolOptions {
@@ -372,6 +388,13 @@ mod tests {
         assert!(tokio::time::timeout(ACQUIRE * 2, &mut opening).await.is_err(), "it still tries");
         other.execute("COMMIT").await.unwrap();
         opening.await.unwrap();
+    }
+
+    #[test]
+    fn nobody_takes_an_old_connection() {
+        let minutes = Duration::from_mins;
+        assert!(is_fresh(minutes(29), minutes(9)));
+        assert!(!is_fresh(minutes(30), minutes(0)) && !is_fresh(minutes(10), minutes(10)));
     }
 
     #[test]
