@@ -99,11 +99,11 @@ mod tests {
 
     #[test]
     fn a_key_shows_nothing_of_itself_and_is_zeroed() {
+        const fn zeroed<T: zeroize::ZeroizeOnDrop>() {}
+        // What HMAC's state is made of.
+        const { zeroed::<Sha256>() };
         let key = |seed| MacKey::new(KeyId::from(1), Random::seeded(seed).secret());
         assert_eq!(format!("{:?}", key(1)), format!("{:?}", key(2)));
-        // What HMAC's state is made of.
-        const fn zeroed<T: zeroize::ZeroizeOnDrop>() {}
-        const { zeroed::<Sha256>() };
     }
 
     #[test]
