@@ -6,6 +6,7 @@
 //! that all of them meet the same noise of the machine. `tests/load/run` builds everything and runs it;
 //! `docs/performance.md` says how to read it.
 
+mod against;
 mod http;
 mod load;
 mod logins;
@@ -65,6 +66,10 @@ struct Args {
     /// Connections that are kept busy.
     #[arg(long, default_value_t = 64)]
     connections: usize,
+    /// Compare with another build of the gateway, instead of all else. Rounds of a thousand logins, and many of them, tell
+    /// a difference of a few hundredths.
+    #[arg(long, value_name = "WXGATE", conflicts_with = "scale")]
+    against: Option<PathBuf>,
     /// Compare an installation with one tenant and a thousand users with one that has so many of both, instead of all
     /// else.
     #[arg(long)]
@@ -91,7 +96,11 @@ async fn main() -> Result<(), Failure> {
     }
     args.rounds = args.rounds.max(1);
     let data = tempfile::Builder::new().prefix("wxgate-load-").tempdir_in(args.data.canonicalize()?)?;
-    let result = if args.scale { scale::measure(&args, data.path()).await } else { measure(&args, data.path()).await };
+    let result = match &args.against {
+        Some(other) => against::measure(&args, other, data.path()).await,
+        None if args.scale => scale::measure(&args, data.path()).await,
+        None => measure(&args, data.path()).await,
+    };
     if result.is_err() {
         keep(data);
     }
