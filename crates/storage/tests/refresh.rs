@@ -40,6 +40,7 @@ support::on_every_engine!(
     crate::feed::entries_are_numbered_and_read_in_pages,
     crate::feed::an_end_is_told_for_as_long_as_the_longest_token_lives,
     crate::feed::cursors_of_others_and_from_before_a_restore_are_gone,
+    crate::feed::refuses_the_cursor_of_another_life_of_the_same_backup,
     crate::feed::numbers_have_no_gaps_under_concurrent_ends,
     crate::feed::a_follower_that_fell_behind_must_begin_anew,
     crate::feed::a_lifted_block_is_no_news_to_newcomers,

@@ -23,7 +23,7 @@ pub(super) struct DbCommand {
 enum Action {
     /// Say that this database was restored from a backup: every session and token of before is worth nothing.
     #[command(
-        after_help = "Example:\n  wxgate db restored\n\nRun it after a restore and before the gateways start. What happened after the backup is lost: who logged\nout, who was blocked, which key was retired. So all refresh tokens are void, each tenant's next key signs and the\nothers go, and with them all access tokens. Whoever the erasure journal names is erased again. Clients log in again by themselves; verifiers read keys and feed anew."
+        after_help = "Example:\n  wxgate db restored\n\nRun it after a restore and before the gateways start. What happened after the backup is lost: who logged\nout, who was blocked, which key was retired. So all refresh tokens are void, each tenant gets new signing keys\nand the others go, and with them all access tokens. Whoever the erasure journal names is erased again. Clients log in again by themselves; verifiers read keys and feed anew."
     )]
     Restored {
         /// Another erasure journal, beside the configured one: that of a further node. Give it for each.
@@ -64,7 +64,7 @@ impl AdminArgs {
             return;
         }
         print::line(format!(
-            "restore epoch {epoch}: all sessions and tokens of before are worth nothing, and other keys sign. Users that \
+            "restore epoch {epoch}: all sessions and tokens of before are worth nothing, and new keys sign. Users that \
              were blocked since the backup must be blocked again."
         ));
         for (journal, replayed) in erasures {

@@ -95,8 +95,8 @@ impl SigningKeys {
         }
     }
 
-    /// After a restore: every key of every tenant that signed before goes, and with it all access tokens of before; the
-    /// next ones take over. A key that was retired since the backup, and came back with it, goes too.
+    /// After a restore: every key of every tenant goes, and with it all access tokens of before; keys that nobody has held
+    /// yet take over. A `next` of the backup may have signed since, or have been retired as stolen.
     ///
     /// # Errors
     /// The database fails; what was done stays, and the same again does the rest.
@@ -110,7 +110,10 @@ impl SigningKeys {
             after = page.last;
             failed = unreadable(&page.unreadable).or(failed);
             for ring in &page.rings {
-                for key in ring.keys.iter().filter(|key| key.state != SigningKeyState::Next) {
+                // What stands by goes first, so that its fresh successor stands by when the active one goes.
+                let (next, others): (Vec<_>, Vec<_>) =
+                    ring.keys.iter().partition(|key| key.state == SigningKeyState::Next);
+                for key in next.into_iter().chain(others) {
                     self.retire(ring.tenant, &key.kid).await?;
                 }
             }

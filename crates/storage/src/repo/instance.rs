@@ -2,6 +2,7 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ConnectionTrait, EntityTrait, Set};
+use wxgate_crypto::Random;
 
 use crate::changes::{self, ChangeKind};
 use crate::entity::{instance, tenant};
@@ -41,17 +42,20 @@ pub(crate) async fn known_kind(core: &Core) -> Result<Option<String>, StorageErr
     Ok(find(&core.reader).await?.map(|row| row.kind))
 }
 
-/// How often a backup of this database was restored. A database that never served has no row yet: never.
+/// Which life of this database it is: zero until a backup of it is restored.
 pub(crate) async fn restore_epoch<C: ConnectionTrait>(db: &C) -> Result<u32, StorageError> {
     let epoch = find(db).await?.map_or(0, |row| row.restore_epoch);
     super::unsigned(epoch, "instance", "restore_epoch")
 }
 
 /// Notes that a backup was restored: every refresh token and every cursor of before is void, and every session is over. Of a
-/// database that never served there are none.
+/// database that never served there are none, and its epoch stays zero.
+///
+/// The new epoch is drawn at random. A count would come back with the backup: restored twice, it would give two lives the
+/// same number, and cursors of the first would skip what the second revokes.
 pub(crate) async fn restored(core: &Core) -> Result<u32, StorageError> {
     let tx = tx::begin(core).await?;
-    let epoch = restore_epoch(&tx).await?.saturating_add(1);
+    let epoch = another_epoch(restore_epoch(&tx).await?, &core.random);
     #[expect(clippy::disallowed_methods, reason = "belongs to no tenant")]
     let raise =
         instance::Entity::update_many().col_expr(instance::Column::RestoreEpoch, Expr::value(epoch.cast_signed()));
@@ -69,4 +73,14 @@ pub(crate) async fn restored(core: &Core) -> Result<u32, StorageError> {
     tx.commit().await?;
     core.keys.forget_all();
     Ok(epoch)
+}
+
+/// Neither this one nor zero; 31 bits, which the column holds.
+fn another_epoch(before: u32, random: &Random) -> u32 {
+    loop {
+        let epoch = u32::from_be_bytes(random.bytes()) >> 1;
+        if epoch != 0 && epoch != before {
+            return epoch;
+        }
+    }
 }

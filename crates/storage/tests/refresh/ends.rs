@@ -71,7 +71,7 @@ pub(crate) async fn a_restore_ends_every_session_and_voids_every_token(database:
     let (storage, phone) = logged_in(&database).await;
     let old = phone.text(&storage, 0).await;
     assert!(phone.present(&storage, &old).await.unwrap().is_ok());
-    assert_eq!(storage.restored().await.unwrap(), 1);
+    assert_ne!(storage.restored().await.unwrap(), 0);
     assert!(phone.present(&storage, &old).await.is_none(), "its MAC is of another epoch");
     assert!(storage.tenant(phone.place.tenant.id).live_session(phone.session.id).await.unwrap().is_none());
     let swept = NotRefreshed::EndedNow(EndReason::Swept, phone.session.id);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use sea_orm::ConnectionTrait;
 use wxgate_domain::{EndReason, Revocation, RevocationEffect, RevokedSubject, UserStatus};
 use wxgate_storage::{ChangeKind, FeedError, Storage};
 
@@ -85,6 +86,20 @@ pub(crate) async fn cursors_of_others_and_from_before_a_restore_are_gone(databas
     }
     assert_eq!(ours.page(Some(&cursor), 10).await.unwrap().entries, []);
     storage.restored().await.unwrap();
+    assert_eq!(ours.page(Some(&cursor), 10).await.unwrap_err(), FeedError::Gone);
+    storage.stop().await;
+}
+
+/// Both lives begin with the same rows, and number what they revoke alike.
+pub(crate) async fn refuses_the_cursor_of_another_life_of_the_same_backup(database: TestDatabase) {
+    let (storage, phone) = logged_in(&database).await;
+    let restored = storage.restored().await.unwrap();
+    let (_, cursor) = read(&storage, &phone, None, 10).await;
+    let raw = database.raw().await;
+    raw.execute_unprepared("UPDATE instance SET restore_epoch = 0").await.unwrap();
+    raw.close().await.unwrap();
+    assert_ne!(storage.restored().await.unwrap(), restored);
+    let ours = storage.tenant(phone.place.tenant.id).revocations();
     assert_eq!(ours.page(Some(&cursor), 10).await.unwrap_err(), FeedError::Gone);
     storage.stop().await;
 }

@@ -10,7 +10,7 @@ use super::{Admin, AdminError, Event};
 /// What was done about a restored database.
 #[derive(Clone, Debug)]
 pub(crate) struct Restored {
-    /// How often a backup of this database was restored.
+    /// What the tokens and cursors of this life of the database are known by.
     pub(crate) epoch: u32,
     /// What each erasure journal said.
     pub(crate) erasures: Vec<(PathBuf, Replayed)>,

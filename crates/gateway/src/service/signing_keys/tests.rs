@@ -123,6 +123,28 @@ async fn a_stolen_key_is_gone_at_once_and_cached_verifiers_take_its_successor() 
     house.storage.stop().await;
 }
 
+/// The backup's `next` key may have signed after it, and have been stolen.
+#[tokio::test]
+async fn refuses_after_a_restore_whatever_a_key_of_the_backup_signed() {
+    let house = House::new().await;
+    let backup = house.stored().await;
+    let (old, _) = house.token(&house.ring().await);
+    house.keys().replace_all().await.unwrap();
+
+    let stored = house.stored().await;
+    let states: HashSet<_> = stored.iter().map(|key| key.state.as_str()).collect();
+    assert_eq!((stored.len(), states), (2, HashSet::from(["active", "next"])));
+    assert!(stored.iter().all(|key| backup.iter().all(|known| known.kid != key.kid)), "{stored:?}");
+    let fresh = Verifier::of(&house.ring().await, START);
+    assert_eq!(house.verify(&old, &fresh.keys), Err(VerifyError::UnknownKey));
+    let feed = house.storage.tenant(house.tenant.id).revocations().page(None, 10).await.unwrap();
+    for key in backup {
+        let subject = RevokedSubject::Key(key.kid);
+        assert!(feed.entries.iter().any(|entry| entry.subject == subject), "{feed:?}");
+    }
+    house.storage.stop().await;
+}
+
 #[tokio::test]
 async fn a_ring_without_a_next_key_gets_one_also_in_an_emergency() {
     let house = House::new().await;
