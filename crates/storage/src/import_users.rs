@@ -172,11 +172,15 @@ impl TxUsers<'_> {
             };
             called.flat_map(digest).map(move |digest| (digest, row))
         });
-        let digests: BTreeMap<_, _> = digests.collect();
-        let keys = digests.keys().map(|digest| [id(self.tenant.uuid()), bytes(digest)]);
+        // One person's rows of several apps have one unionid, and so one digest.
+        let mut rows_of: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (digest, row) in digests {
+            rows_of.entry(digest).or_default().push(row);
+        }
+        let keys = rows_of.keys().map(|digest| [id(self.tenant.uuid()), bytes(digest)]);
         for row in with.read_tombstones.read(tx, keys).await? {
-            let row = digests.get(&get::<Vec<u8>>(&row, 0)?);
-            plan.erased.extend(row.map(|row| (row.app, row.openid.clone())));
+            let rows = rows_of.get(&get::<Vec<u8>>(&row, 0)?).into_iter().flatten();
+            plan.erased.extend(rows.map(|row| (row.app, row.openid.clone())));
         }
         Ok(())
     }

@@ -123,12 +123,15 @@ impl Openings {
         jobs: &[&OpenJob],
         plan: &mut Plan,
     ) -> Result<(), StorageError> {
-        let mut new = BTreeMap::new();
+        // One person's logins through several apps have one unionid, and so one digest.
+        let mut new: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for job in jobs {
             let key = job.identity_key();
             if !plan.identities.contains_key(&key) {
                 let tenant = job.tenant;
-                new.extend(job.digests().map(|digest| ((tenant, *digest.as_bytes()), key.clone())));
+                for digest in job.digests() {
+                    new.entry((tenant, *digest.as_bytes())).or_default().push(key.clone());
+                }
             }
         }
         let keys = new.keys().map(|(tenant, digest)| [id(tenant.uuid()), bytes(digest)]);
@@ -136,8 +139,8 @@ impl Openings {
             let digest: Vec<u8> = get(&row, 1)?;
             let digest =
                 Digest::from_slice(&digest).ok_or_else(|| StorageError::inconsistent("tombstone", "digest"))?;
-            let identity = new.get(&(get::<Uuid>(&row, 0)?.into(), *digest.as_bytes()));
-            plan.banned.extend(identity.cloned());
+            let identities = new.get(&(get::<Uuid>(&row, 0)?.into(), *digest.as_bytes()));
+            plan.banned.extend(identities.into_iter().flatten().cloned());
         }
         Ok(())
     }

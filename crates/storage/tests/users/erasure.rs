@@ -1,5 +1,6 @@
 //! Erasing: what goes, what stays, and who may come back.
 
+use futures_util::future::join_all;
 use sea_orm::ConnectionTrait;
 use wxgate_domain::{EraseCause, RevocationEffect, RevokedSubject, UserId, UserStatus};
 use wxgate_storage::{Erased, OpenSessionError, Storage, StorageError};
@@ -81,6 +82,13 @@ pub(crate) async fn a_ban_outlives_the_erasure_until_it_is_lifted(database: Test
     let refused = Err(OpenSessionError::UserBlocked);
     assert_eq!(shop.try_login(&storage, "oAda", None).await, refused);
     assert_eq!(club.try_login(&storage, "oNewPhone", Some("uAda")).await, refused);
+    // Also where several of their new identities come in one batch.
+    let at_once = (0..8).map(|n| (if n % 2 == 0 { &shop } else { &club }, format!("oNew{n}")));
+    let at_once = at_once.map(|(place, openid)| {
+        let storage = &storage;
+        async move { place.try_login(storage, &openid, Some("uAda")).await }
+    });
+    assert!(join_all(at_once).await.into_iter().all(|login| login == refused));
     assert!(club.try_login(&storage, "oAda", None).await.is_ok(), "the same openid elsewhere is somebody else");
     set_status(&storage, &shop, ada, UserStatus::Active).await.unwrap();
     assert!(shop.login(&storage, "oAda", Some("uAda")).await.is_new);

@@ -107,7 +107,7 @@ pub(crate) async fn a_conflict_is_told_and_stops_nothing(database: TestDatabase)
         row(&shop, "oBob", None, None),
     ];
     assert_eq!(import(&storage, &shop, &rows).await, [Ok(Created); 3]);
-    let gone = club.login(&storage, "oGone", None).await.user.id;
+    let gone = club.login(&storage, "oGone", Some("uGone")).await.user.id;
     let tx = storage.begin().await.unwrap();
     tx.tenant(shop.tenant.id).users().erase(gone, EraseCause::Operator).await.unwrap();
     tx.commit().await.unwrap();
@@ -118,6 +118,8 @@ pub(crate) async fn a_conflict_is_told_and_stops_nothing(database: TestDatabase)
         (row(&shop, "oBob", None, Some("1")), NotImported::ExternalIdTaken),
         (row(&club, "oNew", Some("uAda"), Some("2")), NotImported::ExternalIdTaken),
         (row(&club, "oGone", None, None), NotImported::Erased),
+        (row(&shop, "oGone1", Some("uGone"), None), NotImported::Erased),
+        (row(&club, "oGone2", Some("uGone"), None), NotImported::Erased),
     ];
     let mut rows: Vec<_> = conflicts.iter().map(|(row, _)| row.clone()).collect();
     rows.push(row(&club, "oLast", None, Some("10")));
