@@ -167,7 +167,7 @@ impl<'a> TxPhones<'a> {
     }
 
     /// Gives a user's number to another as it is, for a merge or its undoing, which lock both; whether it did: not if `from`
-    /// has none or `to` has one.
+    /// has none or `to` has one. A number that is about to leave leaves the other on the same day: a merge proves nothing.
     ///
     /// # Errors
     /// [`StorageError::Busy`] if `to` got one at the same moment.
@@ -177,7 +177,7 @@ impl<'a> TxPhones<'a> {
         if of_tenant::<phone::Entity>(self.tenant).filter(of(to)).one(tx).await?.is_some() {
             return Ok(false);
         }
-        let row = phone::ActiveModel { user_id: Set(to.uuid()), leaves_at: Set(None), ..Default::default() };
+        let row = phone::ActiveModel { user_id: Set(to.uuid()), ..Default::default() };
         let given = update_of_tenant::<phone::Entity>(self.tenant).filter(of(from)).set(row).exec(tx).await;
         Ok(given.map_err(StorageError::overtaken)?.rows_affected > 0)
     }

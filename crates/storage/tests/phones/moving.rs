@@ -85,5 +85,13 @@ pub(crate) async fn a_number_is_handed_over_in_a_merge(database: TestDatabase) {
     let second = number("13900139000");
     bind(&storage, &shop, ada, &verified(&second)).await.unwrap();
     assert!(!hand_over(&storage, &shop, eve, ada).await, "nobody has two");
+    // Whoever is about to lose a number does not keep it by a merge with another account of theirs.
+    let bob = shop.login(&storage, "oBob", None).await.user.id;
+    let too = shop.login(&storage, "oAdaToo", None).await.user.id;
+    bind(&storage, &shop, bob, &NewPhone { leaves_after: Some(WEEK), ..verified(&second) }).await.unwrap();
+    assert!(hand_over(&storage, &shop, ada, too).await);
+    database.clock.advance(WEEK);
+    storage.sweep().await.unwrap();
+    assert_eq!(phones.owner(&second.e164()).await, Ok(None));
     storage.stop().await;
 }
