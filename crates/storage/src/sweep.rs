@@ -24,7 +24,7 @@ use crate::audit;
 use crate::bind_phone;
 use crate::entity::{change, sweep_cursor};
 use crate::error::StorageError;
-use crate::open_session::replace_key;
+use crate::open_session::replace_key::{self, SUPERSEDED};
 use crate::repo::{
     access_tokens, apps, data_keys, idempotency, jobs, merge_tokens, merges, nodes, phone_codes, platforms, push_marks,
     receipts, revocations, tenants, wechat_calls,
@@ -33,8 +33,6 @@ use crate::storage::Core;
 
 /// How often.
 const EVERY: Duration = Duration::from_mins(1);
-/// How long a session key that was replaced still opens what the client encrypted before.
-const SUPERSEDED: Duration = Duration::from_mins(10);
 /// How long the log of changes reaches back; nodes read it every 250 ms.
 const CHANGES: Duration = Duration::from_hours(24);
 /// How long after its end a revocation is still told: verifiers' clocks differ.
@@ -63,37 +61,54 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
         // A piece that was begun is finished; the rest waits for the next start.
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
-            result = once(&core) => if let Err(error) = result {
-                tracing::warn!(%error, "a sweep failed; the next one continues");
-            }
+            // What failed is in the log; the next one tries it again.
+            _ = once(&core) => {}
         }
     }
 }
 
-/// One pass.
+/// One pass. A step that fails keeps no other from its work.
+///
+/// # Errors
+/// That of the first step that failed.
 pub(crate) async fn once(core: &Core) -> Result<(), StorageError> {
     let now = core.clock.now();
-    session_keys(core, now.minus(SUPERSEDED)).await?;
-    replace_key::forget_superseded(core, now.minus(SUPERSEDED)).await?;
-    over::purge(core, now).await?;
-    apps::forget_unverified(core, now, PIECE).await?;
-    apps::drop_old_secrets(core, now, PIECE).await?;
-    while revocations::prune(core, now.minus(LATE), PIECE).await? as u64 == PIECE {}
-    data_keys::forget_old_macs(core).await?;
-    access_tokens::purge(core, now).await?;
-    phone_codes::purge(core, now).await?;
-    bind_phone::release_due(core, now, PIECE).await?;
-    jobs::purge(core, now.minus(JOBS)).await?;
-    nodes::purge(core).await?;
-    receipts::sweep(core, now, PIECE).await?;
-    platforms::purge(core, now).await?;
-    merge_tokens::purge(core, now, PIECE).await?;
-    merges::forget_moved(core, now, PIECE).await?;
-    audit_entries(core, now).await?;
-    idempotency::prune(core, now).await?;
-    push_marks::prune(core, now).await?;
-    wechat_calls::purge(core, now).await?;
-    changes(core, now.minus(CHANGES)).await
+    let steps = [
+        ("session keys", session_keys(core, now.minus(SUPERSEDED)).await),
+        ("superseded keys", replace_key::forget_superseded(core, now.minus(SUPERSEDED)).await),
+        ("sessions that are over", over::purge(core, now).await),
+        ("unverified apps", apps::forget_unverified(core, now, PIECE).await),
+        ("old AppSecrets", apps::drop_old_secrets(core, now, PIECE).await),
+        ("revocations", told_revocations(core, now.minus(LATE)).await),
+        ("old MAC keys", data_keys::forget_old_macs(core).await),
+        ("access_tokens", access_tokens::purge(core, now).await),
+        ("phone codes", phone_codes::purge(core, now).await),
+        ("numbers that leave", bind_phone::release_due(core, now, PIECE).await),
+        ("jobs", jobs::purge(core, now.minus(JOBS)).await),
+        ("nodes", nodes::purge(core).await),
+        ("receipts", receipts::sweep(core, now, PIECE).await),
+        ("platforms", platforms::purge(core, now).await),
+        ("merge tokens", merge_tokens::purge(core, now, PIECE).await),
+        ("merges", merges::forget_moved(core, now, PIECE).await),
+        ("audit entries", audit_entries(core, now).await),
+        ("idempotency keys", idempotency::prune(core, now).await),
+        ("push marks", push_marks::prune(core, now).await),
+        ("calls of WeChat", wechat_calls::purge(core, now).await),
+        ("changes", changes(core, now.minus(CHANGES)).await),
+    ];
+    let mut first = Ok(());
+    for (step, result) in steps {
+        if let Err(error) = result {
+            tracing::warn!(step, %error, "a step of the sweep failed; the next sweep tries it again");
+            first = first.and(Err(error));
+        }
+    }
+    first
+}
+
+async fn told_revocations(core: &Core, before: Timestamp) -> Result<(), StorageError> {
+    while revocations::prune(core, before, PIECE).await? as u64 == PIECE {}
+    Ok(())
 }
 
 /// Forgets old entries of the audit logs, each tenant's by its policy; once an hour, for all of them are looked at.

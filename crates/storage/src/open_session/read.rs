@@ -1,12 +1,11 @@
 //! Reading sessions back: for a repeated login, and for the keys of an identity.
 
-use std::time::Duration;
-
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use uuid::Uuid;
 use wxgate_crypto::user_data::SessionKey;
 use wxgate_domain::{AppId, OpenId, OpenedSession, Profile, SessionId, Timestamp, User, UserStatus};
 
+use super::replace_key::SUPERSEDED;
 use super::session_key_place;
 use super::statements::{AFTER_PHONE, AFTER_USER, USER};
 use crate::error::StorageError;
@@ -18,9 +17,6 @@ use crate::sql::{bytes, get, id, statement};
 
 /// Most keys in a ring: the current one and two that it superseded.
 const RING: usize = 3;
-
-/// How long a superseded key still opens what was encrypted before.
-const SUPERSEDED: Duration = Duration::from_mins(10);
 
 /// Most sessions that are looked at for a ring, so that an identity which logs in all the time costs no more.
 const NEWEST: u64 = 32;

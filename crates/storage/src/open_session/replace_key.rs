@@ -1,5 +1,7 @@
 //! Another session_key in the place of one that WeChat replaced, which goes on opening what it sealed for ten minutes.
 
+use std::time::Duration;
+
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Set};
 use uuid::Uuid;
 use wxgate_crypto::Place;
@@ -17,6 +19,9 @@ use crate::storage::Core;
 use crate::tx;
 
 const TABLE: &str = "superseded_key";
+
+/// How long a session key that was replaced still opens what the client encrypted before.
+pub(crate) const SUPERSEDED: Duration = Duration::from_mins(10);
 
 /// Sessions that are looked at.
 const NEWEST: usize = 5;
