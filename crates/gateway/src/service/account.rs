@@ -110,14 +110,10 @@ impl Accounts {
         let own = who.session.id;
         match scope {
             LogoutScope::This => self.end_all(who, &[own]).await,
-            LogoutScope::Others => {
-                let others: Vec<_> = self.ids(who).await?.into_iter().filter(|session| *session != own).collect();
-                self.end_all(who, &others).await
-            }
+            LogoutScope::Others => self.end_all_but(who, Some(own)).await,
             LogoutScope::All(attempt) => {
                 self.step_up(who, attempt).await?;
-                let all = self.ids(who).await?;
-                self.end_all(who, &all).await
+                self.end_all_but(who, None).await
             }
         }
     }
@@ -132,9 +128,19 @@ impl Accounts {
         if same { Ok(()) } else { Err(LoginError::OtherUser.into()) }
     }
 
-    async fn ids(&self, who: &SignedIn) -> Result<Vec<SessionId>, AccountError> {
-        let sessions = self.storage.tenant(who.app.tenant.id()).live_sessions(who.session.user.id).await?;
-        Ok(sessions.into_iter().map(|session| session.id).collect())
+    /// A user of many apps may have more sessions than are told at once.
+    async fn end_all_but(&self, who: &SignedIn, kept: Option<SessionId>) -> Result<usize, AccountError> {
+        let storage = self.storage.tenant(who.app.tenant.id());
+        let mut ended = 0;
+        loop {
+            let live = storage.live_sessions(who.session.user.id).await?;
+            let others: Vec<_> = live.into_iter().map(|live| live.id).filter(|id| Some(*id) != kept).collect();
+            let now = self.end_all(who, &others).await?;
+            if now == 0 {
+                return Ok(ended);
+            }
+            ended += now;
+        }
     }
 
     async fn end_all(&self, who: &SignedIn, sessions: &[SessionId]) -> Result<usize, AccountError> {
