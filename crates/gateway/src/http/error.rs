@@ -289,6 +289,7 @@ impl From<RevocationsError> for ApiError {
     fn from(error: RevocationsError) -> Self {
         let code = match &error {
             RevocationsError::NotGranted => Code::NotGranted,
+            RevocationsError::Removed => Code::ClientInvalid,
             RevocationsError::TooMany => return Self::caused(Code::RateLimited, error).retry_after(1),
             RevocationsError::Feed(FeedError::Gone) => Code::CursorGone,
             RevocationsError::Feed(FeedError::Storage(StorageError::Busy | StorageError::Unavailable { .. }))

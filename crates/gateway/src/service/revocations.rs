@@ -57,6 +57,8 @@ pub(crate) struct Ask<'a> {
 pub(crate) enum RevocationsError {
     #[error("the client has no grant for this")]
     NotGranted,
+    #[error("the client was removed while it waited")]
+    Removed,
     #[error("the client waits too often at once")]
     TooMany,
     #[error(transparent)]
@@ -83,9 +85,10 @@ impl Revocations {
             return Err(RevocationsError::NotGranted);
         }
         let rows = self.rows(tenant.id(), &client.id, ask).await?;
-        // Whoever waited may have been removed meanwhile.
+        // Whoever waited may have been removed meanwhile, or have lost the grant.
         let clients = self.directory.service_clients(tenant.id()).await?;
-        if !clients.contains_key(&client.id) {
+        let known = clients.get(&client.id).ok_or(RevocationsError::Removed)?;
+        if !known.client.policy.feed {
             return Err(RevocationsError::NotGranted);
         }
         self.signed(tenant, client, rows).await

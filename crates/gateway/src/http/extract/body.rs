@@ -27,7 +27,8 @@ pub(crate) const TOKEN_BODY: usize = 16 * 1024;
 /// How long a body may take to arrive.
 const READ_TIME: Duration = Duration::from_secs(10);
 
-/// A JSON object of at most `MAX` bytes as `T`; unknown keys are ignored, duplicate keys and `session_key` refused.
+/// A JSON object of at most `MAX` bytes as `T`; unknown keys are ignored, duplicate keys and `session_key` refused. No body
+/// is an empty object.
 pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY> {
     pub(crate) value: T,
     bytes: BytesMut,
@@ -45,33 +46,41 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for JsonBody<T
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let admitted =
-            refuse_secrets_in_query(request).and_then(|()| media_type(request)).and_then(|()| announced(request, MAX));
         let payload = web::Payload::from_request(request, payload);
+        let request = request.clone();
         Box::pin(async move {
-            admitted?;
             let payload = payload.await.map_err(|_| Code::RequestInvalid)?;
-            let bytes = read_in_time(payload, MAX).await?;
-            Ok(Self { value: parse(&bytes)?, bytes })
+            let (bytes, object) = received(&request, payload, MAX).await?;
+            let value = T::deserialize(Value::Object(object)).map_err(|_| Code::RequestInvalid)?;
+            Ok(Self { value, bytes })
         })
     }
 }
 
 /// The JSON object of a request, under the same rules, for whoever knows its fields only later.
-/// No body is an empty object.
 pub(crate) async fn object(
     request: &HttpRequest,
     payload: web::Payload,
     max: usize,
 ) -> Result<Map<String, Value>, ApiError> {
+    Ok(received(request, payload, max).await?.1)
+}
+
+/// The bytes of a body, and what they say.
+async fn received(
+    request: &HttpRequest,
+    payload: web::Payload,
+    max: usize,
+) -> Result<(BytesMut, Map<String, Value>), ApiError> {
     refuse_secrets_in_query(request)?;
     announced(request, max)?;
     let bytes = read_in_time(payload, max).await?;
     if bytes.is_empty() {
-        return Ok(Map::new());
+        return Ok((bytes, Map::new()));
     }
     media_type(request)?;
-    Ok(checked(&bytes)?)
+    let object = checked(&bytes)?;
+    Ok((bytes, object))
 }
 
 /// The fields of a JSON object or a form, for clients that were written for another server. No body has none.
@@ -166,10 +175,6 @@ async fn read(mut payload: web::Payload, max: usize) -> Result<BytesMut, ApiErro
     Ok(bytes)
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    Ok(T::deserialize(Value::Object(checked(bytes)?)).map_err(|_| Code::RequestInvalid)?)
-}
-
 /// The object, if it is one and has one meaning.
 fn checked(bytes: &[u8]) -> Result<Map<String, Value>, Code> {
     match strict_json::parse(bytes) {
@@ -210,7 +215,7 @@ mod tests {
     use super::*;
 
     fn code(text: &str) -> Option<Code> {
-        parse::<Value>(text.as_bytes()).err().map(|error| error.code)
+        checked(text.as_bytes()).err()
     }
 
     #[test]

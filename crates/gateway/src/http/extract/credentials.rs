@@ -28,6 +28,8 @@ pub(crate) fn basic(request: &HttpRequest) -> Result<Option<Credentials>, Malfor
 
 fn parse(value: &str) -> Option<Credentials> {
     let (_, encoded) = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Basic"))?;
+    // One space or more (RFC 9110 section 11.4).
+    let encoded = encoded.trim_start_matches(' ');
     let text = Secret::new(String::from_utf8(encoding::base64(encoded)?).ok()?);
     let (id, secret) = text.expose().split_once(':')?;
     // Both are escaped as in a form, before base64 (RFC 6749 section 2.3.1). Ours have nothing to escape.
@@ -72,13 +74,13 @@ mod tests {
         assert_eq!(read(&[]), Ok(None));
         assert_eq!(read(&[&header("svc_a:wxs_b")]), Ok(Some(("svc_a".to_owned(), "wxs_b".to_owned()))));
         assert_eq!(read(&[&header("a:b:c").replace("Basic", "bAsIc")]), Ok(Some(("a".to_owned(), "b:c".to_owned()))));
+        assert_eq!(read(&["Basic  YTpi"]), Ok(Some(("a".to_owned(), "b".to_owned()))));
         assert_eq!(read(&[&header("a%3Ab:c+d")]), Ok(Some(("a:b".to_owned(), "c d".to_owned()))));
         let twice = header("a:b");
         for wrong in [
             &["Basic"][..],
             &["Basic "],
             &["Basic YTpi=="],
-            &["Basic  YTpi"],
             &["Bearer YTpi"],
             &[&header("nocolon")],
             &[&header("a:%zz")],

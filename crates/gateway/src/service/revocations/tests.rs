@@ -180,5 +180,5 @@ async fn a_client_that_was_removed_while_it_waited_hears_nothing() {
     tx.tenant(newsroom.house.tenant.id).service_clients().remove(&newsroom.client.id).await.unwrap();
     tx.commit().await.unwrap();
     // It proved who it is before; what it asked for then is answered now.
-    assert!(matches!(newsroom.ask(AT_ONCE).await, Err(RevocationsError::NotGranted)));
+    assert!(matches!(newsroom.ask(AT_ONCE).await, Err(RevocationsError::Removed)));
 }
