@@ -95,7 +95,7 @@ pub enum AttemptError {
     Timeout,
     /// The connection broke.
     Broken,
-    /// The address is one that nobody may be made to call (security-rules.md 30).
+    /// The address is one that nobody may be made to call, such as one inside the operator's network.
     Forbidden,
 }
 

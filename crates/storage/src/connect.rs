@@ -316,7 +316,6 @@ fn connect_error(error: sqlx::Error) -> StorageError {
 }
 
 /// Makes folder and file so that nobody else reads them; SQLite gives its -wal and -shm files the mode of the database.
-#[cfg(unix)]
 fn prepare_file(path: &Path) -> std::io::Result<()> {
     use std::fs::{DirBuilder, OpenOptions, Permissions};
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -334,14 +333,6 @@ fn prepare_file(path: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(not(unix))]
-fn prepare_file(path: &Path) -> std::io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::OpenOptions::new().create(true).append(true).open(path).map(|_| ())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Emptying SQLite's write-ahead log: what was overwritten there is gone then (security-rules.md 33).
+//! Emptying SQLite's write-ahead log: what was overwritten there is gone then.
 
 use sea_orm::{ConnectionTrait, DbBackend};
 

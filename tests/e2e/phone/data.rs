@@ -35,7 +35,7 @@ async fn data_that_wechat_made_binds_also_under_the_key_before() {
     assert_eq!(refused["action"], "relogin_then_reauthorize");
 }
 
-/// The forgery of security-rules.md 17, carried out: the attacker fills a nickname with filler and a number, cuts the blocks
+/// A forgery without the key, carried out: the attacker fills a nickname with filler and a number, cuts the blocks
 /// before the filler's last, and chooses an iv that turns that block into the beginning of phone data. The watermark is
 /// genuine.
 #[tokio::test]

@@ -35,7 +35,7 @@ pub(super) struct Dev {
     /// Where mini-programs connect; port 0 takes a free one. Default: the first start's address, else 127.0.0.1:8080.
     #[arg(long)]
     listen: Option<SocketAddr>,
-    /// Where metrics and probes are served.
+    /// Where the admin API, its documents, metrics and probes are served.
     #[arg(long, default_value = "127.0.0.1:8081")]
     admin_listen: SocketAddr,
     /// The folder for configuration, master key and database.

@@ -3,7 +3,7 @@
 //!
 //! Source: WeChat, "API: getPhoneNumber" and "API: checkEncryptedData". A code is exchanged once, whoever sends it how
 //! often (`exchange.rs`), since each exchange costs money. Data is believed only if WeChat says that it made the
-//! ciphertext: the cipher can be forged (security-rules.md 17).
+//! ciphertext: without a MAC the cipher can be forged from other data of the same key.
 
 mod confirm;
 mod error;

@@ -92,7 +92,8 @@ impl Refreshes {
         Ok(Refreshed { session, tokens })
     }
 
-    /// The MAC comes before any row of a session: whoever guesses costs us a hash. The keys that checked it come along.
+    /// The MAC comes before any row of a session: whoever guesses costs us a hash, or where no tenant has the id, one look for
+    /// its keys. The keys that checked it come along.
     pub(crate) async fn verified(&self, token: &Secret<String>) -> Result<(RefreshToken, RefreshKeys), RefreshError> {
         let unverified = UnverifiedRefreshToken::parse(token).ok_or(RefreshError::Invalid)?;
         let claimed = unverified.claimed().ok_or(RefreshError::Invalid)?;

@@ -89,7 +89,7 @@ impl UnionJoin {
             let Some(unionid) = &row.unionid else { continue };
             let is_changed = row.unionid_changed != 0;
             match holders.get(unionid) {
-                // Another unionid than before never joins by itself (security-rules.md 16).
+                // Another unionid than before never joins by itself: it may be another person's.
                 None if is_changed => {}
                 None => joining.push(union_member::ActiveModel {
                     tenant_id: Set(self.tenant.uuid()),

@@ -156,7 +156,7 @@ fn pieces<T>(rows: Vec<T>) -> impl Iterator<Item = Vec<T>> {
     })
 }
 
-/// Forgets what events say of a user who is erased (security-rules.md 33), and gives up telling of them.
+/// Forgets what events say of a user who is erased, and gives up telling of them.
 pub(crate) async fn forget_user(tx: &DatabaseTransaction, tenant: TenantId, user: UserId) -> Result<(), StorageError> {
     let about =
         Condition::any().add(outbox::Column::UserId.eq(user.uuid())).add(outbox::Column::OtherUserId.eq(user.uuid()));

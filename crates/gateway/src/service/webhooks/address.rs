@@ -1,4 +1,4 @@
-//! Whom a webhook may be made to call (security-rules.md 30): the public internet and the networks that the operator
+//! Whom a webhook may be made to call: the public internet and the networks that the operator
 //! allows, and never this process itself.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
