@@ -186,20 +186,21 @@ impl RevokedSet {
         }
     }
 
-    /// Whether a token of this session, user, app and tenant, signed by this key, is refused. A full set refuses all.
+    /// Whether a token of this session, user, app and tenant, signed by this key, is refused: of those that are named. A full
+    /// set refuses all.
     pub fn refuses(
         &self,
         session: Option<SessionId>,
         user: Option<UserId>,
         app: Option<&WechatAppid>,
-        tenant: &Slug,
+        tenant: Option<&Slug>,
         key: &Kid,
     ) -> bool {
         self.full
             || session.is_some_and(|session| self.sessions.contains_key(&session))
             || user.is_some_and(|user| self.users.contains_key(&user))
             || app.is_some_and(|app| self.apps.contains_key(app))
-            || self.tenants.contains_key(tenant)
+            || tenant.is_some_and(|tenant| self.tenants.contains_key(tenant))
             || self.refuses_key(key)
     }
 

@@ -103,7 +103,7 @@ impl Revocations {
             return Err(Unavailable::FeedFull.into());
         }
         let claims = &known.claims;
-        let revoked = set.refuses(claims.sid, known.user, known.app.as_ref(), &claims.tenant, &claims.kid);
+        let revoked = set.refuses(claims.sid, known.user, known.app.as_ref(), Some(&claims.tenant), &claims.kid);
         if revoked { Err(Error::Revoked) } else { Ok(()) }
     }
 }

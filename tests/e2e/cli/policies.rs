@@ -1,5 +1,6 @@
 //! What tenants and apps tune, and whether a tenant may act.
 
+use reqwest::Method;
 use serde_json::json;
 
 use super::{FAILURE, House, USAGE, refused};
@@ -121,9 +122,13 @@ async fn a_changed_policy_shows_in_the_next_tokens_of_a_running_gateway() {
 #[tokio::test]
 async fn a_suspended_tenant_is_served_nothing_until_it_is_resumed() {
     let gateway = Gateway::dev().await;
+    let code = gateway.simulator().code(APP).await.code;
+    let login = gateway.client().login_with(APP, &code).await.ok();
     let told = gateway.command(["tenant", "suspend", "demo"]).run().await.ok();
     assert!(told.contains("demo: suspended"), "{told}");
     gateway.comes_to_answer(APP, "APP_DISABLED").await;
+    let me = gateway.client().request(Method::GET, "/v1/me").bearer_auth(login["access_token"].as_str().unwrap());
+    assert_eq!(gateway.client().send(me).await.refused(403, "APP_DISABLED")["action"], "stop");
     let again = gateway.command(["tenant", "suspend", "demo", "--json"]).run().await.json();
     assert_eq!(again["status"], "suspended");
     assert_eq!(gateway.command(["tenant", "list", "--json"]).run().await.json()[0]["status"], "suspended");

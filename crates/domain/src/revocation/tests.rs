@@ -43,7 +43,7 @@ fn entry(subject: RevokedSubject, effect: RevocationEffect, expires: Option<Time
 /// A token that has number `n` of everything, but number 0 of what is not the kind.
 fn refuses(set: &RevokedSet, kind: u8, n: u8) -> bool {
     let of = |own: u8| if own == kind { n } else { 0 };
-    set.refuses(Some(session(of(0))), Some(user(of(1))), Some(&app(of(2))), &tenant(of(3)), &kid(of(4)))
+    set.refuses(Some(session(of(0))), Some(user(of(1))), Some(&app(of(2))), Some(&tenant(of(3))), &kid(of(4)))
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn each_kind_refuses_its_own_tokens_and_no_other() {
             assert!(!refuses(&set, other, 8));
         }
         // A service client's token has neither session nor user nor app.
-        assert_eq!(set.refuses(None, None, None, &tenant(7), &kid(7)), kind >= 3);
+        assert_eq!(set.refuses(None, None, None, Some(&tenant(7)), &kid(7)), kind >= 3);
     }
 }
 
@@ -107,7 +107,7 @@ fn a_set_that_had_no_room_refuses_everything_for_good() {
 
     let full = RevokedSetFull { capacity: 2 };
     assert_eq!(set.apply(&entry(subject(1, 1), RevocationEffect::Blocked, None)), Err(full));
-    assert!(set.is_full() && refuses(&set, 0, 9) && set.refuses(None, None, None, &tenant(9), &kid(9)));
+    assert!(set.is_full() && refuses(&set, 0, 9) && set.refuses(None, None, None, Some(&tenant(9)), &kid(9)));
     assert!(set.refuses_key(&kid(9)));
     // Room that is made afterwards does not bring back what was not taken in.
     set.forget_expired(NOW.plus(Duration::from_hours(1)));

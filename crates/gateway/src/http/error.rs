@@ -327,7 +327,10 @@ impl From<LoginError> for ApiError {
                 told.action = Some(Action::Stop);
                 told.retry_after = Some(*retry_after);
             }
-            LoginError::RateLimited { retry_after } | LoginError::TooManySessions { retry_after } => {
+            LoginError::RateLimited { retry_after } => told.retry_after = Some(*retry_after),
+            // WeChat said whose code it is, and with that the code is spent.
+            LoginError::TooManySessions { retry_after } => {
+                told.action = Some(Action::NewCode);
                 told.retry_after = Some(*retry_after);
             }
             LoginError::Busy | LoginError::Unavailable | LoginError::Overloaded => told.retry_after = Some(1),

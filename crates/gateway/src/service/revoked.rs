@@ -42,7 +42,7 @@ pub(crate) struct Bearer<'a> {
     pub(crate) session: Option<SessionId>,
     pub(crate) user: Option<UserId>,
     pub(crate) app: Option<&'a WechatAppid>,
-    pub(crate) tenant: &'a Slug,
+    pub(crate) tenant: Option<&'a Slug>,
     pub(crate) key: &'a Kid,
 }
 

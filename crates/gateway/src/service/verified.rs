@@ -185,7 +185,7 @@ impl Verified {
         }
         let bearer = match purpose {
             // The rows of session, user, app and tenant are read next, and say it in other words.
-            Purpose::Own => Bearer { session: None, user: None, app: None, ..token.bearer() },
+            Purpose::Own => Bearer { session: None, user: None, app: None, tenant: None, key: &claims.kid },
             Purpose::Introspection { .. } | Purpose::Service { .. } => token.bearer(),
         };
         if self.revoked.refuses(&bearer, now)? {
@@ -216,7 +216,7 @@ impl VerifiedToken {
             session: self.claims.sid,
             user: self.user,
             app: self.app.as_ref(),
-            tenant: &self.claims.tenant,
+            tenant: Some(&self.claims.tenant),
             key: &self.claims.kid,
         }
     }

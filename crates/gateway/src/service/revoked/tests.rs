@@ -34,7 +34,7 @@ async fn what_another_process_ends_is_heard_of_and_forgotten_in_time() {
     let following = tokio::spawn(follower.follow());
     let key: Kid = house.stored().await[0].kid.clone();
     let refuses = |session: SessionId| {
-        let (tenant, key) = (&house.tenant.slug, &key);
+        let (tenant, key) = (Some(&house.tenant.slug), &key);
         let bearer = Bearer { session: Some(session), user: None, app: None, tenant, key };
         revoked.refuses(&bearer, house.clock.now())
     };
@@ -66,7 +66,7 @@ async fn a_database_that_is_away_is_noticed() {
     let (revoked, mut follower) = Revoked::load(here.clone(), house.clock.clone()).await.unwrap();
     let key: Kid = house.stored().await[0].kid.clone();
     let known = || {
-        let bearer = Bearer { session: None, user: None, app: None, tenant: &house.tenant.slug, key: &key };
+        let bearer = Bearer { session: None, user: None, app: None, tenant: Some(&house.tenant.slug), key: &key };
         revoked.refuses(&bearer, house.clock.now())
     };
     assert_eq!(known(), Ok(false));
@@ -95,6 +95,6 @@ async fn a_full_set_accepts_nobody() {
     }
     revoked.replace(small);
     let key: Kid = house.stored().await[0].kid.clone();
-    let bearer = Bearer { session: None, user: None, app: None, tenant: &house.tenant.slug, key: &key };
+    let bearer = Bearer { session: None, user: None, app: None, tenant: Some(&house.tenant.slug), key: &key };
     assert_eq!(revoked.refuses(&bearer, START), Err(NotKnown));
 }
