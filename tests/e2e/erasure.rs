@@ -102,9 +102,6 @@ async fn nobody_is_forgotten_without_a_fresh_code_of_their_own() {
     let ada = log_in(&gateway, APP, "oAda").await;
     let stranger = gateway.simulator().code(APP).await.code;
     let elsewhere = code_of(&gateway, OTHER_APP, "oAda").await;
-    let bare = gateway.client().request(Method::DELETE, "/v1/me");
-    let bare = bare.bearer_auth(ada["access_token"].as_str().unwrap());
-    gateway.client().send(bare).await.refused(403, "STEP_UP_REQUIRED");
     erase_me(&gateway, &ada, json!({})).await.refused(403, "STEP_UP_REQUIRED");
     erase_me(&gateway, &ada, json!({ "code": null })).await.refused(403, "STEP_UP_REQUIRED");
     erase_me(&gateway, &ada, json!({ "code": stranger })).await.refused(403, "STEP_UP_REQUIRED");

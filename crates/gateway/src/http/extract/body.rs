@@ -27,8 +27,8 @@ pub(crate) const TOKEN_BODY: usize = 16 * 1024;
 /// How long a body may take to arrive.
 const READ_TIME: Duration = Duration::from_secs(10);
 
-/// A JSON object of at most `MAX` bytes as `T`; unknown keys are ignored, duplicate keys and `session_key` refused. No body
-/// is an empty object.
+/// A JSON object of at most `MAX` bytes as `T`; unknown keys are ignored, duplicate keys and `session_key` refused. There
+/// must be one.
 pub(crate) struct JsonBody<T, const MAX: usize = MAX_BODY> {
     pub(crate) value: T,
     bytes: BytesMut,
@@ -51,13 +51,17 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for JsonBody<T
         Box::pin(async move {
             let payload = payload.await.map_err(|_| Code::RequestInvalid)?;
             let (bytes, object) = received(&request, payload, MAX).await?;
+            if bytes.is_empty() {
+                media_type(&request)?;
+                return Err(Code::RequestInvalid.into());
+            }
             let value = T::deserialize(Value::Object(object)).map_err(|_| Code::RequestInvalid)?;
             Ok(Self { value, bytes })
         })
     }
 }
 
-/// The JSON object of a request, under the same rules, for whoever knows its fields only later.
+/// The JSON object of a request, under the same rules, for whoever knows its fields only later. No body is an empty object.
 pub(crate) async fn object(
     request: &HttpRequest,
     payload: web::Payload,
