@@ -42,6 +42,8 @@ const KEYS_AGAIN: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Readiness {
     database: Arc<AtomicBool>,
+    stops: Arc<AtomicBool>,
+    /// The same for those who wait for it; every reply asks, and a lock would cost it more.
     stopping: CancellationToken,
 }
 
@@ -55,12 +57,18 @@ impl Readiness {
 
     /// Whether requests are welcome.
     pub(crate) fn is_ready(&self) -> bool {
-        self.database.load(Ordering::Relaxed) && !self.stopping.is_cancelled()
+        self.database.load(Ordering::Relaxed) && !self.is_stopping()
     }
 
     /// Turns requests away for good.
     pub(crate) fn stop(&self) {
+        self.stops.store(true, Ordering::Relaxed);
         self.stopping.cancel();
+    }
+
+    /// Whether the process is about to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stops.load(Ordering::Relaxed)
     }
 
     /// For whoever waits, to be told when the process stops.

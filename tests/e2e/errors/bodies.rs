@@ -129,6 +129,9 @@ async fn what_must_never_be_sent_is_refused_and_not_repeated() {
         let path = format!("/v1/apps/{APP}/login?{query}");
         client.post(&path, &json!({ "code": "xyz" })).await.refused(400, "FIELD_FORBIDDEN");
     }
+    for path in ["/v1/me?session_key=xyz", "/v1/me/sessions?x=1&Session%5Fkey=xyz"] {
+        client.get(path).await.refused(400, "FIELD_FORBIDDEN");
+    }
     let tutorial = client.get("/user/wxlogin?platCode=xyz").await;
     assert!((400..=415).contains(&tutorial.status), "{}", tutorial.text);
     assert_eq!(gateway.simulator().exchanges().await, 0);

@@ -52,7 +52,9 @@ async fn while_it_drains_probes_say_so_and_logins_work_and_a_second_signal_ends_
     assert_eq!(gateway.admin().get("/readyz").await.status, 503);
     assert_eq!(gateway.client().get("/livez").await.status, 200);
     let issued = gateway.simulator().code(APP).await;
-    gateway.client().login_with(APP, &issued.code).await.ok();
+    let reply = gateway.client().login_with(APP, &issued.code).await;
+    assert_eq!(reply.header("connection"), "close", "the next request goes to another process");
+    reply.ok();
 
     let began = Instant::now();
     let status = gateway.terminate().await;

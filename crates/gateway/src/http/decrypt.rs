@@ -9,6 +9,7 @@ use super::code::Code;
 use super::error::ApiError;
 use super::extract::bearer::User;
 use super::extract::body::JsonBody;
+use super::extract::then::Then;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
 use crate::service::account::AccountError;
@@ -57,8 +58,7 @@ pub(super) fn about() -> About {
 /// Opens the data with the keys of the user's latest logins. Whatever is wrong with it, the answer is the same.
 pub(super) async fn post(
     gateway: web::Data<Gateway>,
-    user: User,
-    body: JsonBody<DecryptBody>,
+    Then(user, body): Then<User, JsonBody<DecryptBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let DecryptBody { encrypted_data, iv, raw_data, signature } = body.value;
     let data = UserDataRequest::parse_encrypted(UserDataFields { encrypted_data, iv, raw_data, signature });

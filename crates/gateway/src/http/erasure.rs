@@ -9,6 +9,7 @@ use super::error::ApiError;
 use super::extract::bearer::User;
 use super::extract::body::JsonBody;
 use super::extract::client::Client;
+use super::extract::then::Then;
 use super::login;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
@@ -35,8 +36,7 @@ pub(super) async fn delete(
     request: HttpRequest,
     gateway: web::Data<Gateway>,
     client: web::ReqData<Client>,
-    user: User,
-    body: JsonBody<EraseBody>,
+    Then(user, body): Then<User, JsonBody<EraseBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let code = body.value.code.as_deref().ok_or(Code::StepUpRequired)?;
     let attempt = login::attempt(&request, &client, code, body.digest())?;

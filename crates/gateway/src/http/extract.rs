@@ -7,3 +7,4 @@ pub(crate) mod credentials;
 pub(crate) mod form;
 pub(crate) mod named_app;
 pub(crate) mod path;
+pub(crate) mod then;

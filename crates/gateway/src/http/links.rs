@@ -11,6 +11,7 @@ use super::error::ApiError;
 use super::extract::bearer::User;
 use super::extract::body::{JsonBody, TOKEN_BODY};
 use super::extract::client::Client;
+use super::extract::then::Then;
 use super::login;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
@@ -59,8 +60,7 @@ pub(super) async fn post(
     request: HttpRequest,
     gateway: web::Data<Gateway>,
     client: web::ReqData<Client>,
-    user: User,
-    body: JsonBody<LinkBody, TOKEN_BODY>,
+    Then(user, body): Then<User, JsonBody<LinkBody, TOKEN_BODY>>,
 ) -> Result<HttpResponse, ApiError> {
     let LinkBody { appid, link_code, code } = &body.value;
     let appid: WechatAppid = appid.parse().map_err(|_| Code::AppUnknown)?;

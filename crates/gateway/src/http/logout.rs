@@ -9,6 +9,7 @@ use super::error::ApiError;
 use super::extract::bearer::User;
 use super::extract::body::JsonBody;
 use super::extract::client::Client;
+use super::extract::then::Then;
 use super::login;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
@@ -51,8 +52,7 @@ pub(super) async fn post(
     request: HttpRequest,
     gateway: web::Data<Gateway>,
     client: web::ReqData<Client>,
-    user: User,
-    body: JsonBody<LogoutBody>,
+    Then(user, body): Then<User, JsonBody<LogoutBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let scope = match (body.value.scope, &body.value.code) {
         (Scope::This, _) => LogoutScope::This,

@@ -9,6 +9,7 @@ use super::code::Code;
 use super::error::ApiError;
 use super::extract::bearer::User;
 use super::extract::body::JsonBody;
+use super::extract::then::Then;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
 use crate::service::account::SignedIn;
@@ -64,8 +65,7 @@ pub(super) async fn get(user: User) -> HttpResponse {
 /// `PATCH /v1/me`. WeChat's placeholders change nothing.
 pub(super) async fn patch(
     gateway: web::Data<Gateway>,
-    user: User,
-    body: JsonBody<ProfileBody>,
+    Then(user, body): Then<User, JsonBody<ProfileBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let ProfileBody { nickname, avatar_url } = body.value;
     let profile = Profile::asserted(nickname.as_deref(), avatar_url.as_deref());

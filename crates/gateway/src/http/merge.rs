@@ -10,6 +10,7 @@ use super::error::ApiError;
 use super::extract::bearer::User;
 use super::extract::body::{JsonBody, TOKEN_BODY};
 use super::extract::client::Client;
+use super::extract::then::Then;
 use super::login;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
@@ -78,8 +79,7 @@ pub(super) async fn post(
     request: HttpRequest,
     gateway: web::Data<Gateway>,
     client: web::ReqData<Client>,
-    user: User,
-    body: JsonBody<MergeBody, TOKEN_BODY>,
+    Then(user, body): Then<User, JsonBody<MergeBody, TOKEN_BODY>>,
 ) -> Result<HttpResponse, ApiError> {
     let MergeBody { merge_token, undo, code, other_code, other_appid } = &body.value;
     let (code, other_code) = code.as_ref().zip(other_code.as_ref()).ok_or(Code::StepUpRequired)?;

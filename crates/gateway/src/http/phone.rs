@@ -12,6 +12,7 @@ use super::error::ApiError;
 use super::extract::bearer::User;
 use super::extract::body::JsonBody;
 use super::extract::client::Client;
+use super::extract::then::Then;
 use super::login;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
@@ -97,8 +98,7 @@ pub(super) async fn post(
     request: HttpRequest,
     gateway: web::Data<Gateway>,
     client: web::ReqData<Client>,
-    user: User,
-    body: JsonBody<PhoneBody>,
+    Then(user, body): Then<User, JsonBody<PhoneBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let digest = body.digest();
     let PhoneBody { phone_code, encrypted_data, iv, code, r#move } = body.value;
@@ -126,8 +126,7 @@ pub(super) async fn delete(
     request: HttpRequest,
     gateway: web::Data<Gateway>,
     client: web::ReqData<Client>,
-    user: User,
-    body: JsonBody<ReleaseBody>,
+    Then(user, body): Then<User, JsonBody<ReleaseBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let code = body.value.code.as_deref().ok_or(Code::StepUpRequired)?;
     let attempt = login::attempt(&request, &client, code, body.digest())?;

@@ -9,6 +9,7 @@ use super::code::Code;
 use super::error::ApiError;
 use super::extract::bearer::User;
 use super::extract::body::JsonBody;
+use super::extract::then::Then;
 use super::openapi::about::{self, About};
 use crate::app::Gateway;
 use crate::service::session_check::SessionCheckError;
@@ -60,8 +61,7 @@ pub(super) const TOKEN_CALL: &[Code] = &[
 /// Asks WeChat. The key itself goes nowhere.
 pub(super) async fn post(
     gateway: web::Data<Gateway>,
-    user: User,
-    body: JsonBody<SessionCheckBody>,
+    Then(user, body): Then<User, JsonBody<SessionCheckBody>>,
 ) -> Result<HttpResponse, ApiError> {
     gateway.accounts.check_session_key(&user.0, body.value.reset).await?;
     Ok(HttpResponse::Ok().json(SessionCheckReply { valid: true }))

@@ -9,7 +9,7 @@ use wxgate_domain::WechatAppid;
 use super::convention::{Place, Route};
 use crate::http::code::Code;
 use crate::http::error::ApiError;
-use crate::http::extract::body::{self, is_session_key};
+use crate::http::extract::body;
 use crate::service::user_data::UserDataFields;
 
 /// The names of one field. The first is WeChat's own.
@@ -63,7 +63,7 @@ impl Given {
         if address.len() > MOST {
             return Err(Code::RequestInvalid.into());
         }
-        if address.iter().any(|(name, value)| is_session_key(name) && !value.is_empty()) {
+        if body::has_session_key(request.query_string()) {
             return Err(Code::FieldForbidden.into());
         }
         Ok(Self { body, address })

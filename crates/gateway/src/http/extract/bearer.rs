@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 
+use super::body;
 use crate::app::Gateway;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
@@ -22,6 +23,9 @@ impl FromRequest for User {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
+            if body::has_session_key(request.query_string()) {
+                return Err(Code::FieldForbidden.into());
+            }
             let gateway = request.app_data::<web::Data<Gateway>>().ok_or(Code::Internal)?;
             let token = gateway.verified.user(bearer_token(&request)?).await?;
             Ok(Self(gateway.accounts.signed_in(&token.claims, &token.tenant).await?))

@@ -155,8 +155,9 @@ const SECRETS: [&str; 6] = ["code", "platcode", "js_code", "phonecode", "refresh
 /// its data there and sends no body.
 fn refuse_secrets_in_query(request: &HttpRequest) -> Result<(), ApiError> {
     let mut names = url::form_urlencoded::parse(request.query_string().as_bytes()).map(|(name, _)| name);
-    let forbidden = |name: &str| is_session_key(name) || SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret));
-    if names.any(|name| forbidden(&name)) {
+    if has_session_key(request.query_string())
+        || names.any(|name| SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret)))
+    {
         return Err(Code::FieldForbidden.into());
     }
     Ok(())
@@ -193,8 +194,14 @@ fn carries_session_key(object: &Map<String, Value>) -> bool {
     object.iter().any(|(key, value)| (is_session_key(key) && !is_empty(value)) || inside(value))
 }
 
+/// Whether a query string has a `session_key`.
+pub(crate) fn has_session_key(query: &str) -> bool {
+    let mut fields = url::form_urlencoded::parse(query.as_bytes());
+    fields.any(|(name, value)| is_session_key(&name) && !value.is_empty())
+}
+
 /// Whether a field has the name of what must never be sent.
-pub(crate) fn is_session_key(name: &str) -> bool {
+pub(super) fn is_session_key(name: &str) -> bool {
     ["session_key", "sessionkey"].iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden))
 }
 
