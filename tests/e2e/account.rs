@@ -109,7 +109,10 @@ async fn a_logout_ends_this_session_the_others_or_all() {
     let phone = Phone::of(&gateway, APP).await;
     let tablet = phone.second(&gateway).await;
     assert_eq!(phone.logout(&gateway, json!({ "scope": "this" })).await.ok()["ended"], 1);
-    phone.logout(&gateway, json!({ "scope": "this" })).await.refused(401, "SESSION_ENDED");
+    for body in [json!({ "scope": "this" }), json!({ "scope": 7 }), json!([])] {
+        phone.logout(&gateway, body.clone()).await.refused(401, "SESSION_ENDED");
+        phone.patch(&gateway, body).await.refused(401, "SESSION_ENDED");
+    }
     phone.refresh(&gateway).await.refused(401, "SESSION_ENDED");
 
     let third = tablet.second(&gateway).await;
@@ -137,11 +140,30 @@ async fn logging_out_everywhere_takes_a_fresh_code_of_the_same_user() {
 
     let fresh = gateway.simulator().code_of(APP, &phone.openid).await;
     let ended = phone.logout(&gateway, json!({ "scope": "all", "code": fresh.code })).await.ok();
-    assert_eq!(ended["ended"], 3, "phone, tablet, and the session of the fresh code");
+    assert_eq!(ended["ended"], 2, "phone and tablet; the fresh code proved something and opened nothing");
     for device in [&phone, &tablet] {
         device.refresh(&gateway).await.refused(401, "SESSION_ENDED");
         device.get(&gateway, "/v1/me").await.refused(401, "SESSION_ENDED");
     }
+}
+
+#[tokio::test]
+async fn a_proof_is_no_session_and_a_login_no_proof() {
+    let gateway = Gateway::dev().await;
+    let phone = Phone::of(&gateway, APP).await;
+    let unbind = async |code: &str| {
+        let request = phone.request(&gateway, Method::DELETE, "/v1/me/phone").json(&json!({ "code": code }));
+        gateway.client().send(request).await
+    };
+    let proof = gateway.simulator().code_of(APP, &phone.openid).await.code;
+    assert_eq!(unbind(&proof).await.status, 204);
+    let listed = phone.get(&gateway, "/v1/me/sessions").await.ok();
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 1, "{listed}");
+    // The same body to the other address, by the same client, within the seconds of a repetition.
+    gateway.client().login_with(APP, &proof).await.refused(409, "CODE_USED");
+    let login = gateway.simulator().code_of(APP, &phone.openid).await.code;
+    gateway.client().login_with(APP, &login).await.ok();
+    unbind(&login).await.refused(409, "CODE_USED");
 }
 
 #[tokio::test]

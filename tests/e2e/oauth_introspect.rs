@@ -1,5 +1,6 @@
 //! What a token is worth now, told to the service that it is for and to nobody else.
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::oauth::{
@@ -103,13 +104,24 @@ async fn a_token_is_worth_nothing_once_its_session_ended() {
     assert_eq!(introspect(&gateway, "demo", &orders, token).await["active"], true);
     assert_eq!(introspect(&gateway, "demo", &stock, handed_on).await["active"], true);
     post(gateway.client(), "demo", "revoke", None, &[("token", text(&user, "refresh_token"))]).await.status_is(200);
-    becomes(&gateway, ("demo", &orders), token, false).await;
-    becomes(&gateway, ("demo", &stock), handed_on, false).await;
-    assert_eq!(
-        introspect(&gateway, "demo", &orders, token).await,
-        json!({ "active": false }),
-        "and nothing else is told"
-    );
+    let over = json!({ "active": false });
+    assert_eq!(introspect(&gateway, "demo", &orders, token).await, over, "at once, and nothing else is told");
+    assert_eq!(introspect(&gateway, "demo", &stock, handed_on).await, over);
+}
+
+#[tokio::test]
+async fn whoever_is_told_that_a_session_is_over_finds_it_so() {
+    let gateway = Gateway::dev().await;
+    let (orders, _) = services(&gateway).await;
+    let over = json!({ "active": false });
+    for round in 0..20 {
+        let user = log_in(&gateway).await;
+        let token = text(&user, "access_token");
+        assert_eq!(introspect(&gateway, "demo", &orders, token).await["active"], true);
+        let logout = gateway.client().request(Method::POST, "/v1/logout").json(&json!({ "scope": "this" }));
+        gateway.client().send(logout.bearer_auth(token)).await.ok();
+        assert_eq!(introspect(&gateway, "demo", &orders, token).await, over, "round {round}");
+    }
 }
 
 #[tokio::test]

@@ -19,21 +19,35 @@ struct Told {
     status: u16,
     code: &'static str,
     action: &'static str,
-    /// Whether the same code may be sent again, because WeChat did not consume it.
-    code_survives: bool,
+    again: Again,
+}
+
+/// What becomes of the same code, if it comes again.
+#[derive(PartialEq)]
+enum Again {
+    /// It is spent.
+    Used,
+    /// WeChat refused the app and not the code: the answer stays what it was, and WeChat is not asked.
+    Alike,
+    /// It is sent again, as WeChat asked for patience alone.
+    Sent,
 }
 
 const fn told(status: u16, code: &'static str, action: &'static str) -> Told {
-    Told { status, code, action, code_survives: false }
+    Told { status, code, action, again: Again::Used }
 }
 
-const fn for_now(status: u16, code: &'static str, action: &'static str) -> Told {
-    Told { status, code, action, code_survives: true }
+const fn about_app(status: u16, code: &'static str) -> Told {
+    Told { status, code, action: "stop", again: Again::Alike }
+}
+
+const fn patience(status: u16, code: &'static str) -> Told {
+    Told { status, code, action: "wait", again: Again::Sent }
 }
 
 const TIMEOUT: Told = told(503, "UPSTREAM_TIMEOUT", "new_code");
 const BAD_RESPONSE: Told = told(502, "UPSTREAM_BAD_RESPONSE", "new_code");
-const MISCONFIGURED: Told = for_now(500, "APP_MISCONFIGURED", "stop");
+const MISCONFIGURED: Told = about_app(500, "APP_MISCONFIGURED");
 
 async fn timed(login: impl Future<Output = Reply>) -> Reply {
     let began = Instant::now();
@@ -66,12 +80,21 @@ async fn suffer(gateway: &Gateway, fault: Value, told: &Told) -> Value {
     assert_eq!(simulator.exchanges().await, before + 1, "{what}: sent once, and never again");
 
     let again = client.login_with(APP, &issued.code).await;
-    if told.code_survives {
-        assert_eq!(again.ok()["user"]["openid"], issued.openid, "{what}");
-    } else {
-        again.refused(409, "CODE_USED");
-        assert_eq!(simulator.exchanges().await, before + 1, "{what}: a spent code never reaches WeChat");
-    }
+    let sent = match told.again {
+        Again::Sent => {
+            assert_eq!(again.ok()["user"]["openid"], issued.openid, "{what}");
+            2
+        }
+        Again::Alike => {
+            check(&again, told, &what);
+            1
+        }
+        Again::Used => {
+            again.refused(409, "CODE_USED");
+            1
+        }
+    };
+    assert_eq!(simulator.exchanges().await, before + sent, "{what}");
     let next = simulator.code(APP).await;
     client.login_with(APP, &next.code).await.ok();
     problem
@@ -104,12 +127,12 @@ async fn an_overloaded_wechat_says_when_to_come_back() {
     let busy = suffer(&gateway, json!({ "kind": "busy" }), &told(503, "UPSTREAM_BUSY", "new_code")).await;
     assert!(busy["retry_after"].as_u64().unwrap() >= 1);
 
-    let minute = suffer(&gateway, json!({ "kind": "quota" }), &for_now(429, "RATE_LIMITED", "wait")).await;
+    let minute = suffer(&gateway, json!({ "kind": "quota" }), &patience(429, "RATE_LIMITED")).await;
     assert_eq!(minute["retry_after"], 60);
 
     let until_midnight = 86_400 - (Clock::System.now().seconds() + 8 * 3_600).rem_euclid(86_400);
     let fault = json!({ "kind": "quota", "errcode": 45009 });
-    let day = suffer(&gateway, fault, &for_now(429, "RATE_LIMITED", "stop")).await;
+    let day = suffer(&gateway, fault, &about_app(429, "RATE_LIMITED")).await;
     let apart = (until_midnight - day["retry_after"].as_i64().unwrap()).rem_euclid(86_400);
     assert!(apart < 60, "midnight in Beijing is {until_midnight} s away, not {}", day["retry_after"]);
 }
@@ -123,7 +146,7 @@ async fn each_refusal_of_wechats_has_its_meaning() {
         (40163, told(409, "CODE_USED", "new_code")),
         (40226, told(403, "USER_BLOCKED", "stop")),
         (50002, told(403, "USER_BLOCKED", "stop")),
-        (61003, for_now(403, "APP_NOT_AUTHORIZED", "stop")),
+        (61003, about_app(403, "APP_NOT_AUTHORIZED")),
     ];
     for (errcode, told) in refusals {
         suffer(&gateway, json!({ "kind": "errcode", "errcode": errcode }), &told).await;

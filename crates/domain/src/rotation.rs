@@ -37,10 +37,12 @@ pub enum EndReason {
     Swept,
     /// Its user was erased, and it with them.
     Erased,
+    /// It never began: its code only proved who somebody is, and its row keeps the key that came with the code.
+    Proof,
 }
 
 impl EndReason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Logout,
         Self::Revoked,
         Self::Reuse,
@@ -52,6 +54,7 @@ impl EndReason {
         Self::Expired,
         Self::Swept,
         Self::Erased,
+        Self::Proof,
     ];
 
     /// The word in storage, metrics and logs.
@@ -68,6 +71,7 @@ impl EndReason {
             Self::Expired => "expired",
             Self::Swept => "swept",
             Self::Erased => "erased",
+            Self::Proof => "proof",
         }
     }
 

@@ -36,6 +36,9 @@ pub struct NewSession {
     pub max_sessions: u32,
     /// The user who links this account on purpose: it becomes theirs if it is nobody's yet.
     pub link_to: Option<UserId>,
+    /// Whether the code only proves who somebody is. Nobody holds the session then: it is over as soon as it is written,
+    /// and keeps the key that came with the code.
+    pub is_proof: bool,
 }
 
 impl NewSession {
@@ -52,6 +55,7 @@ impl NewSession {
             access_until: access_until(now, &tenant.policy),
             max_sessions: tenant.policy.max_sessions,
             link_to: None,
+            is_proof: false,
         }
     }
 }

@@ -156,10 +156,10 @@ impl App {
 
         let (logins, refreshes) = (shared.logins(), shared.refreshes());
         let gateway = Gateway {
-            accounts: shared.accounts(&logins),
+            accounts: shared.accounts(&logins, &revoked),
             broker: Broker::new(shared.access_tokens.clone(), shared.limits.clone()),
             clients: shared.clients(),
-            oauth: shared.oauth(&refreshes, &verified),
+            oauth: shared.oauth(&refreshes, &verified, &revoked),
             pushes: shared.pushes(),
             revocations: shared.revocations(revoked, &readiness),
             logins,

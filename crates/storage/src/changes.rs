@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 use wxgate_domain::{TenantId, Timestamp};
 
 use crate::entity::{change, change_counter};
 use crate::error::StorageError;
-use crate::storage::Core;
+use crate::storage::{Core, Storage};
 
 /// Changes that a slow receiver may be behind before it is told that it lags.
 pub(crate) const BACKLOG: usize = 1_024;
@@ -112,24 +112,62 @@ impl ChangeKind {
 /// When the log was last read to its end, by a clock that nobody sets.
 pub(crate) struct Heard {
     since: Instant,
-    millis: AtomicU64,
+    micros: AtomicU64,
+    again: Notify,
 }
 
 impl Heard {
     /// Read at this moment.
     pub(crate) fn now() -> Self {
-        Self { since: Instant::now(), millis: AtomicU64::new(0) }
+        Self { since: Instant::now(), micros: AtomicU64::new(0), again: Notify::new() }
     }
 
     /// How long ago that was.
     pub(crate) fn age(&self) -> Duration {
-        self.since.elapsed().saturating_sub(Duration::from_millis(self.millis.load(Ordering::Acquire)))
+        self.since.elapsed().saturating_sub(self.last())
     }
 
     /// It was read to its end by a reading that began at `started`.
     fn to_the_end(&self, started: Instant) {
-        let millis = started.duration_since(self.since).as_millis();
-        self.millis.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Release);
+        let micros = started.duration_since(self.since).as_micros();
+        self.micros.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Release);
+        self.again.notify_waiters();
+    }
+
+    /// When the last reading to the end began.
+    fn last(&self) -> Duration {
+        Duration::from_micros(self.micros.load(Ordering::Acquire))
+    }
+}
+
+impl Storage {
+    /// The changes from now on, those of other processes too. Nothing comes before [`Storage::start`].
+    ///
+    /// A receiver that lags has missed changes: it must forget everything that it remembers.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.core.changes.subscribe()
+    }
+
+    /// How long ago the log of changes was last read to its end: whoever received everything until now knows all that
+    /// was committed before that.
+    pub fn changes_age(&self) -> Duration {
+        self.core.heard.age()
+    }
+
+    /// Returns once everything that was committed before has been sent to those who receive changes; never, where the
+    /// storage was not started.
+    pub async fn heard_all(&self) {
+        let asked = self.core.heard.since.elapsed();
+        loop {
+            let again = self.core.heard.again.notified();
+            tokio::pin!(again);
+            again.as_mut().enable();
+            if self.core.heard.last() > asked {
+                return;
+            }
+            self.core.news.notify_one();
+            again.await;
+        }
     }
 }
 

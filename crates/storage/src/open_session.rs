@@ -74,6 +74,8 @@ pub(crate) struct OpenJob {
     max_sessions: u32,
     /// Whose an account becomes that is nobody's yet.
     link_to: Option<UserId>,
+    /// Whether nobody will hold the session.
+    is_proof: bool,
     /// The keys that may have made the tombstone of whoever logs in.
     digest_keys: Arc<[(u32, MacKey)]>,
     listener: Option<Listener>,
@@ -167,6 +169,7 @@ impl TenantScope {
             access_until: new.access_until,
             max_sessions: new.max_sessions,
             link_to: new.link_to,
+            is_proof: new.is_proof,
             digest_keys: keys.digests.clone(),
             appid: listener.is_some().then(|| new.appid.clone()),
             listener,

@@ -471,19 +471,6 @@ impl Storage {
     pub async fn begin(&self) -> Result<Tx, StorageError> {
         Tx::begin(self.core.clone()).await
     }
-
-    /// The changes from now on, those of other processes too. Nothing comes before [`Storage::start`].
-    ///
-    /// A receiver that lags has missed changes: it must forget everything that it remembers.
-    pub fn changes(&self) -> broadcast::Receiver<Change> {
-        self.core.changes.subscribe()
-    }
-
-    /// How long ago the log of changes was last read to its end: whoever received everything until now knows all that
-    /// was committed before that.
-    pub fn changes_age(&self) -> Duration {
-        self.core.heard.age()
-    }
 }
 
 /// Closes a pool. A connection that does not come back keeps no process from its end: the system closes it then.

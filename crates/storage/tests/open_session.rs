@@ -27,5 +27,6 @@ support::on_every_engine!(
     crate::reading::a_repeated_login_reads_the_same_session,
     crate::reading::a_session_is_replayed_only_while_it_is_live,
     crate::reading::the_key_ring_holds_the_newest_keys,
+    crate::reading::a_proof_keeps_its_key_and_is_nobody_s_session,
     crate::model::random_logins_agree_with_a_model,
 );

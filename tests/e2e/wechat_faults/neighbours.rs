@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
-use super::{check, for_now, login};
+use super::{check, login, patience};
 use crate::harness::wechat::{Answer, Wechat};
 use crate::harness::{APP, Gateway, OTHER_APP, PATIENCE, within};
 
@@ -20,7 +20,7 @@ async fn while_nobody_listens_no_code_is_lost() {
     let gateway = Gateway::dev().wechat_url(format!("http://{}", socket.local_addr().unwrap())).await;
 
     let reply = login(gateway.client(), APP, "patience").await;
-    let problem = check(&reply, &for_now(503, "UPSTREAM_UNAVAILABLE", "wait"), "nobody listens");
+    let problem = check(&reply, &patience(503, "UPSTREAM_UNAVAILABLE"), "nobody listens");
     assert!(problem["retry_after"].as_u64().unwrap() >= 1);
 
     let wechat = Wechat::start_on(socket.listen(16).unwrap(), |_| Answer::body(PERSON));
@@ -87,7 +87,7 @@ async fn a_breaker_answers_at_once_and_for_its_app_alone() {
         let reply = login(gateway.client(), APP, &format!("broken-{number}")).await;
         (reply.json()["code"] == "UPSTREAM_UNAVAILABLE").then_some(reply)
     });
-    check(&opened.await, &for_now(503, "UPSTREAM_UNAVAILABLE", "wait"), "the breaker is open");
+    check(&opened.await, &patience(503, "UPSTREAM_UNAVAILABLE"), "the breaker is open");
     assert!(wechat.calls() < number, "the last ones were not sent");
     login(gateway.client(), OTHER_APP, "healthy").await.ok();
 }

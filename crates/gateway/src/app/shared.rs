@@ -95,13 +95,14 @@ impl Shared {
         }
     }
 
-    pub(super) fn accounts(&self, logins: &Arc<Logins>) -> Accounts {
+    pub(super) fn accounts(&self, logins: &Arc<Logins>, revoked: &Revoked) -> Accounts {
         Accounts {
             storage: self.storage.clone(),
             directory: self.directory.clone(),
             logins: logins.clone(),
             merge_tokens: MergeTokens { storage: self.storage.clone() },
             access_tokens: self.access_tokens.clone(),
+            revoked: revoked.clone(),
         }
     }
 
@@ -110,13 +111,14 @@ impl Shared {
         Clients::new(self.directory.clone(), self.limits.clone(), self.metrics.clone(), time)
     }
 
-    pub(super) fn oauth(&self, refreshes: &Refreshes, verified: &Verified) -> OAuth {
+    pub(super) fn oauth(&self, refreshes: &Refreshes, verified: &Verified, revoked: &Revoked) -> OAuth {
         OAuth {
             clock: self.clock.clone(),
             random: self.random.clone(),
             storage: self.storage.clone(),
             refreshes: refreshes.clone(),
             verified: verified.clone(),
+            revoked: revoked.clone(),
         }
     }
 

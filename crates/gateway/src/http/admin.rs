@@ -78,6 +78,9 @@ async fn operate(
     let operation = read(fields)?;
     let admin = gateway.desk.serve(caller);
     let (reply, replayed) = done_once(&admin, route.id, operation).await?;
+    if route.method != Method::Get {
+        gateway.revocations.revoked.settled(&admin.storage).await;
+    }
     let mut response = answer(route.method, &reply);
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));

@@ -17,7 +17,7 @@ use super::extract::named_app;
 use super::openapi::about::{self, About};
 use super::phone::PhoneShown;
 use crate::app::Gateway;
-use crate::service::login::{Attempt, Login};
+use crate::service::login::{Attempt, Login, Purpose};
 use crate::service::user_data::{UserDataFields, UserDataRequest};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -142,8 +142,7 @@ pub(super) fn attempt(request: &HttpRequest, client: &Client, code: &str, body: 
         client: client.fingerprint(),
         address: client.bucket(),
         idempotency_key,
-        only: None,
-        link_to: None,
+        purpose: Purpose::Login,
     })
 }
 

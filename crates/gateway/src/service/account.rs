@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use wxgate_domain::{EndReason, OpenedSession, Profile, SessionId, SessionState, UserStatus};
+use wxgate_domain::{EndReason, OpenedSession, Profile, SessionId, SessionState, UserId, UserStatus};
 use wxgate_storage::{LiveSession, RefreshSessionError, Storage, StorageError};
 use wxgate_token::Claims;
 
 use super::access_tokens::AccessTokens;
+use super::codes::Outcome;
 use super::directory::{ActiveApp, Directory, DirectoryError, KnownTenant};
-use super::login::{Attempt, LoginError, Logins};
+use super::login::{Attempt, LoginError, Logins, Purpose};
 use super::merge_tokens::MergeTokens;
+use super::revoked::Revoked;
 
 /// Serves users who are logged in.
 #[derive(Clone)]
@@ -19,6 +21,7 @@ pub(crate) struct Accounts {
     pub(crate) logins: Arc<Logins>,
     pub(crate) merge_tokens: MergeTokens,
     pub(crate) access_tokens: AccessTokens,
+    pub(crate) revoked: Revoked,
 }
 
 /// Whoever holds a user's access token, and whose session goes on.
@@ -119,13 +122,22 @@ impl Accounts {
     }
 
     /// Proves that it is the user who asks, not a service that was handed their token: a fresh code of `wx.login` must be
-    /// the same identity's. It opens a session like any code, so that the key which came with it is kept.
+    /// the same account's.
     pub(crate) async fn step_up(&self, who: &SignedIn, attempt: Attempt) -> Result<(), AccountError> {
-        let attempt = Attempt { only: Some(who.session.openid.clone()), ..attempt };
-        let fresh = self.logins.session(&who.app, attempt).await?;
-        // Asked again of a session that was opened for an earlier request, which may have been somebody else's.
-        let same = fresh.openid == who.session.openid && fresh.user.id == who.session.user.id;
-        if same { Ok(()) } else { Err(LoginError::OtherUser.into()) }
+        let purpose = Purpose::StepUp(who.session.openid.clone());
+        let fresh = self.logins.session(&who.app, Attempt { purpose, ..attempt }).await?;
+        // The account may have become another user's meanwhile.
+        if fresh.user.id == who.session.user.id { Ok(()) } else { Err(LoginError::OtherUser.into()) }
+    }
+
+    /// The account of another code, which becomes this user's if it is nobody's yet.
+    pub(super) async fn other_account(
+        &self,
+        app: &Arc<ActiveApp>,
+        attempt: Attempt,
+        link_to: Option<UserId>,
+    ) -> Outcome {
+        self.logins.session(app, Attempt { purpose: Purpose::OtherAccount { link_to }, ..attempt }).await
     }
 
     /// A user of many apps may have more sessions than are told at once.
@@ -145,7 +157,11 @@ impl Accounts {
 
     async fn end_all(&self, who: &SignedIn, sessions: &[SessionId]) -> Result<usize, AccountError> {
         let storage = self.storage.tenant(who.app.tenant.id());
-        Ok(storage.end_sessions(sessions, Some(who.session.user.id), EndReason::Logout).await?)
+        let ended = storage.end_sessions(sessions, Some(who.session.user.id), EndReason::Logout).await?;
+        if ended > 0 {
+            self.revoked.settled(&self.storage).await;
+        }
+        Ok(ended)
     }
 }
 

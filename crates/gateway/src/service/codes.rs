@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use wxgate_crypto::{Digest, KeyId, MacKey, Random};
 use wxgate_domain::{AppId, OpenedSession, SessionId, TenantId, Timestamp};
 
-use super::login::{Attempt, LoginError};
+use super::login::{Attempt, LoginError, Purpose};
 
 /// How a code's exchange ended, for everyone who waits for it.
 pub(crate) type Outcome = Result<Arc<OpenedSession>, LoginError>;
@@ -30,8 +30,9 @@ pub(crate) struct Codes {
 #[derive(Debug, Default)]
 struct Table {
     entries: HashMap<Digest, Entry>,
-    /// In the order in which they end; successes may go early, the others never.
-    opened: VecDeque<(Timestamp, Digest)>,
+    /// In the order in which they end; these may go early, for WeChat would only say the same again.
+    settled: VecDeque<(Timestamp, Digest)>,
+    /// Likewise; these stay.
     spent: VecDeque<(Timestamp, Digest)>,
     /// Spent codes of each app: a flood of one app's must not fill the memory of all.
     spent_by_app: HashMap<AppId, usize>,
@@ -43,13 +44,19 @@ struct Entry {
     body: Digest,
     client: Digest,
     idempotency_key: Option<Digest>,
+    purpose: Purpose,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
     InFlight(Follower),
-    Opened { session: SessionId, at: Timestamp },
+    Opened {
+        session: SessionId,
+        at: Timestamp,
+    },
+    /// WeChat refused the app, whatever the code.
+    Refused(LoginError),
     Spent,
 }
 
@@ -62,6 +69,8 @@ pub(crate) enum Admission {
     Follow(Follower),
     /// The same client had it answered a moment ago with this session.
     Replay(SessionId),
+    /// It was answered with this a moment ago, which no repetition changes.
+    Refused(LoginError),
     /// The code is spent, or somebody else's.
     Used,
     /// Nothing more can be remembered.
@@ -97,8 +106,8 @@ impl Codes {
         let (sender, receiver) = watch::channel(None);
         let follower = Follower(receiver);
         let Attempt { body, client, idempotency_key, .. } = *attempt;
-        let state = State::InFlight(follower.clone());
-        table.entries.insert(digest, Entry { app, body, client, idempotency_key, state });
+        let (purpose, state) = (attempt.purpose.clone(), State::InFlight(follower.clone()));
+        table.entries.insert(digest, Entry { app, body, client, idempotency_key, purpose, state });
         Admission::Lead(Lead { codes: self.clone(), digest, sender, follower, now, settled: false })
     }
 
@@ -113,13 +122,15 @@ impl Entry {
             Some(key) => (self.idempotency_key == Some(key), true),
             None => (self.client == attempt.client, false),
         };
-        // Whoever overheard a code must not get its session, in flight no more than afterwards.
-        if self.body != attempt.body || !same_client {
+        // Whoever overheard a code must not get its session, in flight no more than afterwards. A login proves nothing, and
+        // nobody gets tokens of a proof.
+        if self.body != attempt.body || !same_client || self.purpose != attempt.purpose {
             return Admission::Used;
         }
         match &self.state {
             State::InFlight(follower) => Admission::Follow(follower.clone()),
             State::Opened { session, at } if keyed || now.since(*at) <= SAME_CLIENT => Admission::Replay(*session),
+            State::Refused(error) => Admission::Refused(error.clone()),
             State::Opened { .. } | State::Spent => Admission::Used,
         }
     }
@@ -127,7 +138,7 @@ impl Entry {
 
 impl Table {
     fn forget_old(&mut self, now: Timestamp) {
-        while let Some((_, digest)) = self.opened.pop_front_if(|(until, _)| *until <= now) {
+        while let Some((_, digest)) = self.settled.pop_front_if(|(until, _)| *until <= now) {
             self.entries.remove(&digest);
         }
         while let Some((_, digest)) = self.spent.pop_front_if(|(until, _)| *until <= now) {
@@ -142,7 +153,12 @@ impl Table {
         }
     }
 
-    /// Makes room by letting the oldest success go: its code is spent at WeChat, which says so if it comes again.
+    fn settle(&mut self, code: Digest, state: State, until: Timestamp) {
+        self.settled.push_back((until, code));
+        self.entries.entry(code).and_modify(|entry| entry.state = state);
+    }
+
+    /// Makes room by letting the oldest success or refusal go.
     fn has_room(&mut self, app: AppId, capacity: usize) -> bool {
         if self.spent_by_app.get(&app).is_some_and(|count| *count >= capacity / 2) {
             return false;
@@ -150,7 +166,7 @@ impl Table {
         if self.entries.len() < capacity {
             return true;
         }
-        let oldest = self.opened.pop_front();
+        let oldest = self.settled.pop_front();
         oldest.is_some_and(|(_, digest)| self.entries.remove(&digest).is_some())
     }
 }
@@ -190,10 +206,9 @@ impl Lead {
             Err(error) if error.leaves_code_unused() => {
                 table.entries.remove(&self.digest);
             }
-            Ok(session) => {
-                let opened = State::Opened { session: session.id, at: now };
-                table.opened.push_back((until, self.digest));
-                table.entries.entry(self.digest).and_modify(|entry| entry.state = opened);
+            Ok(session) => table.settle(self.digest, State::Opened { session: session.id, at: now }, until),
+            Err(error) if error.is_about_app() => {
+                table.settle(self.digest, State::Refused(error.clone()), until);
             }
             Err(_) => {
                 let app = table.entries.get_mut(&self.digest).map(|entry| {

@@ -14,9 +14,11 @@ impl Accounts {
         let (tenant, user) = (who.app.tenant.id(), who.session.user.id);
         match again_if_busy!(self.try_to_erase(tenant, user)) {
             // Somebody else did it a moment ago.
-            Err(StorageError::NotFound) => Ok(()),
-            outcome => Ok(outcome?),
+            Err(StorageError::NotFound) => {}
+            outcome => outcome?,
         }
+        self.revoked.settled(&self.storage).await;
+        Ok(())
     }
 
     async fn try_to_erase(&self, tenant: TenantId, user: UserId) -> Result<(), StorageError> {

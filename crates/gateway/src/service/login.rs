@@ -62,10 +62,18 @@ pub(crate) struct Attempt {
     pub(crate) address: IpAddr,
     /// Digest of an Idempotency-Key.
     pub(crate) idempotency_key: Option<Digest>,
-    /// Whose code it must be, where it proves that somebody is still the same.
-    pub(crate) only: Option<OpenId>,
-    /// The user who links the account: it becomes theirs if it is nobody's yet.
-    pub(crate) link_to: Option<UserId>,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a code is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Log in.
+    Login,
+    /// Prove that somebody is still who they are: the code must be this account's.
+    StepUp(OpenId),
+    /// Prove that another account is the user's too. It becomes theirs if it is nobody's yet, where one is named.
+    OtherAccount { link_to: Option<UserId> },
 }
 
 /// A login that succeeded.
@@ -156,6 +164,7 @@ impl Logins {
                 let session = Box::pin(self.storage.tenant(app.tenant.id()).replay_session(session)).await?;
                 session.map(Arc::new).ok_or(LoginError::CodeUsed)
             }
+            Admission::Refused(error) => Err(error),
             Admission::Used => Err(LoginError::CodeUsed),
             Admission::Full => Err(LoginError::Overloaded),
         }
@@ -172,14 +181,19 @@ impl Logins {
     /// The login itself: network first, then one group-committed write.
     async fn open(&self, app: &ActiveApp, attempt: &Attempt) -> Result<OpenedSession, LoginError> {
         let identity = self.identity(app, &attempt.code).await?;
-        if attempt.only.as_ref().is_some_and(|only| *only != identity.openid) {
+        if let Purpose::StepUp(only) = &attempt.purpose
+            && *only != identity.openid
+        {
             return Err(LoginError::OtherUser);
         }
         self.limits
             .openid(&app.app, &identity.openid)
             .map_err(|wait| LoginError::TooManySessions { retry_after: wait.0 })?;
         let mut new = NewSession::of(&app.app, &app.tenant.tenant, identity, self.clock.now());
-        new.link_to = attempt.link_to;
+        new.is_proof = attempt.purpose != Purpose::Login;
+        if let Purpose::OtherAccount { link_to } = attempt.purpose {
+            new.link_to = link_to;
+        }
         let opened = self.storage.tenant(app.tenant.id()).open_session(new).await?;
         match app.tenant.tenant.policy.merge {
             MergePolicy::Oldest => Ok(Box::pin(merge::join_oldest(&self.storage, app.tenant.id(), opened)).await),

@@ -131,11 +131,13 @@ impl Accounts {
             tx.commit().await?;
             Ok::<_, NotUnmerged>(parted)
         });
-        undone.map_err(|error| match error {
+        let parted = undone.map_err(|error| match error {
             NotUnmerged::Storage(StorageError::NotFound) => MergeError::NoMerge,
             NotUnmerged::NotBothSides => MergeError::OtherSide,
             error => MergeError::Stands(error).told(),
-        })
+        })?;
+        self.revoked.settled(&self.storage).await;
+        Ok(parted)
     }
 
     /// Both sides, proved: the other one's mini-program and the session that its code opened.
@@ -150,7 +152,7 @@ impl Accounts {
             None => who.app.clone(),
         };
         self.step_up(who, own).await?;
-        let session = self.logins.session(&app, other.attempt).await?;
+        let session = self.other_account(&app, other.attempt, None).await?;
         Ok((app, session))
     }
 

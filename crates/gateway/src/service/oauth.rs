@@ -12,6 +12,7 @@ use wxgate_token::IssueError;
 
 use super::directory::{DirectoryError, KnownTenant};
 use super::refresh::Refreshes;
+use super::revoked::Revoked;
 use super::verified::Verified;
 
 pub(crate) use client_credentials::ClientTokenRequest;
@@ -26,6 +27,7 @@ pub(crate) struct OAuth {
     pub(crate) storage: Storage,
     pub(crate) refreshes: Refreshes,
     pub(crate) verified: Verified,
+    pub(crate) revoked: Revoked,
 }
 
 /// An access token for a service client. There is no refresh token beside it: the client can ask again.

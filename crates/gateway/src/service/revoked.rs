@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{Notify, watch};
 use wxgate_domain::{Clock, Kid, Revocation, RevokedSet, SessionId, Slug, TenantId, Timestamp, UserId, WechatAppid};
 use wxgate_storage::{Change, ChangeKind, Storage, StorageError};
 
@@ -22,6 +23,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often the expired is forgotten, in ticks: that looks at every entry.
 const FORGET_EVERY: u32 = 60;
 
+/// How long somebody waits at the most until their own deed is known here.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Entries read at once.
 const PAGE: u64 = 1_000;
 
@@ -34,6 +38,10 @@ struct Shared {
     set: RwLock<RevokedSet>,
     /// Everything that was committed before this moment stands in the set.
     complete_until: AtomicI64,
+    /// Asks the follower to look at once.
+    look: Notify,
+    /// When its last successful look began.
+    looked: watch::Sender<Instant>,
 }
 
 /// What a token says of itself, as far as it can be revoked.
@@ -60,7 +68,9 @@ impl Revoked {
         // First the ear, then the eyes: what is written in between is heard.
         let changes = storage.changes();
         let set = RwLock::new(RevokedSet::new(CAPACITY));
-        let revoked = Self(Arc::new(Shared { clock, set, complete_until: AtomicI64::new(i64::MIN) }));
+        let complete_until = AtomicI64::new(i64::MIN);
+        let (look, looked) = (Notify::new(), watch::Sender::new(Instant::now()));
+        let revoked = Self(Arc::new(Shared { clock, set, complete_until, look, looked }));
         let mut follower = Follower { storage, changes, revoked: revoked.clone(), last: HashMap::new() };
         follower.reload().await?;
         Ok((revoked, follower))
@@ -80,6 +90,18 @@ impl Revoked {
             return Err(NotKnown);
         }
         Ok(set.refuses(bearer.session, bearer.user, bearer.app, bearer.tenant, bearer.key))
+    }
+
+    /// Returns once what was committed before is known here, so that whoever is told that a session is over finds its
+    /// tokens refused by this gateway. Where that takes too long it is given up: then the follower comes later.
+    pub(crate) async fn settled(&self, storage: &Storage) {
+        let settled = async {
+            storage.heard_all().await;
+            let asked = Instant::now();
+            self.0.look.notify_one();
+            let _ = self.0.looked.subscribe().wait_for(|began| *began >= asked).await;
+        };
+        let _ = tokio::time::timeout(PATIENCE, settled).await;
     }
 
     /// Whether a key was retired in an emergency.
@@ -152,6 +174,7 @@ impl Follower {
                     Err(RecvError::Lagged(_)) => news.all = true,
                     Err(RecvError::Closed) => return,
                 },
+                () = self.revoked.0.look.notified() => {}
                 _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
                     news.all |= ticks.is_multiple_of(FORGET_EVERY) && self.forget_expired();
@@ -175,6 +198,7 @@ impl Follower {
 
     /// Reads what the news are about. What fails stays news.
     async fn catch_up(&mut self, news: &mut News) -> Result<(), StorageError> {
+        let began = Instant::now();
         // The age first: what it speaks for has arrived here then.
         let heard = self.revoked.0.clock.now().minus(self.storage.changes_age());
         loop {
@@ -193,6 +217,7 @@ impl Follower {
             news.tenants.remove(&tenant);
         }
         self.revoked.is_complete_until(heard);
+        self.revoked.0.looked.send_replace(began);
         Ok(())
     }
 

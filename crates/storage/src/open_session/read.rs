@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 use uuid::Uuid;
 use wxgate_crypto::user_data::SessionKey;
-use wxgate_domain::{AppId, OpenId, OpenedSession, Profile, SessionId, Timestamp, User, UserStatus};
+use wxgate_domain::{AppId, EndReason, OpenId, OpenedSession, Profile, SessionId, Timestamp, User, UserStatus};
 
 use super::replace_key::SUPERSEDED;
 use super::session_key_place;
@@ -11,6 +11,7 @@ use super::statements::{AFTER_PHONE, AFTER_USER, USER};
 use crate::error::StorageError;
 use crate::packed::Columns;
 use crate::repo::phones::{JOIN_PHONE, PHONE, SealedPhone};
+use crate::repo::sessions::GOES_ON;
 use crate::repo::{ascii, parsed, unsigned};
 use crate::scope::TenantScope;
 use crate::sql::{bytes, get, id, statement};
@@ -24,13 +25,14 @@ const NEWEST: u64 = 32;
 impl TenantScope {
     /// A session as [`TenantScope::open_session`] returned it, for a login that is repeated.
     ///
-    /// `None` once the session has ended, an epoch has moved on, the user is blocked, or the session was refreshed.
-    /// `is_new` is then judged by the times of user and session.
+    /// `None` once the session has ended, an epoch has moved on, the user is blocked, or the session was refreshed. A proof
+    /// is one as long as the user is not blocked. `is_new` is then judged by the times of user and session.
     ///
     /// # Errors
     /// The database fails.
     pub async fn replay_session(&self, session: SessionId) -> Result<Option<OpenedSession>, StorageError> {
-        self.session(session, "AND s.generation = 0").await
+        let proof = EndReason::Proof.as_str();
+        self.session(session, &format!("({GOES_ON} AND s.generation = 0 OR s.end_reason = '{proof}')")).await
     }
 
     /// A session that goes on, whatever its turn. `None` once it has ended, an epoch has moved on, or the user is blocked.
@@ -38,10 +40,10 @@ impl TenantScope {
     /// # Errors
     /// The database fails.
     pub async fn live_session(&self, session: SessionId) -> Result<Option<OpenedSession>, StorageError> {
-        self.session(session, "").await
+        self.session(session, GOES_ON).await
     }
 
-    async fn session(&self, session: SessionId, turn: &str) -> Result<Option<OpenedSession>, StorageError> {
+    async fn session(&self, session: SessionId, stands: &str) -> Result<Option<OpenedSession>, StorageError> {
         let text = format!(
             r#"SELECT {USER}, {PHONE}, s.app_id, i.openid, i.unionid, s.mac_key, s.opened_at, i.created_at FROM session s
             JOIN identity i ON i.tenant_id = s.tenant_id AND i.id = s.identity_id
@@ -49,9 +51,7 @@ impl TenantScope {
             {JOIN_PHONE}
             JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
             JOIN tenant t ON t.id = s.tenant_id
-            WHERE s.id = ? AND s.tenant_id = ? AND s.ended_at IS NULL {turn}
-            AND s.user_epoch = u.sessions_epoch AND s.app_epoch = a.sessions_epoch
-            AND s.tenant_epoch = t.sessions_epoch"#
+            WHERE s.id = ? AND s.tenant_id = ? AND {stands}"#
         );
         let rows = self.read(&text, &[id(session.uuid()), id(self.tenant.uuid())]).await?;
         let Some(row) = rows.first() else { return Ok(None) };

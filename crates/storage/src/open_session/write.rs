@@ -48,6 +48,8 @@ impl Openings {
         self.write_users(tx, &plan).await?;
         self.write_identities(tx, &plan).await?;
         self.write_sessions(tx, jobs, &plan).await.map_err(|missing| missing.unwrap_or_else(dangling))?;
+        let proofs = jobs.iter().filter(|job| job.is_proof).map(|job| id(job.session.uuid())).collect();
+        sessions::write_end(tx, proofs, EndReason::Proof, core.clock.now()).await?;
         tell_candidates(tx, &plan, core, news).await?;
         for ((tenant, identity), keep) in &plan.crowded {
             let ended = sessions::end_oldest(tx, *tenant, *identity, *keep, core.clock.now()).await?;

@@ -1,6 +1,6 @@
 //! Sessions outside the hot path: a user's devices, and the end of all of them at once.
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Value};
 use uuid::Uuid;
 use wxgate_domain::{
     AppStatus, EndReason, Event, RevocationEffect, RevokedSubject, SessionId, TenantId, TenantStatus, Timestamp,
@@ -15,6 +15,11 @@ use crate::sql::{LARGEST, get, id, list, statement, time};
 
 /// Most devices that are listed.
 const MOST: u64 = 1_000;
+
+/// A session goes on: it is not over, and no epoch has moved on since it began. By the aliases `s`, `u`, `a` and `t` of its
+/// own row and its user's, app's and tenant's.
+pub(crate) const GOES_ON: &str = "s.ended_at IS NULL AND s.user_epoch = u.sessions_epoch \
+    AND s.app_epoch = a.sessions_epoch AND s.tenant_epoch = t.sessions_epoch";
 
 /// A live session, as its user sees it: one login on one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,17 +50,17 @@ impl TenantScope {
     /// # Errors
     /// The database fails.
     pub async fn acting_session(&self, session: SessionId) -> Result<Option<ActingSession>, StorageError> {
-        let text = r#"SELECT u.id, a.appid FROM session s
+        let text = format!(
+            r#"SELECT u.id, a.appid FROM session s
             JOIN identity i ON i.tenant_id = s.tenant_id AND i.id = s.identity_id
             JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
             JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
             JOIN tenant t ON t.id = s.tenant_id
-            WHERE s.id = ? AND s.tenant_id = ? AND s.ended_at IS NULL
-            AND s.user_epoch = u.sessions_epoch AND s.app_epoch = a.sessions_epoch AND s.tenant_epoch = t.sessions_epoch
-            AND u.status = ? AND a.status = ? AND t.status = ?"#;
+            WHERE s.id = ? AND s.tenant_id = ? AND {GOES_ON} AND u.status = ? AND a.status = ? AND t.status = ?"#
+        );
         let statuses = [UserStatus::Active.as_str(), AppStatus::Enabled.as_str(), TenantStatus::Active.as_str()];
         let values = [id(session.uuid()), id(self.tenant.uuid())].into_iter().chain(statuses.map(Into::into));
-        let rows = self.read(text, &values.collect::<Vec<_>>()).await?;
+        let rows = self.read(&text, &values.collect::<Vec<_>>()).await?;
         let acting = rows.first().map(|row| {
             Ok(ActingSession { user: get::<Uuid>(row, 0)?.into(), appid: ascii(get(row, 1)?, "app", "appid")? })
         });
@@ -73,8 +78,7 @@ impl TenantScope {
             JOIN "user" u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
             JOIN app a ON a.tenant_id = s.tenant_id AND a.id = s.app_id
             JOIN tenant t ON t.id = s.tenant_id
-            WHERE i.tenant_id = ? AND i.user_id = ? AND s.ended_at IS NULL
-            AND s.user_epoch = u.sessions_epoch AND s.app_epoch = a.sessions_epoch AND s.tenant_epoch = t.sessions_epoch
+            WHERE i.tenant_id = ? AND i.user_id = ? AND {GOES_ON}
             ORDER BY s.opened_at DESC, s.id DESC LIMIT {MOST}"#
         );
         let rows = self.read(&text, &[id(self.tenant.uuid()), id(user.uuid())]).await?;
@@ -206,14 +210,24 @@ async fn end(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<Ended, StorageError> {
-    let backend = tx.get_database_backend();
-    for rows in rows.chunks(LARGEST) {
-        let ids: Vec<_> = rows.iter().map(|row| Ok(id(get(row, 0)?))).collect::<Result<_, StorageError>>()?;
-        let end = format!("UPDATE session SET ended_at = ?, end_reason = ? WHERE id IN ({})", list("?", ids.len()));
-        let values = [vec![time(now), reason.as_str().into()], ids].concat();
-        tx.execute_raw(statement(backend, &end, values)).await?;
-    }
+    let ids: Vec<_> = rows.iter().map(|row| Ok(id(get(row, 0)?))).collect::<Result<_, StorageError>>()?;
+    write_end(tx, ids, reason, now).await?;
     ended(rows, now)
+}
+
+/// Writes down that sessions are over; tells nobody.
+pub(crate) async fn write_end(
+    tx: &DatabaseTransaction,
+    sessions: Vec<Value>,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    for ids in sessions.chunks(LARGEST) {
+        let end = format!("UPDATE session SET ended_at = ?, end_reason = ? WHERE id IN ({})", list("?", ids.len()));
+        let values = [&[time(now), reason.as_str().into()], ids].concat();
+        tx.execute_raw(statement(tx.get_database_backend(), &end, values)).await?;
+    }
+    Ok(())
 }
 
 /// Sessions, by their ids and the end of their access tokens.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
-use wxgate_domain::{SessionState, Timestamp};
+use wxgate_domain::{EndReason, SessionState, Timestamp};
 
 use super::{PIECE, Policies, WRITE, cursor, move_cursor};
 use crate::error::StorageError;
@@ -34,7 +34,8 @@ pub(super) async fn purge(core: &Core, now: Timestamp) -> Result<(), StorageErro
             let policy = policies.of(core, session.tenant).await?;
             let expired =
                 policy.is_none_or(|policy| SessionState::expires_at(session.opened_at, session.last, policy) <= now);
-            let ended = session.ended_at.or(expired.then_some(session.access_until));
+            let ended = session.ended_at.filter(|_| !session.holds_key_of_proof);
+            let ended = ended.or(expired.then_some(session.access_until));
             if ended.is_some_and(|ended| ended.max(session.access_until) < now.minus(KEPT)) {
                 over.push(session.id);
             }
@@ -62,11 +63,16 @@ struct Session {
     last: Timestamp,
     ended_at: Option<Timestamp>,
     access_until: Timestamp,
+    /// Whether it was opened as a proof and its key is its identity's newest, which is kept as long as a session's.
+    holds_key_of_proof: bool,
 }
 
 async fn piece(core: &Core, after: Uuid) -> Result<Vec<Session>, StorageError> {
+    let proof = EndReason::Proof.as_str();
     let text = format!(
-        "SELECT id, tenant_id, opened_at, refreshed_at, ended_at, access_until FROM session WHERE id > ? ORDER BY id LIMIT {PIECE}"
+        "SELECT id, tenant_id, opened_at, refreshed_at, ended_at, access_until,
+        CASE WHEN end_reason = '{proof}' AND session_key IS NOT NULL THEN 1 ELSE 0 END
+        FROM session WHERE id > ? ORDER BY id LIMIT {PIECE}"
     );
     let rows = core.read(|db| {
         let piece = statement(db.get_database_backend(), &text, vec![id(after)]);
@@ -81,6 +87,7 @@ async fn piece(core: &Core, after: Uuid) -> Result<Vec<Session>, StorageError> {
             last: get::<Option<i64>>(row, 3)?.map_or(opened_at, Timestamp::from_millis),
             ended_at: get::<Option<i64>>(row, 4)?.map(Timestamp::from_millis),
             access_until: Timestamp::from_millis(get(row, 5)?),
+            holds_key_of_proof: get::<i32>(row, 6)? == 1,
         })
     };
     rows.await?.iter().map(session).collect()

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
-use wxgate_domain::{OpenedSession, UserStatus};
+use wxgate_crypto::user_data::SessionKey;
+use wxgate_domain::{NewSession, OpenedSession, UserStatus};
 use wxgate_storage::Storage;
 
 use crate::logins::{self, Place};
@@ -94,5 +95,38 @@ pub(crate) async fn the_key_ring_holds_the_newest_keys(database: TestDatabase) {
     tx.tenant(shop.tenant.id).users().set_status(user, UserStatus::Blocked).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(ring(7).await, [3, 4, 2]);
+    storage.stop().await;
+}
+
+pub(crate) async fn a_proof_keeps_its_key_and_is_nobody_s_session(database: TestDatabase) {
+    let storage = database.started().await;
+    let shop = place(&storage).await;
+    let scope = storage.tenant(shop.tenant.id);
+    let openid = "ada".parse().unwrap();
+    let own = shop.login(&storage, "ada", None).await;
+    // One more than allowed, were it a session.
+    let proof = NewSession { is_proof: true, max_sessions: 1, ..shop.session_at("ada", None, 9, START) };
+    let proof = scope.open_session(proof).await.unwrap();
+    assert_eq!(proof.user, own.user);
+    let live = scope.live_sessions(own.user.id).await.unwrap();
+    assert_eq!(live.iter().map(|live| live.id).collect::<Vec<_>>(), [own.id]);
+    assert_eq!(scope.live_session(proof.id).await.unwrap(), None);
+    assert!(scope.live_session(own.id).await.unwrap().is_some());
+    assert!(replayed(&storage, &shop, &proof).await.is_some(), "a proof that is repeated is one");
+    // The key is WeChat's current one, for as long as a session would have kept it.
+    let newest = async || scope.key_ring(shop.app.id, &openid, database.clock.now()).await.unwrap().remove(0);
+    assert!(newest().await == SessionKey::from_bytes([9; 16]));
+    database.clock.advance(Duration::from_hours(48));
+    storage.sweep().await.unwrap();
+    assert!(newest().await == SessionKey::from_bytes([9; 16]));
+    assert_eq!(logins::count(&database, "session").await, 2);
+    // A newer key takes its place, and then nothing holds the row.
+    scope.open_session(shop.session_at("ada", None, 10, database.clock.now())).await.unwrap();
+    database.clock.advance(Duration::from_hours(1));
+    for _ in 0..2 {
+        storage.sweep().await.unwrap();
+    }
+    assert!(newest().await == SessionKey::from_bytes([10; 16]));
+    assert_eq!(logins::count(&database, "session").await, 2);
     storage.stop().await;
 }

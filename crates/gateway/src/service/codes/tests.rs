@@ -23,8 +23,7 @@ fn attempt(code: &str) -> Attempt {
         client: Digest::sha256(b"phone"),
         address: [127, 0, 0, 1].into(),
         idempotency_key: None,
-        only: None,
-        link_to: None,
+        purpose: Purpose::Login,
     }
 }
 
@@ -119,6 +118,34 @@ fn a_code_that_never_reached_wechat_may_come_again() {
     }
     desk.lead(&attempt("a")).settle(Err(LoginError::CodeRejected), START);
     assert!(matches!(desk.admit(&attempt("a"), 1), Admission::Used));
+}
+
+#[test]
+fn a_code_of_an_app_that_wechat_refuses_is_not_sent_again() {
+    let desk = desk(2);
+    desk.lead(&attempt("a")).settle(Err(LoginError::Misconfigured { errcode: 40_013 }), START);
+    let again = desk.admit(&attempt("a"), 1);
+    assert!(matches!(again, Admission::Refused(LoginError::Misconfigured { errcode: 40_013 })), "{again:?}");
+    let elsewhere = Attempt { client: Digest::sha256(b"laptop"), ..attempt("a") };
+    assert!(matches!(desk.admit(&elsewhere, 1), Admission::Used));
+    // Once the app is mended, what it was refused must not keep its users out.
+    for code in ["b", "c", "d"] {
+        desk.lead(&attempt(code)).settle(Err(LoginError::Misconfigured { errcode: 40_013 }), START);
+    }
+    desk.lead(&attempt("e"));
+}
+
+#[test]
+fn a_login_proves_nothing_and_a_proof_opens_no_session() {
+    let desk = desk(10);
+    let step_up = |openid: &str| Attempt { purpose: Purpose::StepUp(openid.parse().unwrap()), ..attempt("b") };
+    desk.lead(&attempt("a")).settle(Ok(opened(1)), START);
+    let proof = Attempt { purpose: step_up("me").purpose, ..attempt("a") };
+    assert!(matches!(desk.admit(&proof, 1), Admission::Used));
+    desk.lead(&step_up("me")).settle(Ok(opened(1)), START);
+    assert!(matches!(desk.admit(&attempt("b"), 1), Admission::Used));
+    assert!(matches!(desk.admit(&step_up("somebody"), 1), Admission::Used));
+    assert!(matches!(desk.admit(&step_up("me"), 1), Admission::Replay(_)));
 }
 
 #[test]

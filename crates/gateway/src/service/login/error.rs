@@ -48,15 +48,12 @@ pub(crate) enum LoginError {
 impl LoginError {
     /// Whether the code may be sent again: it never reached WeChat, or WeChat asked for patience.
     pub(crate) fn leaves_code_unused(&self) -> bool {
-        matches!(
-            self,
-            Self::RateLimited { .. }
-                | Self::QuotaExhausted { .. }
-                | Self::Overloaded
-                | Self::Unavailable
-                | Self::NotAuthorized
-                | Self::Misconfigured { .. }
-        )
+        matches!(self, Self::RateLimited { .. } | Self::Overloaded | Self::Unavailable)
+    }
+
+    /// Whether WeChat refuses the app, whatever the code: neither this code nor another will do until somebody has acted.
+    pub(crate) fn is_about_app(&self) -> bool {
+        matches!(self, Self::QuotaExhausted { .. } | Self::NotAuthorized | Self::Misconfigured { .. })
     }
 
     /// The outcome's name in metrics.

@@ -65,6 +65,7 @@ impl OAuth {
         }
         let storage = self.storage.tenant(tenant.id());
         storage.end_sessions(&[held.session], None, EndReason::Revoked).await?;
+        self.revoked.settled(&self.storage).await;
         Ok(())
     }
 

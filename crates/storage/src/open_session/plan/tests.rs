@@ -32,6 +32,7 @@ fn job((app, openid, unionid): Login, random: &Random) -> OpenJob {
         access_until: now,
         max_sessions: 20,
         link_to: None,
+        is_proof: false,
         digest_keys: std::sync::Arc::new([]),
         listener: None,
         appid: None,
