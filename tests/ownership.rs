@@ -32,6 +32,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     // In gateway for the command line, which asks a gateway that runs.
     ("reqwest", &["gateway", "verifier", "wechat-client"]),
     // In the verifier behind its feature of that name, as is axum.
+    // For its errors, which reqwest hands on.
+    ("hyper", &["wechat-client"]),
     ("actix-web", &["gateway", "verifier", "wechat-sim"]),
     ("axum", &["verifier"]),
     ("tower", &["verifier"]),

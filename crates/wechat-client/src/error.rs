@@ -114,6 +114,9 @@ pub enum BadResponse {
     /// HTTP status 5xx.
     #[error("HTTP status {0}")]
     Status(u16),
+    /// Bytes that are no HTTP: another protocol, a broken chunk, a head beyond all bounds.
+    #[error("no HTTP")]
+    NotHttp,
     /// A Content-Encoding, though none was asked for.
     #[error("an encoded body")]
     Encoded,
@@ -166,6 +169,7 @@ impl BadResponse {
     pub fn label(self) -> &'static str {
         match self {
             Self::Status(_) => "status",
+            Self::NotHttp => "not_http",
             Self::Encoded => "encoded",
             Self::TooLarge => "too_large",
             Self::Empty => "empty",

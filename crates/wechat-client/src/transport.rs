@@ -1,6 +1,8 @@
 //! The way to WeChat and back: one budget for each call, one lane for each app.
 
+use std::error::Error;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -107,12 +109,25 @@ impl Inner {
                     return Err(BadResponse::Status(response.status().as_u16()).into());
                 }
                 Ok(response) => return Ok(response),
-                Err(error) if !error.is_connect() => return Err(Lost::Timeout),
+                Err(error) if !error.is_connect() => return Err(after_sending(&error)),
                 Err(_) if !budget.take_reconnect(self.connect_timeout) => return Err(Lost::Unavailable),
                 Err(_) => {}
             }
         }
     }
+}
+
+/// What an error means of a request that may have been sent.
+fn after_sending(error: &reqwest::Error) -> Lost {
+    let mut sources = std::iter::successors(error.source(), |error| (*error).source());
+    if sources.any(is_no_http) { BadResponse::NotHttp.into() } else { Lost::Timeout }
+}
+
+/// Whether somebody answered, in no HTTP: hyper says so of a head, and its reader of a body's chunks.
+fn is_no_http(error: &(dyn Error + 'static)) -> bool {
+    let of_chunks = [ErrorKind::InvalidData, ErrorKind::InvalidInput];
+    error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
+        || error.downcast_ref::<std::io::Error>().is_some_and(|error| of_chunks.contains(&error.kind()))
 }
 
 /// Reads the body, but never more than [`MAX_BODY`]. It may hold a secret, so it is zeroed when dropped.
@@ -124,7 +139,7 @@ pub(crate) async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, L
     // All of the room is zeroed, byte by byte, so there is no more than is needed.
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(USUAL_BODY);
     let mut body = Zeroizing::new(Vec::with_capacity(announced.min(MAX_BODY)));
-    while let Some(chunk) = response.chunk().await.map_err(|_| Lost::Timeout)? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| after_sending(&error))? {
         if chunk.len() > MAX_BODY.saturating_sub(body.len()) {
             return Err(BadResponse::TooLarge.into());
         }

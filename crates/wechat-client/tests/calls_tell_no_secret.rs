@@ -105,7 +105,7 @@ async fn errors_debug_texts_and_logs_tell_no_secret() {
     }
     // To a phone code, an appid that does not fit says that the code is another app's.
     let each = ["misconfigured", "misconfigured", "code_invalid", "misconfigured"]
-        .map(|refused| ["ok", refused, "bad_response", "bad_response", "bad_response", "timeout", "timeout"]);
+        .map(|refused| ["ok", refused, "bad_response", "bad_response", "bad_response", "bad_response", "timeout"]);
     assert_eq!(classes, each.concat(), "every way out was taken");
 
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

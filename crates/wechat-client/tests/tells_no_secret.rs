@@ -92,8 +92,8 @@ async fn errors_debug_texts_and_logs_tell_no_secret() {
     let rejected = Rejected { class: RejectedClass::CodeInvalid, errcode: 40029, rid: None, is_mock_code: false };
     write!(shown, "{rejected} {rejected:?}").unwrap();
 
-    let bad = ["bad_response"; 5];
-    let lost = ["timeout"; 4];
+    let bad = ["bad_response"; 6];
+    let lost = ["timeout"; 3];
     let expected = [&["ok", "ok", "code_invalid"][..], &bad, &lost, &["unavailable"]].concat();
     assert_eq!(classes, expected, "every way out was taken");
 

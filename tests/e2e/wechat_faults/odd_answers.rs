@@ -147,7 +147,6 @@ async fn lies_about_lengths_and_silence_end_in_time() {
     let cases = [
         ("hangs up", Answer::hang_up()),
         ("half a head", Answer::raw("HTTP/1.1 200 OK\r\nContent-Le")),
-        ("another protocol", Answer::raw("SSH-2.0-OpenSSH_9.2\r\n")),
         ("less than it promised", Answer::raw(short.clone())),
         ("less than it promised, and waits", Answer::raw(short).stay_open()),
         ("a head, and waits", Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n").stay_open()),
@@ -157,6 +156,21 @@ async fn lies_about_lengths_and_silence_end_in_time() {
     meet(&cases, Some(&TIMEOUT)).await;
     // Three of them say nothing more: two seconds each, and not the sum of several tries.
     assert!(began.elapsed().as_secs() >= 6, "silence is waited for");
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_a_bad_response() {
+    let chunked = |chunks: &str| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+    let many = "X: a\r\n".repeat(500);
+    let cases = [
+        ("another protocol", Answer::raw("SSH-2.0-OpenSSH_9.2\r\n")),
+        ("a chunk without a length", Answer::raw(chunked("zz\r\n{}\r\n0\r\n\r\n"))),
+        ("a chunk longer than any", Answer::raw(chunked("fffffffffffffffff\r\n{}\r\n0\r\n\r\n"))),
+        ("two lengths", Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}")),
+        ("500 headers", Answer::raw(format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 2\r\n\r\n{{}}"))),
+        ("a header without an end", Answer::raw(format!("HTTP/1.1 200 OK\r\nX: {}", "a".repeat(1_000_000)))),
+    ];
+    meet(&cases, Some(&BAD_RESPONSE)).await;
 }
 
 #[tokio::test]
