@@ -103,11 +103,12 @@ impl OpenJob {
         Some((self.tenant, self.union_group?, self.unionid.clone()?))
     }
 
-    /// What a tombstone of whoever logs in would be known by.
-    fn digests(&self) -> impl Iterator<Item = Digest> {
+    /// What a tombstone of whoever logs in would be known by: of a known identity, by its new unionid alone.
+    fn digests(&self, is_known: bool) -> impl Iterator<Item = Digest> {
+        let app = (!is_known).then_some(Called::InApp(self.app, &self.openid));
         let union = self.union_group.zip(self.unionid.as_ref());
-        let called = std::iter::once(Called::InApp(self.app, &self.openid))
-            .chain(union.map(|(group, unionid)| Called::InUnionGroup(group, unionid)));
+        let union = union.map(|(group, unionid)| Called::InUnionGroup(group, unionid));
+        let called = app.into_iter().chain(union);
         called.flat_map(|called| self.digest_keys.iter().map(move |(_, key)| called.digest(key)))
     }
 }

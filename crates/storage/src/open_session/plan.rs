@@ -63,7 +63,7 @@ pub(super) struct Plan {
     pub(super) identities: BTreeMap<IdentityKey, Identity>,
     /// Likewise.
     pub(super) members: BTreeMap<UnionKey, Member>,
-    /// The new identities of people who were erased while they were blocked.
+    /// The identities of people who were erased while they were blocked: new ones, and those that come with their unionid.
     pub(super) banned: BTreeSet<IdentityKey>,
     /// Every user that an identity or a member names.
     pub(super) users: HashMap<UserId, User>,
@@ -83,8 +83,12 @@ impl Plan {
     /// The union member that decides about this login, if one can: the first login of an identity, or the first with this
     /// unionid.
     pub(super) fn member_in_question(&self, job: &OpenJob) -> Option<UnionKey> {
-        let known = self.identities.get(&job.identity_key()).is_some_and(|identity| identity.unionid == job.unionid);
-        if known { None } else { job.union_key() }
+        if self.is_as_known(job) { None } else { job.union_key() }
+    }
+
+    /// Whether this is an identity under the unionid that it is known by.
+    pub(super) fn is_as_known(&self, job: &OpenJob) -> bool {
+        self.identities.get(&job.identity_key()).is_some_and(|identity| identity.unionid == job.unionid)
     }
 
     /// Decides all logins in their order.
@@ -111,7 +115,8 @@ impl Plan {
             // Nothing is written: a fresh identity of a blocked user must not be a way around the block.
             return Some(Err(UserBlocked));
         }
-        if known.is_none() && self.banned.contains(&key) {
+        let says_more = job.unionid.is_some() && !self.is_as_known(job);
+        if (known.is_none() || says_more) && self.banned.contains(&key) {
             return Some(Err(UserBlocked));
         }
         let user = found.unwrap_or_else(|| self.new_user(job, random));

@@ -118,7 +118,7 @@ impl Openings {
         Ok(())
     }
 
-    /// Only of identities that are new: a returning login pays nothing for it.
+    /// Only of identities that are new, or come with another unionid: any other login pays nothing for it.
     async fn read_tombstones(
         &self,
         tx: &DatabaseTransaction,
@@ -129,11 +129,11 @@ impl Openings {
         let mut new: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for job in jobs {
             let key = job.identity_key();
-            if !plan.identities.contains_key(&key) {
-                let tenant = job.tenant;
-                for digest in job.digests() {
-                    new.entry((tenant, *digest.as_bytes())).or_default().push(key.clone());
-                }
+            if plan.is_as_known(job) {
+                continue;
+            }
+            for digest in job.digests(plan.identities.contains_key(&key)) {
+                new.entry((job.tenant, *digest.as_bytes())).or_default().push(key.clone());
             }
         }
         let keys = new.keys().map(|(tenant, digest)| [id(tenant.uuid()), bytes(digest)]);

@@ -105,7 +105,11 @@ pub(crate) async fn a_proof_keeps_its_key_and_is_nobody_s_session(database: Test
     let openid = "ada".parse().unwrap();
     let own = shop.login(&storage, "ada", None).await;
     // One more than allowed, were it a session.
-    let proof = NewSession { is_proof: true, max_sessions: 1, ..shop.session_at("ada", None, 9, START) };
+    let proof = NewSession {
+        is_proof: true,
+        max_sessions: 1,
+        ..shop.session_at("ada", None, 9, START.plus(Duration::from_secs(1)))
+    };
     let proof = scope.open_session(proof).await.unwrap();
     assert_eq!(proof.user, own.user);
     let live = scope.live_sessions(own.user.id).await.unwrap();
