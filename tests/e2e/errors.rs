@@ -141,6 +141,8 @@ async fn two_different_apps_in_one_request_are_refused() {
     with_header("wx000000000000de02").await.refused(400, "APP_MISMATCH");
     with_header(APP).await.refused(400, "CODE_INVALID");
 
+    let joined = client.request(Method::POST, "/user/wxlogin").header("X-App-Id", format!("{APP}, wx1"));
+    client.send(joined.json(&json!({ "platCode": "x" }))).await.tutorial_refused(400, "APP_MISMATCH");
     let twice = client.request(Method::POST, "/user/wxlogin").header("X-App-Id", APP).header("X-App-Id", "wx1");
     client.send(twice.json(&json!({ "platCode": "c" }))).await.tutorial_refused(400, "APP_MISMATCH");
 }

@@ -166,12 +166,25 @@ fn classify(error: &dyn sqlx::error::DatabaseError) -> (String, bool, bool) {
     if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
         // The low byte is the primary result code: 5 SQLITE_BUSY, 6 SQLITE_LOCKED; 14 SQLITE_CANTOPEN.
         let primary = code.parse::<u32>().map_or(0, |code| code & 0xff);
-        return (format!("SQLite {code}"), matches!(primary, 5 | 6), primary == 14);
+        return (format!("SQLite {code}{}", of_sqlite(primary)), matches!(primary, 5 | 6), primary == 14);
     }
     // PostgreSQL, appendix A: serialisation failure, deadlock, lock not available; classes 08, 53, 57P, 28, 3D000.
     let busy = matches!(code.as_ref(), "40001" | "40P01" | "55P03");
     let unavailable = ["08", "53", "57P", "28"].iter().any(|class| code.starts_with(class)) || code.as_ref() == "3D000";
     (format!("SQLSTATE {code}"), busy, unavailable)
+}
+
+/// What an operator can mend, in words. Source: SQLite's table of result codes.
+fn of_sqlite(primary: u32) -> &'static str {
+    match primary {
+        8 => ", the file may not be written",
+        10 => ", the disk fails",
+        11 => ", the file is damaged",
+        13 => ", the disk is full",
+        14 => ", the file cannot be opened",
+        26 => ", the file is no database",
+        _ => "",
+    }
 }
 
 /// The violated constraint. SQLite names the columns and MySQL quotes the value before the name, so both are rewritten.

@@ -24,6 +24,18 @@ async fn a_schema_that_is_behind_names_the_command() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_not_there_names_the_command_too() {
+    let house = House::new();
+    let address = format!("sqlite://{}", house.path("none").join("wx.db").display());
+    let told = refused(house.run(["serve"]).env("WXGATE__DATABASE__URL", &address).run().await, FAILURE);
+    assert!(told.contains("no database") && told.contains("wxgate migrate up"), "{told}");
+    house.run(["migrate", "up"]).env("WXGATE__DATABASE__URL", &address).run().await.ok();
+    std::fs::write(house.path("none").join("wx.db"), "no database at all, only words of somebody's").unwrap();
+    let told = refused(house.run(["serve"]).env("WXGATE__DATABASE__URL", &address).run().await, FAILURE);
+    assert!(told.contains("the file is no database") && !told.contains("somebody"), "{told}");
+}
+
+#[tokio::test]
 async fn another_master_key_opens_nothing() {
     let house = House::furnished().await;
     house.new_master_key();

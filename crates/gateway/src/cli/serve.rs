@@ -1,7 +1,8 @@
 //! `wxgate serve`: the gateway.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -30,7 +31,7 @@ impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let config = admin::read(&self.config)?;
         telemetry::start(config.log);
-        let _lock = config.database.url.file().map(lock_sqlite).transpose()?;
+        let _lock = config.database.url.file().map(take_database).transpose()?;
         if let Some(data_dir) = &config.data_dir {
             Addresses::withdraw(data_dir);
         }
@@ -45,6 +46,26 @@ impl Serve {
         announce(&config, addresses)?;
         stop.then_stop(app).await;
         Ok(())
+    }
+}
+
+/// Takes an SQLite database, in a folder that there is.
+fn take_database(database: &Path) -> Result<File, Failure> {
+    if database.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        return Err(format!("there is no database {}; `wxgate migrate up` makes it", database.display()).into());
+    }
+    lock_sqlite(database)
+}
+
+/// What is in a folder of ours is nobody else's, but its mode is its owner's to change.
+fn tell_of_readers(config: &Config) {
+    let of_database = config.database.url.file().and_then(Path::parent);
+    let folders: BTreeSet<_> = config.data_dir.as_deref().into_iter().chain(of_database).collect();
+    for folder in folders {
+        let mode = std::fs::metadata(folder).map_or(0, |known| known.permissions().mode());
+        if mode & 0o077 != 0 {
+            tracing::warn!(path = %folder.display(), mode = %format_args!("{:04o}", mode & 0o7777), "others can look into this folder; `chmod 700` keeps it to its owner");
+        }
     }
 }
 
@@ -70,6 +91,7 @@ pub(super) fn announce(config: &Config, addresses: Addresses) -> Result<(), Fail
     if !config.wechat.url.is_wechat() {
         tracing::warn!(wechat.url = %config.wechat.url, "another host than WeChat's answers for WeChat");
     }
+    tell_of_readers(config);
     tracing::info!(listen.public = %addresses.public, listen.admin = %addresses.admin, public_url = %config.public_url, "ready");
     Ok(())
 }

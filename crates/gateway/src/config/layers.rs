@@ -53,12 +53,14 @@ impl fmt::Display for Problem {
 pub(crate) struct Layers {
     values: BTreeMap<String, (Value, Source)>,
     problems: Vec<Problem>,
+    /// Nothing is known of what the operator's file says.
+    is_unread: bool,
 }
 
 impl Layers {
     /// The defaults alone.
     pub(crate) fn defaults() -> Self {
-        let mut layers = Self { values: BTreeMap::new(), problems: Vec::new() };
+        let mut layers = Self { values: BTreeMap::new(), problems: Vec::new(), is_unread: false };
         match DEFAULT.parse::<Table>() {
             Ok(table) => flatten("", table, &mut |key, value| {
                 layers.values.insert(key, (value, Source::Default));
@@ -72,7 +74,10 @@ impl Layers {
     pub(crate) fn file(&mut self, path: &str, text: &str) {
         match text.parse::<Table>() {
             Ok(table) => flatten("", table, &mut |key, value| self.set(&key, value, Source::File(path.to_owned()))),
-            Err(error) => self.report("the file", Source::File(path.to_owned()), error.message()),
+            Err(error) => {
+                self.is_unread = true;
+                self.report("the file", Source::File(path.to_owned()), &placed(&error, text));
+            }
         }
     }
 
@@ -94,9 +99,12 @@ impl Layers {
         self.set(key, value.into(), Source::CommandLine);
     }
 
-    /// Notes a problem with a key's present value.
+    /// Notes a problem with a key's present value; none with a default that a file which is no TOML may have changed.
     pub(crate) fn reject(&mut self, key: &str, what: impl Into<String>) {
         let source = self.values.get(key).map_or(Source::Default, |(_, source)| source.clone());
+        if self.is_unread && source == Source::Default {
+            return;
+        }
         self.problems.push(Problem { key: key.to_owned(), source, what: what.into() });
     }
 
@@ -183,6 +191,15 @@ fn flatten(prefix: &str, table: Table, each: &mut impl FnMut(String, Value)) {
     }
 }
 
+/// What is wrong with a text that is no TOML, and in which line. The line itself is not told: it may hold a secret.
+fn placed(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        Some(before) => format!("line {}: {}", before.matches('\n').count() + 1, error.message()),
+        None => error.message().to_owned(),
+    }
+}
+
 /// An environment variable's text as a value of the default's type; lists are separated by commas.
 fn typed(default: &Value, text: &str) -> Option<Value> {
     match default {
@@ -239,7 +256,9 @@ mod tests {
     #[test]
     fn a_file_that_is_not_toml_is_one_problem() {
         let mut layers = Layers::defaults();
-        layers.file("wxgate.toml", "[listen\n");
-        assert_eq!(layers.problems().len(), 1);
+        layers.file("wxgate.toml", "# ours\n[listen]\npublic = \"secret\n");
+        layers.reject("public_url", "is required");
+        let [problem] = layers.problems() else { panic!("{:?}", problems(&layers)) };
+        assert!(problem.what.starts_with("line 3: ") && !problem.what.contains("secret"), "{problem}");
     }
 }

@@ -55,12 +55,14 @@ pub(crate) fn in_path(request: &HttpRequest) -> Result<WechatAppid, ApiError> {
     }
 }
 
-/// The appid in X-App-Id, if there is one.
+/// The appid in X-App-Id, if there is one. A proxy may write two lines of a header as one with a comma (RFC 9110 section
+/// 5.3).
 ///
 /// # Errors
 /// `APP_MISMATCH` if the header stands twice with different values, `APP_UNKNOWN` if it holds no appid.
 pub(crate) fn in_header(request: &HttpRequest) -> Result<Option<WechatAppid>, ApiError> {
-    let mut values = request.headers().get_all(X_APP_ID).map(header::HeaderValue::as_bytes);
+    let lines = request.headers().get_all(X_APP_ID).map(header::HeaderValue::as_bytes);
+    let mut values = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
     let Some(first) = values.next() else { return Ok(None) };
     if values.any(|other| other != first) {
         return Err(Code::AppMismatch.into());
