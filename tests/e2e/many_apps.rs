@@ -185,9 +185,12 @@ async fn a_new_secret_serves_before_and_after_wechat_knows_it() {
     let (issued, refused) = refused;
     assert_eq!(refused.refused(500, "APP_MISCONFIGURED")["action"], "stop");
     assert!(!refused.text.contains("40125") && !refused.text.contains("5ec2e7"), "{}", refused.text);
-    // WeChat never looked at the code: once the secrets agree again, it is as good as before.
+    // Once the secrets agree again the next code works; this one was answered.
     simulator.put_app(APP, "5ec2e7fourth", Some("demo")).await;
-    assert_eq!(gateway.client().login_with(APP, &issued.code).await.ok()["user"]["openid"], issued.openid);
+    let exchanges = simulator.exchanges().await;
+    gateway.client().login_with(APP, &issued.code).await.refused(500, "APP_MISCONFIGURED");
+    assert_eq!(simulator.exchanges().await, exchanges, "WeChat is not asked about one code twice");
+    login(&gateway, APP).await;
     // The other app has its own secret.
     login(&gateway, OTHER_APP).await;
     let log = gateway.log();
