@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use zeroize::Zeroizing;
 
 /// Deepest nesting of arrays and objects that is read.
 pub const MAX_DEPTH: usize = 8;
@@ -25,6 +26,30 @@ pub fn parse(bytes: &[u8]) -> Result<Value, NotStrictJson> {
     let value = Strict(MAX_DEPTH).deserialize(&mut deserializer).map_err(|_| NotStrictJson)?;
     deserializer.end().map_err(|_| NotStrictJson)?;
     Ok(value)
+}
+
+/// The same for what WeChat says of people, whose nicknames may hold control characters as they are: inside a text they
+/// count as if they were escaped.
+///
+/// # Errors
+/// As of [`parse`], but for that.
+pub fn parse_profile(bytes: &[u8]) -> Result<Value, NotStrictJson> {
+    parse(bytes).or_else(|_| parse(&escaped(bytes)))
+}
+
+/// The document with the control characters of its texts escaped.
+fn escaped(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut escaped = Zeroizing::new(Vec::with_capacity(bytes.len() * 6));
+    let (mut in_text, mut after_backslash) = (false, false);
+    for byte in bytes {
+        match byte {
+            0..0x20 if in_text && !after_backslash => escaped.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => escaped.push(*byte),
+        }
+        in_text ^= *byte == b'"' && !after_backslash;
+        after_backslash = in_text && *byte == b'\\' && !after_backslash;
+    }
+    escaped
 }
 
 /// The remaining depth.
@@ -114,6 +139,19 @@ mod tests {
         assert!(parse(br#"{"a":1,"a":1}"#).is_err());
         assert!(parse(br#"{"a":1,"\u0061":1}"#).is_err());
         assert!(parse(br#"[{"x":{"b":1,"b":2}}]"#).is_err());
+    }
+
+    #[test]
+    fn a_nickname_holds_what_wechat_let_in() {
+        let raw = b"{\"nickName\":\"a\x01\tb\\\"\nc\\\\\",\n\t\"x\":1}";
+        assert!(parse(raw).is_err());
+        let read = parse_profile(raw).unwrap();
+        assert_eq!(read, serde_json::json!({ "nickName": "a\u{1}\tb\"\nc\\", "x": 1 }));
+        for still_wrong in
+            [&b"{\"a\":\"\x01\",\"a\":1}"[..], b"{\x01}", b"{\"a\":\"\x01}", b"{\"a\":\"\\\x01\"}", b"[\"\xff\x01\"]"]
+        {
+            assert!(parse_profile(still_wrong).is_err(), "{still_wrong:?}");
+        }
     }
 
     #[test]

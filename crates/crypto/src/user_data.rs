@@ -118,7 +118,7 @@ impl EncryptedUserData {
         let plain = cipher.decrypt_padded_vec::<Pkcs7>(&self.ciphertext).map_err(|_| Failure::Padding)?;
         let plain = Zeroizing::new(plain);
         std::str::from_utf8(&plain).map_err(|_| Failure::Utf8)?;
-        match strict_json::parse(&plain) {
+        match strict_json::parse_profile(&plain) {
             Ok(Value::Object(object)) => Ok(object),
             _ => Err(Failure::Json),
         }

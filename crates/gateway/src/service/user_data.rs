@@ -184,7 +184,7 @@ fn open_with(
             Err(Failure::Watermark) if unmarked == Unmarked::Groups => group(encrypted.decrypt(key)?),
             opened => opened,
         },
-        (None, Some(signed)) => match strict_json::parse(signed.raw_data.as_bytes()) {
+        (None, Some(signed)) => match strict_json::parse_profile(signed.raw_data.as_bytes()) {
             Ok(Value::Object(object)) => Ok(object),
             _ => Err(Failure::Json),
         },
