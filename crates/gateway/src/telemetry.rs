@@ -1,6 +1,8 @@
 //! The log: one line for each event, text or JSON, on standard error.
 
+mod fields;
 mod lines;
+mod time;
 
 use std::io::IsTerminal;
 
@@ -8,7 +10,9 @@ use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
+use self::fields::Fields;
 use self::lines::Out;
+use self::time::Now;
 use crate::config::{Log, LogFormat};
 
 /// Libraries whose notices say nothing to an operator.
@@ -36,10 +40,10 @@ const CAPPED: [&str; 14] = [
 pub(crate) fn start(log: Log) {
     let filter = EnvFilter::new(directives(log.level));
     let colours = std::io::stderr().is_terminal();
-    let log_to = fmt().with_env_filter(filter).with_writer(Out::start()).with_ansi(colours);
+    let log_to = fmt().with_env_filter(filter).with_writer(Out::start()).with_ansi(colours).with_timer(Now);
     // Fails only if a log is there already, which is then as good.
     let _ = match log.format {
-        LogFormat::Text => log_to.try_init(),
+        LogFormat::Text => log_to.fmt_fields(Fields).try_init(),
         LogFormat::Json => log_to.json().flatten_event(true).try_init(),
     };
 }
