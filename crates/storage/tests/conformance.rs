@@ -160,6 +160,7 @@ support::on_every_engine!(
     crate::sweep::replaced_session_keys_are_forgotten,
     crate::sweep::old_changes_are_purged,
     crate::sweep::the_sweep_walks_many_sessions,
+    crate::sweep::one_step_that_fails_keeps_no_other_from_its_work,
     crate::wechat_calls::what_two_nodes_called_is_one_sum,
     crate::wechat_calls::calls_are_kept_for_seven_days_and_go_with_their_app,
 );

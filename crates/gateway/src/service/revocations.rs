@@ -24,6 +24,9 @@ const WAITING_OF_CLIENT: usize = 256;
 /// Questions of all clients that may wait at once.
 const WAITING: usize = 8_192;
 
+/// Of them, those of one tenant's clients.
+const WAITING_OF_TENANT: usize = WAITING / 4;
+
 /// How long news are held back for those that follow on their heels: a burst is one page for each follower, and a
 /// second is what a follower is promised.
 const GATHER: Duration = Duration::from_millis(30);
@@ -116,7 +119,7 @@ impl Revocations {
                 return Ok(rows);
             }
             if turn.is_none() {
-                turn = Some(self.waiting.enter(client).ok_or(RevocationsError::TooMany)?);
+                turn = Some(self.waiting.enter(tenant, client).ok_or(RevocationsError::TooMany)?);
             }
             tokio::select! {
                 () = rung => tokio::time::sleep(GATHER).await,
@@ -182,8 +185,17 @@ pub(crate) struct Waiting {
 #[derive(Default)]
 struct Turns {
     all: usize,
-    /// Of each client that waits at all.
-    of: HashMap<ServiceClientId, usize>,
+    /// Of each client that waits at all, and of each tenant that has such clients.
+    of: HashMap<Holder, usize>,
+}
+
+/// A tenant's client, or all of them.
+type Holder = (TenantId, Option<ServiceClientId>);
+
+impl Turns {
+    fn held_by(&self, holder: &Holder) -> usize {
+        self.of.get(holder).copied().unwrap_or(0)
+    }
 }
 
 impl Waiting {
@@ -207,33 +219,39 @@ impl Waiting {
         locked(&self.bells).values().for_each(|bell| bell.notify_waiters());
     }
 
-    /// A turn to wait; `None` if the client, or all clients together, have too many.
-    fn enter(&self, client: &ServiceClientId) -> Option<Turn> {
+    /// A turn to wait; `None` if the client, its tenant, or all clients together, have too many.
+    fn enter(&self, tenant: TenantId, client: &ServiceClientId) -> Option<Turn> {
         let mut turns = locked(&self.turns);
-        let own = turns.of.get(client).copied().unwrap_or(0);
-        if turns.all >= WAITING || own >= WAITING_OF_CLIENT {
+        let holders = [(tenant, Some(client.clone())), (tenant, None)];
+        let [own, of_tenant] = holders.each_ref().map(|holder| turns.held_by(holder));
+        if turns.all >= WAITING || of_tenant >= WAITING_OF_TENANT || own >= WAITING_OF_CLIENT {
             return None;
         }
         turns.all += 1;
-        turns.of.insert(client.clone(), own + 1);
-        Some(Turn { turns: self.turns.clone(), client: client.clone() })
+        for holder in &holders {
+            *turns.of.entry(holder.clone()).or_default() += 1;
+        }
+        Some(Turn { turns: self.turns.clone(), holders })
     }
 }
 
-/// A client that waits. It ends when this is dropped, as it is when the client hangs up.
+/// A client that waits. It ends when this is dropped: with the answer, also where nobody is there any more to take it, for
+/// a connection that is closed in one direction may still be read from in the other.
 struct Turn {
     turns: Arc<Mutex<Turns>>,
-    client: ServiceClientId,
+    holders: [Holder; 2],
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut turns = locked(&self.turns);
         turns.all = turns.all.saturating_sub(1);
-        if let Entry::Occupied(mut own) = turns.of.entry(self.client.clone()) {
-            *own.get_mut() -= 1;
-            if *own.get() == 0 {
-                own.remove();
+        for holder in &self.holders {
+            if let Entry::Occupied(mut held) = turns.of.entry(holder.clone()) {
+                *held.get_mut() -= 1;
+                if *held.get() == 0 {
+                    held.remove();
+                }
             }
         }
     }

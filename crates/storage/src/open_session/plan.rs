@@ -115,8 +115,8 @@ impl Plan {
             // Nothing is written: a fresh identity of a blocked user must not be a way around the block.
             return Some(Err(UserBlocked));
         }
-        let says_more = job.unionid.is_some() && !self.is_as_known(job);
-        if (known.is_none() || says_more) && self.banned.contains(&key) {
+        let comes_anew = || known.is_none() || (job.unionid.is_some() && !self.is_as_known(job));
+        if self.banned.contains(&key) && comes_anew() {
             return Some(Err(UserBlocked));
         }
         let user = found.unwrap_or_else(|| self.new_user(job, random));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::Query;
-use wxgate_storage::Storage;
+use wxgate_storage::{Storage, StorageError};
 
 use crate::support::{TestDatabase, app, tenant};
 use crate::support_rows as rows;
@@ -99,6 +99,25 @@ pub(crate) async fn old_changes_are_purged(database: TestDatabase) {
     // Numbers go on from where they were.
     tenant(&storage, "initech").await;
     assert_eq!(raw.query_all(&query).await.unwrap().len(), 2);
+    raw.close().await.unwrap();
+    storage.stop().await;
+}
+
+pub(crate) async fn one_step_that_fails_keeps_no_other_from_its_work(database: TestDatabase) {
+    let storage = not_running(&database).await;
+    let acme = tenant(&storage, "acme").await;
+    let shop = app(&storage, &acme, "wx1").await;
+    let raw = database.raw().await;
+    let ada = rows::user(&raw, acme.id, database.clock.now()).await;
+    let identity = rows::identity(&raw, acme.id, shop.id, ada, "oAda").await.unwrap();
+    rows::session(&raw, (acme.id, shop.id), identity, database.clock.now()).await.unwrap();
+    // A policy that no version wrote: how long its sessions live, nobody knows.
+    raw.execute_unprepared("UPDATE tenant SET policy = 'nonsense'").await.unwrap();
+    database.clock.advance(25 * 60 * MINUTE);
+    let failed = storage.sweep().await.unwrap_err();
+    assert_eq!(failed, StorageError::Inconsistent { table: "tenant", column: "policy" });
+    let left = raw.query_all(&Query::select().column("seq").from("change").to_owned()).await.unwrap();
+    assert!(left.is_empty(), "the last step was taken: {left:?}");
     raw.close().await.unwrap();
     storage.stop().await;
 }

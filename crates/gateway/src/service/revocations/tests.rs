@@ -1,4 +1,4 @@
-use wxgate_domain::{RevocationEffect, RevokedSubject, ServiceClientPolicy, SigningKeyState};
+use wxgate_domain::{RevocationEffect, RevokedSubject, ServiceClientPolicy, SigningKeyState, Timestamp};
 use wxgate_storage::NewRevocation;
 use wxgate_token::VerifiedPage;
 
@@ -159,16 +159,24 @@ async fn whoever_waits_is_answered_when_the_process_stops_or_the_time_is_over() 
 async fn refuses_to_let_one_client_wait_without_end() {
     let waiting = Waiting::default();
     let random = Random::system().unwrap();
-    let (greedy, modest) = (ServiceClientId::new(&random), ServiceClientId::new(&random));
-    let mut turns: Vec<_> = (0..WAITING_OF_CLIENT).map(|_| waiting.enter(&greedy).unwrap()).collect();
-    assert!(waiting.enter(&greedy).is_none());
-    assert!(waiting.enter(&modest).is_some());
+    let tenant = || TenantId::new(Timestamp::from_millis(0), &random);
+    let (acme, greedy, modest) = (tenant(), ServiceClientId::new(&random), ServiceClientId::new(&random));
+    let mut turns: Vec<_> = (0..WAITING_OF_CLIENT).map(|_| waiting.enter(acme, &greedy).unwrap()).collect();
+    assert!(waiting.enter(acme, &greedy).is_none());
+    assert!(waiting.enter(acme, &modest).is_some());
     turns.pop();
-    assert!(waiting.enter(&greedy).is_some());
+    assert!(waiting.enter(acme, &greedy).is_some());
     drop(turns);
     assert_eq!(waiting.turns.lock().unwrap().all, 0);
-    let many: Vec<_> = (0..WAITING).map(|_| waiting.enter(&ServiceClientId::new(&random)).unwrap()).collect();
-    assert!(waiting.enter(&modest).is_none(), "nor all of them together");
+    let of_tenant = |tenant: TenantId| -> Vec<_> {
+        (0..WAITING_OF_TENANT).map(|_| waiting.enter(tenant, &ServiceClientId::new(&random)).unwrap()).collect()
+    };
+    let mut many = of_tenant(acme);
+    assert!(waiting.enter(acme, &modest).is_none(), "nor one tenant's clients");
+    let umbrella = tenant();
+    assert!(waiting.enter(umbrella, &modest).is_some());
+    many.extend((1..4).flat_map(|_| of_tenant(tenant())));
+    assert!(waiting.enter(umbrella, &modest).is_none(), "nor all of them together");
     drop(many);
 }
 
