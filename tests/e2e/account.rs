@@ -161,6 +161,13 @@ async fn a_proof_is_no_session_and_a_login_no_proof() {
     assert_eq!(listed["sessions"].as_array().unwrap().len(), 1, "{listed}");
     // The same body to the other address, by the same client, within the seconds of a repetition.
     gateway.client().login_with(APP, &proof).await.refused(409, "CODE_USED");
+    // Nor does it prove anything at another address, or to another session.
+    let elsewhere = phone.request(&gateway, Method::DELETE, "/v1/me").json(&json!({ "code": proof }));
+    gateway.client().send(elsewhere).await.refused(409, "CODE_USED");
+    let tablet = phone.second(&gateway).await;
+    let of_another = tablet.request(&gateway, Method::DELETE, "/v1/me/phone").json(&json!({ "code": proof }));
+    gateway.client().send(of_another).await.refused(409, "CODE_USED");
+    assert_eq!(unbind(&proof).await.status, 204, "the same request is answered again");
     let login = gateway.simulator().code_of(APP, &phone.openid).await.code;
     gateway.client().login_with(APP, &login).await.ok();
     unbind(&login).await.refused(409, "CODE_USED");

@@ -136,9 +136,11 @@ pub(super) fn attempt(request: &HttpRequest, client: &Client, code: &str, body: 
         Some(key) if (22..=255).contains(&key.len()) => Some(Digest::sha256(key)),
         Some(_) => return Err(Code::RequestInvalid.into()),
     };
+    // A code that was sent to one address does nothing at another, whatever the body.
+    let (method, path) = (request.method().as_str(), request.path());
     Ok(Attempt {
         code,
-        body,
+        request: Digest::sha256(&[method.as_bytes(), b" ", path.as_bytes(), b" ", body.as_bytes()].concat()),
         client: client.fingerprint(),
         address: client.bucket(),
         idempotency_key,

@@ -124,7 +124,7 @@ impl Accounts {
     /// Proves that it is the user who asks, not a service that was handed their token: a fresh code of `wx.login` must be
     /// the same account's.
     pub(crate) async fn step_up(&self, who: &SignedIn, attempt: Attempt) -> Result<(), AccountError> {
-        let purpose = Purpose::StepUp(who.session.openid.clone());
+        let purpose = Purpose::StepUp { openid: who.session.openid.clone(), session: who.session.id };
         let fresh = self.logins.session(&who.app, Attempt { purpose, ..attempt }).await?;
         // The account may have become another user's meanwhile.
         if fresh.user.id == who.session.user.id { Ok(()) } else { Err(LoginError::OtherUser.into()) }
@@ -133,11 +133,13 @@ impl Accounts {
     /// The account of another code, which becomes this user's if it is nobody's yet.
     pub(super) async fn other_account(
         &self,
+        who: &SignedIn,
         app: &Arc<ActiveApp>,
         attempt: Attempt,
         link_to: Option<UserId>,
     ) -> Outcome {
-        self.logins.session(app, Attempt { purpose: Purpose::OtherAccount { link_to }, ..attempt }).await
+        let purpose = Purpose::OtherAccount { link_to, session: who.session.id };
+        self.logins.session(app, Attempt { purpose, ..attempt }).await
     }
 
     /// A user of many apps may have more sessions than are told at once.

@@ -41,7 +41,7 @@ struct Table {
 #[derive(Debug)]
 struct Entry {
     app: AppId,
-    body: Digest,
+    request: Digest,
     client: Digest,
     idempotency_key: Option<Digest>,
     purpose: Purpose,
@@ -105,9 +105,9 @@ impl Codes {
         }
         let (sender, receiver) = watch::channel(None);
         let follower = Follower(receiver);
-        let Attempt { body, client, idempotency_key, .. } = *attempt;
+        let Attempt { request, client, idempotency_key, .. } = *attempt;
         let (purpose, state) = (attempt.purpose.clone(), State::InFlight(follower.clone()));
-        table.entries.insert(digest, Entry { app, body, client, idempotency_key, purpose, state });
+        table.entries.insert(digest, Entry { app, request, client, idempotency_key, purpose, state });
         Admission::Lead(Lead { codes: self.clone(), digest, sender, follower, now, settled: false })
     }
 
@@ -124,7 +124,7 @@ impl Entry {
         };
         // Whoever overheard a code must not get its session, in flight no more than afterwards. A login proves nothing, and
         // nobody gets tokens of a proof.
-        if self.body != attempt.body || !same_client || self.purpose != attempt.purpose {
+        if self.request != attempt.request || !same_client || self.purpose != attempt.purpose {
             return Admission::Used;
         }
         match &self.state {

@@ -30,7 +30,7 @@ impl Accounts {
         let app = self.app_beside(who, appid).await?;
         self.step_up(who, own).await?;
         let user = who.session.user.id;
-        let other = self.other_account(&app, other, Some(user)).await?;
+        let other = self.other_account(who, &app, other, Some(user)).await?;
         let storage = self.storage.tenant(who.app.tenant.id());
         if storage.merges().is_one_user(user, other.user.id).await.map_err(AccountError::from)? {
             let is_new = self.is_new(who, appid, &other).await?;

@@ -12,8 +12,8 @@ use tokio_util::task::TaskTracker;
 use wxgate_crypto::Digest;
 use wxgate_crypto::user_data::Failure;
 use wxgate_domain::{
-    Clock, Credential, LoginCode, MergePolicy, NewSession, OpenId, OpenedSession, SecretFingerprint, TenantId, UserId,
-    WechatAppid, WechatIdentity,
+    Clock, Credential, LoginCode, MergePolicy, NewSession, OpenId, OpenedSession, SecretFingerprint, SessionId,
+    TenantId, UserId, WechatAppid, WechatIdentity,
 };
 use wxgate_storage::{Storage, StorageError};
 use wxgate_wechat_client::{Client, ExchangeError, PhoneCode, RejectedClass, SecretSlot};
@@ -54,8 +54,8 @@ pub(crate) struct Logins {
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     pub(crate) code: LoginCode,
-    /// Digest of the whole body: only an identical request may share another's answer.
-    pub(crate) body: Digest,
+    /// Digest of method, path and body: only an identical request may share another's answer.
+    pub(crate) request: Digest,
     /// Network and user agent, which make a repeated request the same client's.
     pub(crate) client: Digest,
     /// What address limits count.
@@ -70,10 +70,11 @@ pub(crate) struct Attempt {
 pub(crate) enum Purpose {
     /// Log in.
     Login,
-    /// Prove that somebody is still who they are: the code must be this account's.
-    StepUp(OpenId),
-    /// Prove that another account is the user's too. It becomes theirs if it is nobody's yet, where one is named.
-    OtherAccount { link_to: Option<UserId> },
+    /// Prove to this session that it is still its user who asks: the code must be this account's.
+    StepUp { openid: OpenId, session: SessionId },
+    /// Prove to this session that another account is its user's too. It becomes theirs if it is nobody's yet, where one is
+    /// named.
+    OtherAccount { link_to: Option<UserId>, session: SessionId },
 }
 
 /// A login that succeeded.
@@ -181,8 +182,8 @@ impl Logins {
     /// The login itself: network first, then one group-committed write.
     async fn open(&self, app: &ActiveApp, attempt: &Attempt) -> Result<OpenedSession, LoginError> {
         let identity = self.identity(app, &attempt.code).await?;
-        if let Purpose::StepUp(only) = &attempt.purpose
-            && *only != identity.openid
+        if let Purpose::StepUp { openid, .. } = &attempt.purpose
+            && *openid != identity.openid
         {
             return Err(LoginError::OtherUser);
         }
@@ -191,11 +192,13 @@ impl Logins {
             .map_err(|wait| LoginError::TooManySessions { retry_after: wait.0 })?;
         let mut new = NewSession::of(&app.app, &app.tenant.tenant, identity, self.clock.now());
         new.is_proof = attempt.purpose != Purpose::Login;
-        if let Purpose::OtherAccount { link_to } = attempt.purpose {
+        if let Purpose::OtherAccount { link_to, .. } = attempt.purpose {
             new.link_to = link_to;
         }
         let opened = self.storage.tenant(app.tenant.id()).open_session(new).await?;
         match app.tenant.tenant.policy.merge {
+            // Who proves who they are is not made somebody else by that.
+            _ if attempt.purpose != Purpose::Login => Ok(opened),
             MergePolicy::Oldest => Ok(Box::pin(merge::join_oldest(&self.storage, app.tenant.id(), opened)).await),
             MergePolicy::Manual => Ok(opened),
         }

@@ -152,7 +152,7 @@ impl Accounts {
             None => who.app.clone(),
         };
         self.step_up(who, own).await?;
-        let session = self.other_account(&app, other.attempt, None).await?;
+        let session = self.other_account(who, &app, other.attempt, None).await?;
         Ok((app, session))
     }
 

@@ -19,7 +19,7 @@ fn desk(capacity: usize) -> Desk {
 fn attempt(code: &str) -> Attempt {
     Attempt {
         code: code.parse().unwrap(),
-        body: Digest::sha256(code.as_bytes()),
+        request: Digest::sha256(code.as_bytes()),
         client: Digest::sha256(b"phone"),
         address: [127, 0, 0, 1].into(),
         idempotency_key: None,
@@ -70,7 +70,7 @@ async fn duplicates_in_flight_share_one_outcome_and_strangers_do_not() {
     let desk = desk(10);
     let lead = desk.lead(&attempt("a"));
     let Admission::Follow(follower) = desk.admit(&attempt("a"), 0) else { panic!("an identical request follows") };
-    let other = Attempt { body: Digest::sha256(b"other"), ..attempt("a") };
+    let other = Attempt { request: Digest::sha256(b"other"), ..attempt("a") };
     assert!(matches!(desk.admit(&other, 0), Admission::Used));
     let elsewhere = Attempt { client: Digest::sha256(b"laptop"), ..attempt("a") };
     assert!(matches!(desk.admit(&elsewhere, 0), Admission::Used));
@@ -138,14 +138,18 @@ fn a_code_of_an_app_that_wechat_refuses_is_not_sent_again() {
 #[test]
 fn a_login_proves_nothing_and_a_proof_opens_no_session() {
     let desk = desk(10);
-    let step_up = |openid: &str| Attempt { purpose: Purpose::StepUp(openid.parse().unwrap()), ..attempt("b") };
+    let step_up = |openid: &str, session: u64| {
+        let purpose = Purpose::StepUp { openid: openid.parse().unwrap(), session: opened(session).id };
+        Attempt { purpose, ..attempt("b") }
+    };
     desk.lead(&attempt("a")).settle(Ok(opened(1)), START);
-    let proof = Attempt { purpose: step_up("me").purpose, ..attempt("a") };
+    let proof = Attempt { purpose: step_up("me", 1).purpose, ..attempt("a") };
     assert!(matches!(desk.admit(&proof, 1), Admission::Used));
-    desk.lead(&step_up("me")).settle(Ok(opened(1)), START);
+    desk.lead(&step_up("me", 1)).settle(Ok(opened(1)), START);
     assert!(matches!(desk.admit(&attempt("b"), 1), Admission::Used));
-    assert!(matches!(desk.admit(&step_up("somebody"), 1), Admission::Used));
-    assert!(matches!(desk.admit(&step_up("me"), 1), Admission::Replay(_)));
+    assert!(matches!(desk.admit(&step_up("somebody", 1), 1), Admission::Used));
+    assert!(matches!(desk.admit(&step_up("me", 2), 1), Admission::Used), "of another session");
+    assert!(matches!(desk.admit(&step_up("me", 1), 1), Admission::Replay(_)));
 }
 
 #[test]
