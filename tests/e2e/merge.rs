@@ -76,6 +76,18 @@ async fn two(gateway: &Gateway) -> (Person, Person, Value) {
 }
 
 #[tokio::test]
+async fn a_strangers_code_merges_nobody_and_makes_nobody() {
+    let gateway = Gateway::dev().await;
+    let (older, younger, token) = two(&gateway).await;
+    let stranger = gateway.simulator().code(APP).await;
+    let body = json!({"merge_token": token, "code": younger.code(&gateway).await, "other_code": stranger.code, "other_appid": APP});
+    younger.send(&gateway, Method::POST, "/v1/me/merge", &body).await.refused(403, "STEP_UP_REQUIRED");
+    let first = gateway.simulator().code_of(APP, &stranger.openid).await;
+    assert_eq!(gateway.client().login_with(APP, &first.code).await.ok()["user"]["is_new"], true);
+    younger.merge(&gateway, &token, &older).await.ok();
+}
+
+#[tokio::test]
 async fn a_user_who_proves_to_be_both_becomes_the_older_one_and_two_again() {
     let gateway = Gateway::dev().await;
     let (older, younger, token) = two(&gateway).await;

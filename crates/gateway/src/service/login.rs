@@ -187,6 +187,10 @@ impl Logins {
         {
             return Err(LoginError::OtherUser);
         }
+        let makes_nobody = matches!(attempt.purpose, Purpose::OtherAccount { link_to: None, .. });
+        if makes_nobody && !self.is_somebodys(app, &identity).await? {
+            return Err(LoginError::OtherUser);
+        }
         self.limits
             .openid(&app.app, &identity.openid)
             .map_err(|wait| LoginError::TooManySessions { retry_after: wait.0 })?;
@@ -201,6 +205,18 @@ impl Logins {
             _ if attempt.purpose != Purpose::Login => Ok(opened),
             MergePolicy::Oldest => Ok(Box::pin(merge::join_oldest(&self.storage, app.tenant.id(), opened)).await),
             MergePolicy::Manual => Ok(opened),
+        }
+    }
+
+    /// Whether a user has this account, or another one with its unionid.
+    async fn is_somebodys(&self, app: &ActiveApp, identity: &WechatIdentity) -> Result<bool, StorageError> {
+        let users = self.storage.tenant(app.tenant.id()).users();
+        if users.of_openid(&app.app.appid, &identity.openid).await?.is_some() {
+            return Ok(true);
+        }
+        match &identity.unionid {
+            Some(unionid) => Ok(!users.of_unionid(unionid).await?.is_empty()),
+            None => Ok(false),
         }
     }
 
